@@ -1,0 +1,36 @@
+"""exact2vec: embeddings trained with the exact softmax negative log-likelihood.
+
+The public names are loaded when first used: importing exact2vec imports no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "explain": "loss.explain", "descend": "loss.explain",
+    "Text": "counts.read", "Counts": "counts.counts", "count_text": "counts.counts",
+    "fit": "train.fit", "Vectors": "vectors.vectors", "load": "vectors.vectors",
+    "evaluate": "vectors.evaluate", "Exact2Vec": "estimator",
+}  # fmt: skip
+__all__ = sorted(_HOME)
+
+if TYPE_CHECKING:
+    from exact2vec.counts.counts import Counts, count_text
+    from exact2vec.counts.read import Text
+    from exact2vec.estimator import Exact2Vec
+    from exact2vec.loss.explain import descend, explain
+    from exact2vec.train.fit import fit
+    from exact2vec.vectors.evaluate import evaluate
+    from exact2vec.vectors.vectors import Vectors, load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'exact2vec' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"exact2vec.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,70 @@
+"""Every error that exact2vec raises on purpose, and the exit code of the command line.
+
+    Exact2VecError
+    ├── UsageError          2   an argument out of its range; an output that exists   (a ValueError)
+    ├── InputError          3   data that cannot be counted or trained on             (a ValueError)
+    │   └── UnknownWordError    a word without a vector, with its nearest spellings   (a KeyError too)
+    ├── CorruptFileError    4   a file of ours that is not what was written
+    ├── ResourceError       5   memory, disk
+    └── DivergedError       6   the loss ran away; the last good vectors are kept
+
+A message says what was wanted, what came, and what to do.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class Exact2VecError(Exception):
+    """Base class: everything that exact2vec raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(Exact2VecError, ValueError):
+    """An argument is out of its range, or an output exists already."""
+
+    exit_code = 2
+
+
+class InputError(Exact2VecError, ValueError):
+    """The data cannot be read, counted or trained on."""
+
+    exit_code = 3
+
+
+class UnknownWordError(InputError, KeyError):
+    """A word has no vector.
+
+    >>> str(UnknownWordError("quen", 32997, ["queen", "quiet"]))
+    "'quen' is not among the 32,997 words; nearest: queen, quiet"
+    """
+
+    def __init__(self, word: str, size: int, nearest: Sequence[str]) -> None:
+        self.word = word
+        hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
+        super().__init__(f"{word!r} is not among the {size:,} words{hint}")
+
+    def __str__(self) -> str:  # KeyError would print the repr of the message
+        return str(self.args[0])
+
+
+class CorruptFileError(Exact2VecError):
+    """A file of a run is missing, damaged, of an unknown version, or another run's."""
+
+    exit_code = 4
+
+
+class ResourceError(Exact2VecError, OSError):
+    """There is not enough memory or disk."""
+
+    exit_code = 5
+
+    def __str__(self) -> str:  # OSError would print "None" parts
+        return str(self.args[0])
+
+
+class DivergedError(Exact2VecError):
+    """The loss is not finite, or far above the start's."""
+
+    exit_code = 6

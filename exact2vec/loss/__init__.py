@@ -1,0 +1,1 @@
+"""The loss by itself: formulas, and the same over tiles."""

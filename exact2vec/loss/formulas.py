@@ -1,0 +1,46 @@
+"""WHAT: the losses as their formulas say. The fast paths are tested against these."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def log_softmax(scores: Float[Tensor, "*batch word"]) -> Float[Tensor, "*batch word"]:
+    """log p_w = (z_w − m) − log1p(Σ_{i ≠ argmax} exp(z_i − m)), with m = max z.
+
+    Keeping the largest term out of the sum keeps log p accurate as p → 1, where log(1 + small) rounds to 0.
+    """
+    largest, place = scores.max(dim=-1, keepdim=True)
+    shifted = scores - largest
+    others = shifted.exp().scatter(-1, place, 0.0).sum(dim=-1, keepdim=True)
+    return shifted - others.log1p()
+
+
+def count_nll(
+    inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], bias: Float[Tensor, " word"],
+    counts: Float[Tensor, "context word"],
+) -> Float[Tensor, ""]:  # fmt: skip
+    """Mean negative log-likelihood of the counted pairs, in nats per pair.
+
+        L = Σ_cw n_cw (log Σ_k exp(b_k + u_k·x_c) − b_w − u_w·x_c) / Σ_cw n_cw
+
+    x are the rows of `inputs`, u of `outputs`. Never below the conditional entropy of the counts.
+    """
+    scores = inputs @ outputs.T + bias
+    nll = scores.logsumexp(dim=1, keepdim=True) - scores
+    return (counts * nll).sum() / counts.sum()
+
+
+def entropy_floor(counts: Float[Tensor, "context word"]) -> Float[Tensor, ""]:
+    """Σ_c N_c H(n(c, ·) / N_c) / N in nats per pair: no model of p(w | c) has a smaller count_nll."""
+    share = counts / counts.sum(dim=1, keepdim=True).clamp_min(torch.finfo(counts.dtype).tiny)
+    return -torch.xlogy(counts, share).sum() / counts.sum()
+
+
+def excess_terms(log_ratio: Float[Tensor, "..."], share: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """q log(q/p) − q + p = q (δ + expm1(−δ)) ≥ 0, with δ = log(q/p) the `log_ratio` and q the `share` of the counts.
+
+    Summed over the words of a row it is KL(q‖p). Below |δ| = 1e-3 the series δ²/2 − δ³/6 + δ⁴/24 stands for the difference, which would cancel.
+    """
+    series = log_ratio.square() * (0.5 - log_ratio / 6 + log_ratio.square() / 24)
+    return share * torch.where(log_ratio.abs() < 1e-3, series, log_ratio + torch.expm1(-log_ratio))

@@ -1,0 +1,96 @@
+"""The one table of options: name, default, range and help.
+
+The command line, the Python functions, the documentation and the tests all read it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exact2vec.errors import UsageError
+
+Value = int | float | str | None
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: `parse` turns what a user typed or passed into a checked value."""
+
+    name: str
+    default: Value
+    kind: Callable[[str], Value]
+    help: str
+    least: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def wanted(self) -> str:
+        """The range in words: 'an integer of at least 1'."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        noun = {int: "an integer", float: "a number"}.get(self.kind, "text")  # type: ignore[call-overload]
+        bounds = [f"at least {self.least:g}"] if self.least is not None else []
+        bounds += [f"below {self.below:g}"] if self.below is not None else []
+        return f"{noun} of {' and '.join(bounds)}" if bounds else str(noun)
+
+    def parse(self, given: Value) -> Value:
+        """The checked value; a UsageError naming the range otherwise. None stands for 'not set' where that is the default."""
+        if given is None and self.default is None:
+            return None
+        try:
+            value = self.kind(str(given))
+        except ValueError:
+            raise self.refusal(given) from None
+        if self.choices and value not in self.choices:
+            raise self.refusal(given)
+        if isinstance(value, int | float):
+            low = self.least is not None and not value >= self.least
+            high = self.below is not None and not value < self.below
+            if low or high or value != value:
+                raise self.refusal(given)
+        return value
+
+    def refusal(self, given: object) -> UsageError:
+        """The error that names the range."""
+        return UsageError(f"{self.name} must be {self.wanted}; got {given!r}")
+
+
+READING = (
+    Option("tokens", "words", str, "how text becomes tokens: lower-cased words, or split at white space", choices=("words", "space")),
+    Option("regex", None, str, "a pattern whose matches, within white space, are the tokens (instead of --tokens)"),
+    Option("document", "line", str, "what a document is: windows do not cross it, and it is held out whole", choices=("line", "paragraph", "file")),
+    Option("encoding", "utf-8", str, "the encoding of the text"),
+    Option("errors", "strict", str, "bytes that are not text: an error, U+FFFD (counted), or nothing", choices=("strict", "replace", "ignore")),
+)
+COUNTING = (
+    Option("window", 5, int, "pairs are words at most this far apart, weighted (window + 1 - distance) / window", least=1, below=10_001),
+    Option("min_count", 5, int, "words counted less often in the training part are dropped, and windows close up over them", least=1),
+    Option("max_vocab", None, int, "keep at most this many words, the most frequent (ties in order of spelling)", least=2),
+    Option("sample", 1e-3, float, "frequent words weigh as if subsampled, in expectation; 0 is off (windows do not widen)", least=0, below=float("inf")),
+    Option("held_out", 0.02, float, "share of the documents kept for the held-out NLL, chosen by a hash of their tokens; 0 is none", least=0, below=1),
+)
+TRAINING = (
+    Option("vector_size", 100, int, "numbers in a vector", least=1),
+    Option("epochs", 4, int, "passes over all rows; 0 writes the spectral start", least=0),
+    Option("rate", 0.01, float, "the first learning rate; it falls linearly to a hundredth", least=0, below=float("inf")),
+    Option("block_rows", 256, int, "rows of one step; also the rows of scores held in memory at once", least=1),
+    Option("exact_every", 1, int, "passes between exact losses (0: at the start and the end only); between them an estimate, marked as such", least=0),
+    Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),
+    Option("threads", None, int, "worker threads; by default the cores this process may use. Results do not depend on it", least=1),
+)
+OPTIONS = {option.name: option for option in READING + COUNTING + TRAINING}
+
+
+def checked(**given: Value) -> dict[str, Value]:
+    """`given`, each value checked against its option.
+
+    >>> checked(window=5)
+    {'window': 5}
+    >>> checked(vector_size=0)
+    Traceback (most recent call last):
+    exact2vec.errors.UsageError: vector_size must be an integer of at least 1; got 0
+    """
+    for name, value in given.items():
+        if isinstance(value, str) and OPTIONS[name].kind is not str:
+            raise OPTIONS[name].refusal(value)
+    return {name: OPTIONS[name].parse(value) for name, value in given.items()}

@@ -1,0 +1,178 @@
+"""A run folder: plain files under names of ours, and a manifest with the SHA-256 of each.
+
+Written whole or not at all; read only after every byte that is used has been checked. docs/files.md describes the files.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exact2vec.errors import CorruptFileError, InputError, UsageError
+from exact2vec.files import full_disk_named, sha256, sync_folder, write_whole
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An existing run folder; `files` maps each name to its SHA-256."""
+
+    folder: Path
+    kind: str
+    files: dict[str, str]
+
+    def bytes(self, name: str) -> bytes:
+        """The content of a file, checked against the manifest."""
+        path = self.folder / name
+        if name not in self.files:
+            raise CorruptFileError(f"{path} is not listed in the manifest")
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise CorruptFileError(f"{path} is missing; the run folder is not complete") from error
+        if hashlib.sha256(data).hexdigest() != self.files[name]:
+            raise CorruptFileError(f"{path} is not the file that was written (its SHA-256 differs); restore it, or train again")
+        return data
+
+    def json(self, name: str) -> Any:
+        """A checked JSON file."""
+        return json.loads(self.bytes(name))
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """The arrays of a checked safetensors file."""
+        import safetensors
+        import safetensors.numpy
+
+        try:
+            return safetensors.numpy.load(self.bytes(name))
+        except safetensors.SafetensorError as error:
+            raise CorruptFileError(f"{self.folder / name} is not a safetensors file: {error}") from error
+
+    def check(self) -> list[tuple[str, int]]:
+        """(name, bytes) of every file, all of them verified."""
+        return [(name, len(self.bytes(name))) for name in sorted(self.files)]
+
+
+def open_run(folder: Path) -> Run:
+    """Read and check the manifest of a run folder."""
+    _printable_path(folder)
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such run folder")
+    try:
+        data = path.read_bytes()
+        manifest = json.loads(data)
+        if data != _json(manifest):
+            raise ValueError("not as written")
+        stated = manifest.pop("sha256")
+        version, kind, files = manifest["format"], manifest["kind"], manifest["files"]
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} is not a run folder: it has no {MANIFEST}") from error
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise CorruptFileError(f"{path} is damaged: it is not the manifest that was written") from error
+    if version != FORMAT:
+        raise CorruptFileError(f"{path}: format {version!r} is unknown; this exact2vec reads format {FORMAT}")
+    if stated != _digest(manifest) or any(Path(name).name != name for name in files):
+        raise CorruptFileError(f"{path} is damaged: it is not the manifest that was written")
+    return Run(folder, kind, files)
+
+
+@contextlib.contextmanager
+def create(folder: Path, *, kind: str, force: bool = False) -> Iterator[Path]:
+    """A new folder to write into, put in its place whole at the end, with its manifest; nothing is left of it after an error."""
+    check_output(folder, force=force)
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    with full_disk_named(folder):
+        shutil.rmtree(part, ignore_errors=True)
+        try:
+            part.mkdir(parents=True)
+            yield part
+            manifest = {"format": FORMAT, "kind": kind, "files": {path.name: sha256(path) for path in sorted(part.iterdir())}}
+            write_json(part / MANIFEST, manifest | {"sha256": _digest(manifest)})
+            _put_in_place(part, folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def check_output(folder: Path, *, force: bool) -> None:
+    """Refuse, before any work, an output that could not be written or would replace something else than a run."""
+    _printable_path(folder)
+    if not folder.name:
+        raise UsageError(f"{str(folder)!r} does not name a folder to write")
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise UsageError(f"{folder} exists and is not a folder; name another")
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MANIFEST).is_file():
+            raise UsageError(f"{folder} exists and is not a run folder; name another, it is not replaced even with --force")
+        if not force:
+            raise UsageError(f"{folder} exists; use --force to replace it")
+        if strangers := sorted(path.name for path in folder.iterdir() if path.name not in {MANIFEST, *open_run(folder).files}):
+            raise UsageError(f"{folder} holds files that are not of the run, {', '.join(strangers[:5])}: move them away, --force would delete them")
+    _try_to_write(folder)
+
+
+def write_json(path: Path, value: object) -> None:
+    """JSON in ASCII, keys in the order given: the same bytes for the same value."""
+    write_whole(path, _json(value))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """A safetensors file of contiguous arrays."""
+    import safetensors.numpy
+
+    write_whole(path, safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+
+
+def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The same rows twice: NAME.jsonl, and NAME.csv with an empty cell for None."""
+    write_whole(folder / f"{name}.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
+    header = list(rows[0]) if rows else []
+    lines = [",".join("" if value is None else json.dumps(value) for value in row.values()) for row in rows]
+    write_whole(folder / f"{name}.csv", "".join(f"{line}\n" for line in [",".join(header), *lines]).encode())
+
+
+def _try_to_write(folder: Path) -> None:
+    ancestor = next(path for path in folder.absolute().parents if path.exists())
+    try:
+        tempfile.TemporaryDirectory(dir=ancestor, prefix=".exact2vec-").cleanup()
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror} in {ancestor}") from error
+
+
+def _put_in_place(part: Path, folder: Path) -> None:
+    sync_folder(part)
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(part, folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _printable_path(folder: Path) -> None:
+    try:
+        folder.exists()
+        too_long = any(len(os.fsencode(part)) > 200 for part in folder.parts)
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{str(folder)[:60]!r} cannot be the name of a folder: {error}") from error
+    if "\0" in str(folder) or too_long:
+        raise UsageError(f"{str(folder)[:60]!r} cannot be the name of a folder: it is too long (200 bytes at most), or holds a NUL")
