@@ -1,0 +1,124 @@
+"""Tokens as numbers, in blocks of documents, some of them held out."""
+
+import hashlib
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exact2vec.counts.read import Piece
+from exact2vec.errors import InputError
+
+BLOCK_TOKENS = 10_000
+HASH_KEY = b"exact2vec held-out 0"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What was read: `ids[i]` is the place in `distinct` of the i-th token; blocks are stretches of documents."""
+
+    ids: NDArray[np.int32]
+    distinct: list[str]
+    block_tokens: NDArray[np.int64]
+    block_document: NDArray[np.int64]
+    block_held: NDArray[np.bool_]
+
+    @property
+    def documents(self) -> int:
+        return len(np.unique(self.block_document))
+
+    @property
+    def token_held(self) -> NDArray[np.bool_]:
+        return np.repeat(self.block_held, self.block_tokens)
+
+    @property
+    def token_document(self) -> NDArray[np.int64]:
+        return np.repeat(self.block_document, self.block_tokens)
+
+    @property
+    def token_segment(self) -> NDArray[np.int32]:
+        """Windows stay within a segment: the neighbouring blocks of a document that are all kept, or all held out."""
+        starts = np.ones(len(self.block_held), bool)
+        starts[1:] = (np.diff(self.block_document) != 0) | (self.block_held[1:] != self.block_held[:-1])
+        return np.repeat(np.cumsum(starts, dtype=np.int32), self.block_tokens)
+
+
+def index_corpus(pieces: Iterable[Piece], held_out: float = 0.0) -> Corpus:
+    """Number the tokens in order of appearance, and draw the held-out blocks.
+
+    A document is one block, one of more than 10,000 tokens is cut into blocks of 10,000. A block is held out where the keyed
+    BLAKE2 hash of its tokens (UTF-8, joined by spaces), as a number in [0, 1), is below `held_out`: duplicates stay together, and neither
+    the order of the files nor their encoding matters.
+    """
+    number: defaultdict[str, int] = defaultdict()
+    number.default_factory = number.__len__
+    ids, lengths, documents, held = array("i"), array("q"), array("q"), array("b")
+    for document, tokens in _blocks(pieces):
+        ids.extend(map(number.__getitem__, tokens))
+        lengths.append(len(tokens))
+        documents.append(document)
+        held.append(held_out > 0 and _hash_share(tokens) < held_out)
+    return Corpus(
+        np.frombuffer(ids, np.int32),
+        list(number),
+        np.frombuffer(lengths, np.int64),
+        np.frombuffer(documents, np.int64),
+        np.frombuffer(held, np.bool_),
+    )
+
+
+def _blocks(pieces: Iterable[Piece]) -> Iterator[tuple[int, list[str]]]:
+    document = 0
+    waiting: list[str] = []
+    for tokens, ends_document in pieces:
+        waiting += tokens
+        if len(waiting) > BLOCK_TOKENS:
+            whole = (len(waiting) - 1) // BLOCK_TOKENS * BLOCK_TOKENS
+            for start in range(0, whole, BLOCK_TOKENS):
+                yield document, waiting[start : start + BLOCK_TOKENS]
+            waiting = waiting[whole:]
+        if ends_document:
+            if waiting:
+                yield document, waiting
+            document, waiting = document + 1, []
+    if waiting:
+        yield document, waiting
+
+
+def _hash_share(tokens: list[str]) -> float:
+    text = " ".join(tokens).encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(text, digest_size=8, key=HASH_KEY).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def pieces_of(texts: Iterable[object], tokenize: Callable[[str], list[str]] | None = None) -> Iterator[Piece]:
+    """Each text or list of tokens as one document, checked.
+
+    With `tokenize`, a str is a document to be cut into tokens; without, it is the usual mistake of a string given as a list of words.
+    """
+    if isinstance(texts, str):
+        raise TypeError("got a string; did you mean [text.split()]?")
+    number = 0
+    try:
+        for number, text in enumerate(texts, start=1):
+            yield text if isinstance(text, Piece) else Piece(_tokens_of(text, number, tokenize), True)
+    except InputError:
+        raise
+    except Exception as error:
+        error.add_note(f"raised by the sentences after sentence {number}")
+        raise
+
+
+def _tokens_of(text: object, number: int, tokenize: Callable[[str], list[str]] | None) -> list[str]:
+    if isinstance(text, str):
+        if tokenize is None:
+            raise TypeError(f"sentence {number} is a string; did you mean [text.split()], a list of lists of words?")
+        return tokenize(text)
+    tokens: list[str] = list(text)  # type: ignore[call-overload]
+    for token in tokens:
+        if not isinstance(token, str):
+            raise TypeError(f"sentence {number} holds {token!r} of type {type(token).__name__}; tokens are strings")
+    return tokens

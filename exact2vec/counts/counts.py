@@ -1,0 +1,203 @@
+"""Counts: k(c, w) with its vocabulary; weighing, saving, loading."""
+
+import hashlib
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from exact2vec import runs
+from exact2vec.counts.corpus import Corpus, index_corpus, pieces_of
+from exact2vec.counts.read import Text, tokenizer
+from exact2vec.counts.vocabulary import DROPPED, Vocabulary, build_vocabulary
+from exact2vec.counts.windows import count_windows
+from exact2vec.errors import CorruptFileError, InputError, UsageError
+from exact2vec.options import checked
+
+TEXT_SETTINGS = ("tokens", "regex", "document")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Integer counts k(c, w) of the training part and of the held-out part, and all it takes to count other text alike.
+
+    `held_out` is None where nothing is held out. `tokens` says where each token that was read went.
+    """
+
+    vocabulary: Vocabulary
+    training: csr_array
+    held_out: csr_array | None
+    window: int
+    sample: float
+    tokens: dict[str, int]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def words(self) -> list[str]:
+        return self.vocabulary.words
+
+    @cached_property
+    def keep(self) -> NDArray[np.float64]:
+        """s_w, the share of a word's occurrences that subsampling would keep."""
+        return self.vocabulary.keep(self.sample)
+
+    @property
+    def held_out_digest(self) -> str | None:
+        """Held-out losses compare only where this is equal: it covers vocabulary, window, weights and held-out pairs."""
+        if self.held_out is None:
+            return None
+        digest = hashlib.sha256(repr((self.words, self.window, self.sample, self.vocabulary.counts.tolist())).encode("utf-8", "backslashreplace"))
+        for array in (self.held_out.indptr, self.held_out.indices, self.held_out.data):
+            digest.update(np.ascontiguousarray(array, np.int64).tobytes())
+        return digest.hexdigest()
+
+    def weigh(self, counts: csr_array) -> csr_array:
+        """n(c, w) = k(c, w) / window · s_c · s_w, float32."""
+        rows = np.repeat((self.keep / self.window).astype(np.float64), np.diff(counts.indptr))
+        values = (counts.data * rows * self.keep[counts.indices]).astype(np.float32)
+        if not values.all():
+            raise UsageError(f"sample = {self.sample:g} gives weights too small for a float32; use a larger one, or 0 for none")
+        return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
+
+    def save(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write a folder that `Counts.load` reads; refuses an existing one without `force`."""
+        with runs.create(Path(folder), kind="counts", force=force) as part:
+            self.write(part)
+
+    def write(self, folder: Path) -> None:
+        """Put the files of the counts into an open run folder."""
+        arrays = {"training." + name: array for name, array in _arrays(self.training).items()}
+        if self.held_out is not None:
+            arrays |= {"held_out." + name: array for name, array in _arrays(self.held_out).items()}
+        runs.write_arrays(folder / "counts.safetensors", arrays)
+        runs.write_json(folder / "vocabulary.json", {"words": self.words, "counts": self.vocabulary.counts.tolist()})
+        runs.write_json(folder / "counting.json", {"window": self.window, "sample": self.sample, "tokens": self.tokens, "settings": self.settings})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Counts":
+        """Read back what `save` wrote; CorruptFileError where a byte differs."""
+        run = runs.open_run(Path(folder))
+        if not has_counts(folder):
+            raise InputError(f"{folder} holds no counts, only vectors: train with counts, or name a run folder")
+        vocabulary = read_vocabulary(run)
+        counting = run.json("counting.json")
+        arrays = run.arrays("counts.safetensors")
+        size = len(vocabulary.words)
+        return cls(
+            vocabulary, _matrix(arrays, "training.", size, folder),
+            _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None, **counting,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        held = "none" if self.held_out is None else f"{self.held_out.nnz:,} cells"
+        return f"Counts({len(self.words):,} words, {self.training.nnz:,} cells, held out: {held}, window={self.window}, sample={self.sample:g})"
+
+
+def count_text(
+    texts: Iterable[object], *, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
+    held_out: float = 0.02,
+) -> Counts:  # fmt: skip
+    """Count the words near each word, in one pass over `texts`.
+
+    `texts`: a `Text` (files), or an iterable of documents: strings, cut into lower-cased words, or lists of tokens, taken as they are.
+    k(c, w) = Σ (window + 1 − distance) over the pairs at most `window` apart, words below `min_count` dropped first; int64.
+
+    Raises InputError where there is nothing to count or to predict, UsageError for an option out of its range.
+
+    >>> count_text(["the cat sat on the mat", "the dog sat on the log"] * 5, held_out=0)
+    Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
+    """
+    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out)
+    texts, settings = _with_settings(texts)
+    settings |= {"min_count": min_count, "max_vocab": max_vocab, "held_out": held_out}
+    corpus = index_corpus(pieces_of(texts, tokenizer()), held_out)
+    vocabulary = build_vocabulary(corpus, min_count, max_vocab)
+    size = len(vocabulary.words)
+    ids, kept = _kept_ids(corpus, vocabulary)
+    held = corpus.token_held
+    training = count_windows(ids[kept & ~held], corpus.token_segment[kept & ~held], size=size, window=window)
+    if training.nnz == 0:
+        raise InputError(f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)")
+    held_pairs = count_windows(ids[kept & held], corpus.token_segment[kept & held], size=size, window=window) if held.any() else None
+    tokens = {
+        "read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct),
+        "training": int((kept & ~held).sum()), "dropped_training": int((~kept & ~held).sum()),
+        "held_out": int((kept & held).sum()), "dropped_held_out": int((~kept & held).sum()), "min_count": min_count,
+    }  # fmt: skip
+    return Counts(vocabulary, training, held_pairs if held_pairs is not None and held_pairs.nnz else None, window, sample, tokens, settings)
+
+
+def has_counts(folder: str | Path) -> bool:
+    """Whether a run folder holds counts, or vectors alone."""
+    return "counts.safetensors" in runs.open_run(Path(folder)).files
+
+
+def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str, Any]]:
+    """The texts, and how to cut other text alike: lists of tokens are taken as they are, so other text is cut at white space."""
+    if isinstance(texts, Text):
+        return texts, {name: texts.settings[name] for name in TEXT_SETTINGS}
+    if isinstance(texts, str):
+        return texts, {}
+    rest = iter(texts)
+    first = list(itertools.islice(rest, 1))
+    tokens = "words" if first and isinstance(first[0], str) else "space"
+    return itertools.chain(first, rest), {"tokens": tokens, "regex": None, "document": "line"}
+
+
+def count_alike(
+    texts: Iterable[object], vocabulary: Vocabulary, window: int, settings: dict[str, Any], *, tokenized: bool
+) -> tuple[csr_array, Corpus, NDArray[np.int32]]:
+    """Count new texts with a run's vocabulary, window and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
+    tokenize = None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
+    corpus = index_corpus(pieces_of(texts, tokenize))
+    if len(corpus.ids) == 0:
+        raise InputError("no tokens: the text holds only white space or signs")
+    ids, kept = _kept_ids(corpus, vocabulary)
+    counts = count_windows(ids[kept], corpus.token_segment[kept], size=len(vocabulary.words), window=window)
+    return counts, corpus, ids
+
+
+def unigram(column_totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """p(w), the share of the pairs that w ends; a word without pairs counts half the smallest total, so that log p is finite."""
+    least = column_totals[column_totals > 0].min()
+    smoothed = np.where(column_totals > 0, column_totals, least / 2)
+    return np.asarray(smoothed / smoothed.sum())
+
+
+def read_vocabulary(run: runs.Run) -> Vocabulary:
+    """The vocabulary of a run folder, its two columns checked against each other."""
+    stored = run.json("vocabulary.json")
+    words, counts = stored["words"], np.array(stored["counts"], np.int64)
+    if len(words) != len(counts) or len(set(words)) != len(words):
+        raise CorruptFileError(
+            f"{run.folder / 'vocabulary.json'}: {len(words)} words, {len(counts)} counts, {len(set(words))} distinct; they should be as many"
+        )
+    return Vocabulary(words, counts)
+
+
+def _kept_ids(corpus: Corpus, vocabulary: Vocabulary) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    ids = vocabulary.numbers(corpus.distinct)[corpus.ids]
+    return ids, ids != DROPPED
+
+
+def _arrays(counts: csr_array) -> dict[str, NDArray[Any]]:
+    """The three arrays of the matrix; counts in the narrowest unsigned type that holds them, to save disk."""
+    largest = int(counts.data.max(initial=0))
+    return {
+        "indptr": counts.indptr.astype(np.int64),
+        "indices": counts.indices.astype(np.int32),
+        "data": counts.data.astype(np.uint32 if largest < 2**32 else np.int64),
+    }
+
+
+def _matrix(arrays: dict[str, NDArray[Any]], prefix: str, size: int, folder: str | Path) -> csr_array:
+    indptr, indices, data = (arrays[prefix + name] for name in ("indptr", "indices", "data"))
+    if len(indptr) != size + 1 or len(indices) != len(data) or indptr[-1] != len(data):
+        raise CorruptFileError(f"{folder}: the vocabulary has {size:,} words, the counts {len(indptr) - 1:,} rows; they should be as many")
+    return csr_array((data.astype(np.int64), indices, indptr), shape=(size, size))

@@ -1,0 +1,242 @@
+"""From files, folders and stdin to tokens, streamed: no buffer grows with the text or with a line."""
+
+import codecs
+import contextlib
+import io
+import re
+import stat
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from exact2vec.errors import InputError, UsageError
+from exact2vec.files import READ_BYTES, Readable, decompressed, input_errors_named, open_decompressed
+from exact2vec.options import checked
+
+PYTHON_DOCS = "python-docs"
+STDIN = "-"
+TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".rst", ".gz", ".zst")
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+
+
+class Piece(NamedTuple):
+    """Some tokens of a document, and whether the document ends with them."""
+
+    tokens: list[str]
+    ends_document: bool
+
+
+class Text:
+    """Tokens of files, folders, stdin ("-") or "python-docs", read anew by each `for piece in text`.
+
+    >>> [piece.tokens for piece in Text("python-docs")][0][:3]
+    ['the', 'assert', 'statement']
+
+    After a reading, `notes` holds what a user should hear of it: files skipped, characters replaced, text that looks hard-wrapped.
+    """
+
+    def __init__(self, *inputs: str | Path, tokens: str = "words", regex: str | None = None, document: str = "line",
+                 encoding: str = "utf-8", errors: str = "strict") -> None:  # fmt: skip
+        self.settings = checked(tokens=tokens, regex=regex, document=document, encoding=encoding, errors=errors)
+        self.inputs = [str(one) for one in inputs]
+        self.tokenize = tokenizer(tokens, regex)
+        self.between_tokens = _between_words if tokens == "words" and regex is None else str.isspace
+        self.document = document
+        self.encoding = _known_encoding(encoding)
+        self.errors = errors
+        self.notes: list[str] = []
+        if not inputs:
+            raise UsageError("nothing to read: name a file, a folder, - for stdin, or python-docs")
+
+    def __iter__(self) -> Iterator[Piece]:
+        self.notes = []
+        for name in self.inputs:
+            if name == PYTHON_DOCS:
+                yield from self._python_docs()
+            elif name == STDIN:
+                with input_errors_named("stdin"), _stdin() as file, decompressed(file) as stream:
+                    yield from self._pieces(stream, "stdin")
+            else:
+                for path in self._files(Path(name)):
+                    with open_decompressed(path) as stream:
+                        yield from self._pieces(stream, str(path))
+
+    def _python_docs(self) -> Iterator[Piece]:
+        from exact2vec.counts.python_docs import documents
+
+        for text in documents():
+            yield Piece(self.tokenize(text), True)
+
+    def _files(self, path: Path) -> list[Path]:
+        if "\0" in str(path):
+            raise InputError(f"{str(path)!r} is not a file name: it holds a NUL")
+        with input_errors_named(str(path)):
+            if not stat.S_ISDIR(path.stat().st_mode):
+                return [path]
+        found = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
+        text = [file for file in found if file.suffix.lower() in TEXT_SUFFIXES]
+        if not text:
+            raise InputError(f"{path}: a folder without text (wanted files ending in {', '.join(TEXT_SUFFIXES[1:])}, or without an ending)")
+        if len(text) < len(found):
+            skipped = [file.name for file in found if file not in set(text)]
+            self.notes.append(f"{path}: {len(skipped)} files skipped for their ending: {', '.join(skipped[:5])}{' …' * (len(skipped) > 5)}")
+        return text
+
+    def _pieces(self, stream: Readable, name: str) -> Iterator[Piece]:
+        """The documents of one file; a long line comes in pieces that are cut between tokens."""
+        empty = True
+        replaced = lines = line_characters = 0
+        blank = True
+        for part, ends_line in _line_parts(self._decoded(stream, name), self.between_tokens):
+            empty = False
+            blank = blank and not part.strip()
+            lines += ends_line
+            line_characters += len(part)
+            if self.errors == "replace":
+                replaced += part.count("\ufffd")
+            yield Piece(self.tokenize(part), ends_line and (self.document == "line" or (blank and self.document == "paragraph")))
+            blank = blank or ends_line
+        if empty:
+            raise InputError(f"{name} is empty (0 bytes)")
+        yield Piece([], True)
+        if replaced:
+            self.notes.append(f"{name}: {replaced:,} characters U+FFFD stand for bytes that are not {self.encoding}")
+        if self.document == "line" and lines >= 100 and line_characters < 90 * lines:
+            self.notes.append(
+                f"{name}: lines of {line_characters // lines} characters on average look hard-wrapped; windows stop at each line: consider --document paragraph"
+            )
+
+    def _decoded(self, stream: Readable, name: str) -> Iterator[str]:
+        """Decoded text with \\n for every line end; an InputError names the offset of a byte that is not text."""
+        decoder = codecs.getincrementaldecoder(self.encoding)(self.errors)
+        newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
+        offset, first = 0, True
+        while True:
+            data = _read(stream, name)
+            pending = len(decoder.getstate()[0])
+            if first:
+                _refuse_other_unicode(data, name, self.encoding)
+            try:
+                text = newlines.decode(data, final=not data)
+            except UnicodeDecodeError as error:
+                at = offset - pending + error.start
+                byte = error.object[error.start]
+                raise InputError(
+                    f"{name}: byte {byte:#04x} at offset {at:,} is not {self.encoding} ({error.reason}); use --encoding, or --errors replace"
+                ) from error
+            except UnicodeError as error:
+                raise InputError(f"{name} is not {self.encoding} ({error}); use another --encoding") from error
+            offset += len(data)
+            if first and text:
+                first = False
+                text = text.removeprefix("\ufeff")
+            if text:
+                yield text
+            if not data:
+                return
+
+
+def _refuse_other_unicode(data: bytes, name: str, encoding: str) -> None:
+    for marks, other in ((UTF32_MARKS, "utf-32"), (UTF16_MARKS, "utf-16")):
+        if data.startswith(marks) and not encoding.startswith(("utf-16", "utf-32")):
+            raise InputError(f"{name} looks like {other.upper()}; use --encoding {other}")
+
+
+def _read(stream: Readable, name: str) -> bytes:
+    with input_errors_named(name):
+        return stream.read(READ_BYTES)
+
+
+def _line_parts(chunks: Iterable[str], between_tokens: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
+    """(part of a line, whether it ends it): a long line comes in parts that end with a character between tokens."""
+    word: list[str] = []
+    for chunk in chunks:
+        *ended, rest = chunk.split("\n")
+        for line in ended:
+            yield "".join([*word, line]), True
+            word.clear()
+        head, tail = _cut(rest, between_tokens)
+        if head:
+            yield "".join([*word, head]), False
+            word.clear()
+        if tail:
+            word.append(tail)
+    if word:
+        yield "".join(word), True
+
+
+def _cut(text: str, between_tokens: Callable[[str], bool]) -> tuple[str, str]:
+    """`text` up to its last character between tokens, and the unfinished token behind it."""
+    end = len(text)
+    while end and not between_tokens(text[end - 1]):
+        end -= 1
+    return text[:end], text[end:]
+
+
+def _between_words(sign: str) -> bool:
+    """Whether text may be cut behind `sign` without a change of its words: not where it could take part in one, or in how its neighbour is lower-cased."""
+    return sign in ",;!?/|、。，；！？" or unicodedata.category(sign) in ("Zs", "Zl", "Zp", "Cc", "Ps", "Pe", "Pd", "Sc")
+
+
+def tokenizer(tokens: str = "words", regex: str | None = None) -> Callable[[str], list[str]]:
+    """The function from text to tokens.
+
+    "words": lower-cased, NFC; runs of letters with their combining marks, digits and inner apostrophes (’ becomes ').
+    "space": whatever white space parts, as it stands. `regex`: its matches, within white space, as they stand.
+
+    >>> tokenizer()("Don’t PANIC: it's 42 o'clock_'")
+    ["don't", 'panic', "it's", '42', "o'clock"]
+    """
+    if regex is not None:
+        return _by_pattern(regex)
+    return str.split if tokens == "space" else _words
+
+
+def _by_pattern(regex: str) -> Callable[[str], list[str]]:
+    try:
+        pattern = re.compile(regex)
+    except re.error as error:
+        raise UsageError(f"regex {regex!r} is not a regular expression: {error}") from error
+    return lambda text: [match[0] for stretch in text.split() for match in pattern.finditer(stretch) if match[0]]
+
+
+_ascii_words = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*").findall
+_find_words: list[Callable[[str], list[Any]]] = []
+
+
+def _words(text: str) -> list[str]:
+    text = text.lower()
+    if text.isascii():
+        return _ascii_words(text)
+    if not _find_words:
+        marks = "".join(chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("M"))
+        _find_words.append(re.compile(rf"\w[\w{marks}]*(?:'\w[\w{marks}]*)*").findall)
+    text = unicodedata.normalize("NFC", text).replace("’", "'").replace("_", " ")
+    return _find_words[0](text)
+
+
+@contextlib.contextmanager
+def _stdin() -> Iterator[io.BufferedReader]:
+    if sys.stdin is None:
+        raise UsageError("stdin is closed: name a file to read")
+    if sys.stdin.isatty():
+        raise UsageError("stdin is a terminal: name a file to read, or pipe text into the command")
+    file: Any = io.BufferedReader(sys.stdin.buffer)
+    yield file
+    file.detach()
+
+
+def _known_encoding(encoding: str) -> str:
+    try:
+        if codecs.lookup(encoding)._is_text_encoding:
+            return codecs.lookup(encoding).name
+    except LookupError:
+        pass
+    raise UsageError(f"encoding {encoding!r} is unknown; utf-8, utf-16 and latin-1 are usual")
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
