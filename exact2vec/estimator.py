@@ -1,0 +1,128 @@
+"""Exact2Vec: scikit-learn manners over counts → train → vectors, and the run folder that the command line shares."""
+
+import math
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from exact2vec import __version__, runs
+from exact2vec.counts.corpus import pieces_of
+from exact2vec.counts.counts import Counts, count_text
+from exact2vec.counts.read import Text
+from exact2vec.errors import UsageError
+from exact2vec.options import COUNTING, TRAINING, checked
+from exact2vec.train.fit import Record, fit
+from exact2vec.vectors.evaluate import new_text
+from exact2vec.vectors.vectors import Vectors
+
+Listener = Callable[[Iterator[Record]], Iterator[Record]]
+
+
+class Exact2Vec:
+    """Train word vectors with the exact softmax loss.
+
+    >>> model = Exact2Vec(vector_size=2, epochs=3, held_out=0).fit([["sun", "moon"], ["dog", "cat"]] * 20)
+    >>> model.wv.most_similar("sun", topn=1)[0][0]
+    'moon'
+
+    Arguments are those of `count_text` and `fit`. After `fit`: `wv` (Vectors), `counts_`, `history_` (a dict a measured record, nats).
+    """
+
+    def __init__(
+        self, *, vector_size: int = 100, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
+        held_out: float = 0.02, epochs: int = 4, rate: float = 0.01, block_rows: int = 256, exact_every: int = 1, seed: int = 1,
+        threads: int | None = None,
+    ) -> None:  # fmt: skip
+        self.vector_size, self.window, self.min_count, self.max_vocab = vector_size, window, min_count, max_vocab
+        self.sample, self.held_out, self.epochs, self.rate = sample, held_out, epochs, rate
+        self.block_rows, self.exact_every, self.seed, self.threads = block_rows, exact_every, seed, threads
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The arguments by name, as scikit-learn reads them."""
+        return {option.name: getattr(self, option.name) for option in COUNTING + TRAINING}
+
+    def set_params(self, **params: Any) -> "Exact2Vec":
+        """Set arguments by name."""
+        for name, value in params.items():
+            if name not in self.get_params():
+                raise UsageError(f"{name!r} is not an argument of Exact2Vec; it has {', '.join(self.get_params())}")
+            setattr(self, name, value)
+        return self
+
+    def fit(self, sentences: Iterable[object] | Counts, y: None = None, *, listen: Listener = iter) -> "Exact2Vec":
+        """Train on lists of tokens, a `Text`, or `Counts`. `listen` sees the records of `fit` pass, as a progress bar does.
+
+        Raises DivergedError, with `wv` and `history_` as last measured, where the loss runs away.
+        """
+        checked(**self.get_params())
+        self.counts_ = sentences if isinstance(sentences, Counts) else self._count(sentences)
+        self.history_: list[dict[str, Any]] = []
+        self.times_: list[dict[str, Any]] = []
+        began = time.perf_counter()
+        arguments = {option.name: getattr(self, option.name) for option in TRAINING}
+        for record in listen(fit(self.counts_, **arguments)):
+            if record.training is not None:
+                self.wv = Vectors.of(record.state, self.counts_)
+                self.last_ = record
+                self.history_.append(history_row(record))
+                self.times_.append({"step": record.step, "seconds": round(time.perf_counter() - began, 3)})
+        return self
+
+    def score(self, sentences: Iterable[object], y: None = None) -> float:
+        """The mean log-likelihood of new sentences under this vocabulary, window and weights, nats per pair; higher is better."""
+        return -new_text(self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads).nll
+
+    def predict_proba(self, words: Iterable[str], *, weighted: bool = False) -> NDArray[np.float64]:
+        """p(w | c) for each context word c (rows) and each word of `classes_` (columns)."""
+        if isinstance(words, str):
+            raise TypeError(f"got a string; did you mean [{words!r}]?")
+        return np.stack([np.exp(self.wv.log_probabilities(word, weighted=weighted)) for word in words])
+
+    @property
+    def classes_(self) -> list[str]:
+        return self.wv.index_to_key
+
+    def save(self, folder: str | Path, *, force: bool = False, provenance: dict[str, Any] | None = None) -> None:
+        """Write a run folder: what `load`, `evaluate` and the command line read."""
+        with runs.create(Path(folder), kind="run", force=force) as part:
+            self.counts_.write(part)
+            self.wv.write(part)
+            runs.write_json(part / "config.json", {option.name: getattr(self, option.name) for option in TRAINING} | {"threads": None})
+            runs.write_json(part / "summary.json", summary(self.last_, len(self.wv), self.counts_.held_out_digest))
+            runs.write_table(part, "history", self.history_)
+            runs.write_table(part, "times", self.times_)
+            (part / "times.csv").unlink()
+            versions = {"exact2vec": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+            runs.write_json(part / "provenance.json", {"versions": versions, "machine": platform.machine(), **(provenance or {})})
+
+    def _count(self, sentences: Iterable[object]) -> Counts:
+        checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)
+        return count_text(checked_sentences, **{option.name: getattr(self, option.name) for option in COUNTING})
+
+
+def history_row(record: Record) -> dict[str, Any]:
+    """What history.jsonl holds of a record: losses in nats per pair; `exact` is false for estimates."""
+    training, held_out = record.losses, record.held_out
+    return {
+        "step": record.step, "epoch": record.epoch, "exact": training.standard_error is None,
+        "nll": training.nll, "nll_standard_error": training.standard_error, "excess": training.excess,
+        "held_out_nll": held_out.nll if held_out else None,
+        "held_out_nll_standard_error": held_out.standard_error if held_out else None,
+        "held_out_excess": held_out.excess if held_out else None,
+    }  # fmt: skip
+
+
+def summary(record: Record, words: int, held_out_digest: str | None) -> dict[str, Any]:
+    """The last losses with their baselines, in nats per pair."""
+    held_out = asdict(record.held_out) if record.held_out else None
+    return {
+        "step": record.step, "steps": record.steps, "epoch": record.epoch, "words": words, "ln_v": math.log(words),
+        "training": asdict(record.losses), "held_out": held_out, "held_out_digest": held_out_digest,
+    }  # fmt: skip

@@ -1,0 +1,62 @@
+"""The progress of a training: one bar with ETA on a terminal, a line a measured record elsewhere."""
+
+import contextlib
+import math
+import sys
+from collections.abc import Iterable, Iterator
+
+from exact2vec.loss.sweep import Losses
+from exact2vec.train.fit import Record
+
+
+@contextlib.contextmanager
+def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """A sign of life on a terminal, for work whose end is not known."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+def shown(records: Iterable[Record], words: int, *, quiet: bool = False) -> Iterator[Record]:
+    """The same records, shown on stderr as they pass."""
+    if quiet or sys.stderr is None:
+        yield from records
+    elif sys.stderr.isatty():
+        yield from _bar(records, words)
+    else:
+        for record in records:
+            if record.training is not None:
+                print(line(record, words), file=sys.stderr, flush=True)
+            yield record
+
+
+def line(record: Record, words: int) -> str:
+    """`epoch 2  nll 7.8157  held-out 7.8567  unigram 8.3200  floor 6.1000  ln V 10.40`; `nll≈ … ± …` for an estimate."""
+    training = record.losses
+    held_out = f"held-out{_mean(record.held_out)}" if record.held_out else "held-out none"
+    return f"epoch {record.epoch:g}  nll{_mean(training)}  {held_out}  unigram {training.unigram:.4f}  floor {training.floor:.4f}  ln V {math.log(words):.2f}"
+
+
+def _mean(losses: Losses) -> str:
+    return f" {losses.nll:.4f}" if losses.standard_error is None else f"≈ {losses.nll:.3f} ± {losses.standard_error:.3f}"
+
+
+def _bar(records: Iterable[Record], words: int) -> Iterator[Record]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("ETA"), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("start", total=None)
+        for record in records:
+            description = None
+            if record.training is not None:
+                description = line(record, words)
+                if record.step == record.steps or record.step == 0:
+                    progress.console.print(description, markup=False, highlight=False)
+            progress.update(task, total=max(record.steps, 1), completed=record.step, description=description)
+            yield record

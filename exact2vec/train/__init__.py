@@ -1,0 +1,1 @@
+"""From counts to vectors: the start, the updates, the loop."""

@@ -1,0 +1,1 @@
+"""Trained vectors: lookup, probabilities, formats, evaluation."""

@@ -1,0 +1,249 @@
+"""What a run is worth: exact losses of held-out and new text, word similarity, analogies."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from exact2vec.counts.counts import Counts, count_alike, has_counts
+from exact2vec.errors import InputError
+from exact2vec.files import open_decompressed
+from exact2vec.loss.sweep import Losses, sweep
+from exact2vec.loss.tiles import TiledCounts, TiledNLL
+from exact2vec.loss.workers import Workers
+from exact2vec.vectors.vectors import Vectors, Which, load, unit_rows
+
+BLOCK_ROWS = 256
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class NewText:
+    """Losses of new text in nats per weighted pair, with a 95 % interval by bootstrap over its documents (None of a single one)."""
+
+    nll: float
+    nll_interval: tuple[float, float] | None
+    unigram: float
+    documents: int
+    tokens: int
+    out_of_vocabulary: float
+    pairs: int
+    weighted_pairs: float
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Spearman's ρ between cosine and human score over `n` pairs; `out_of_vocabulary` is the share of pairs left out."""
+
+    rho: float
+    n: int
+    out_of_vocabulary: float
+
+
+@dataclass(frozen=True)
+class Analogies:
+    """The share of `n` questions whose answer is the nearest word; `out_of_vocabulary` is the share left out."""
+
+    accuracy: float
+    n: int
+    out_of_vocabulary: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found; losses in nats per weighted pair, None where there was nothing to measure."""
+
+    words: int
+    ln_v: float
+    training: Losses | None
+    held_out: Losses | None
+    held_out_digest: str | None
+    new_text: NewText | None
+    similarity: dict[str, Similarity]
+    analogies: dict[str, Analogies]
+
+
+@runtime_checkable
+class Trained(Protocol):
+    """An estimator after `fit`."""
+
+    wv: Vectors
+    counts_: Counts
+
+
+def evaluate(
+    run: str | Path | Vectors | Trained, texts: Iterable[object] | None = None, *, similarity: Sequence[str | Path] = (),
+    analogies: Sequence[str | Path] = (), which: Which = "sum", restrict: int = 30_000, threads: int | None = None,
+) -> Evaluation:  # fmt: skip
+    """Everything that can be said of a run folder, an Exact2Vec after `fit`, or Vectors (which have no losses of their own).
+
+    The losses are computed anew from counts and vectors. `texts`: new text, a `Text` or documents as `count_text` takes them.
+    """
+    if isinstance(run, str | Path):
+        vectors, counts = load(run), Counts.load(run) if has_counts(run) else None
+    else:
+        vectors, counts = (run, None) if isinstance(run, Vectors) else (run.wv, run.counts_)
+    training, held_out = losses(vectors, counts, threads=threads) if counts else (None, None)
+    return Evaluation(
+        len(vectors), math.log(len(vectors)), training, held_out, counts.held_out_digest if counts else None,
+        None if texts is None else new_text(vectors, texts, threads=threads),
+        {str(path): word_similarity(vectors, path, which=which) for path in similarity},
+        {str(path): word_analogies(vectors, path, which=which, restrict=restrict) for path in analogies},
+    )  # fmt: skip
+
+
+def losses(vectors: Vectors, counts: Counts, *, threads: int | None = None) -> tuple[Losses, Losses | None]:
+    """The exact losses of the training part and of the held-out part (None where nothing is held out)."""
+    training = TiledCounts(counts.weigh(counts.training))
+    held_out = [] if counts.held_out is None else [TiledCounts(counts.weigh(counts.held_out))]
+    inputs, outputs, bias = _tensors(vectors)
+    with Workers(threads) as workers:
+        tiled = TiledNLL(workers, len(vectors), BLOCK_ROWS, vectors.vector_size)
+        found = sweep(tiled, inputs, outputs, bias, [training, *held_out], torch.from_numpy(np.log(vectors.unigram)))
+    return found[0], found[1] if held_out else None
+
+
+def new_text(vectors: Vectors, texts: Iterable[object], *, tokenized: bool = False, threads: int | None = None, seed: int = 1) -> NewText:
+    """The exact NLL of new text under the vocabulary, window and weights of the run, beside its unigram."""
+    vocabulary, window = vectors.vocabulary, vectors.counting["window"]
+    counts, corpus, ids = count_alike(texts, vocabulary, window, vectors.counting["settings"], tokenized=tokenized)
+    known = ids >= 0
+    if counts.nnz == 0:
+        raise InputError(f"{len(ids):,} tokens, {int(known.sum()):,} of them known to the run: no pairs, so no loss")
+    nll = _cell_nll(vectors, counts, threads)
+    per_document = _document_sums(ids[known], corpus.token_document[known], vectors, window, nll)
+    total = per_document.sum(axis=0)
+    return NewText(
+        nll=total[0] / total[2], nll_interval=_bootstrap(per_document, seed), unigram=total[1] / total[2], documents=corpus.documents,
+        tokens=len(ids), out_of_vocabulary=1 - float(known.mean()), pairs=int(total[3]), weighted_pairs=float(total[2]),
+    )  # fmt: skip
+
+
+def word_similarity(vectors: Vectors, path: str | Path, *, which: Which = "sum") -> Similarity:
+    """Spearman's rank correlation over a file of lines "word TAB word TAB score", lower-cased."""
+    from scipy.stats import spearmanr
+
+    pairs = _pairs(path)
+    known = [(vectors.key_to_index[one], vectors.key_to_index[other], score) for one, other, score in pairs if one in vectors and other in vectors]
+    if len(known) < 3:
+        raise InputError(f"{path}: {len(known)} of {len(pairs)} pairs have vectors; a rank correlation needs at least 3")
+    if len({score for _, _, score in known}) == 1:
+        raise InputError(f"{path}: all {len(known)} scores are equal; there is nothing to rank")
+    unit = unit_rows(vectors.matrix(which))
+    cosine = [float(unit[one] @ unit[other]) for one, other, _ in known]
+    rho = spearmanr(cosine, [score for _, _, score in known]).statistic
+    return Similarity(float(rho), len(known), 1 - len(known) / len(pairs))
+
+
+def word_analogies(vectors: Vectors, path: str | Path, *, which: Which = "sum", restrict: int = 30_000) -> Analogies:
+    """a : b = c : ? over lines of four words, lower-cased; answers and questions among the `restrict` most frequent words.
+
+    The answer is the word nearest (cosine) to b − a + c, each of length 1, other than a, b and c, as in word2vec's compute-accuracy.
+    """
+    questions = _questions(path)
+    place = {word: number for number, word in enumerate(vectors.index_to_key[:restrict])}
+    known = np.array([[place[word] for word in question] for question in questions if all(word in place for word in question)]).reshape(-1, 4)
+    if len(known) == 0:
+        raise InputError(f"{path}: none of {len(questions)} questions has vectors for its four words")
+    unit = unit_rows(vectors.matrix(which))[:restrict]
+    right = sum(_answered(unit, known[start : start + 256]) for start in range(0, len(known), 256))
+    return Analogies(right / len(known), len(known), 1 - len(known) / len(questions))
+
+
+def _answered(unit: NDArray[np.float32], questions: NDArray[np.int64]) -> int:
+    a, b, c, answer = questions.T
+    cosine = (unit[b] - unit[a] + unit[c]) @ unit.T
+    np.put_along_axis(cosine, questions[:, :3], -np.inf, axis=1)
+    return int((cosine.argmax(axis=1) == answer).sum())
+
+
+def _lines(path: str | Path) -> list[tuple[int, str]]:
+    with open_decompressed(Path(path)) as file:
+        lines = file.read().decode("utf-8", "replace").lower().splitlines()
+    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
+
+
+def _pairs(path: str | Path) -> list[tuple[str, str, float]]:
+    pairs = []
+    for number, line in _lines(path):
+        fields = line.split("\t")
+        try:
+            pairs.append((fields[0], fields[1], float(fields[2])))
+            if not math.isfinite(pairs[-1][2]):
+                raise ValueError
+        except (IndexError, ValueError):
+            raise InputError(f"{path}, line {number}: wanted word TAB word TAB score, got {line[:60]!r}") from None
+    return pairs
+
+
+def _questions(path: str | Path) -> list[list[str]]:
+    questions = []
+    for number, line in _lines(path):
+        if line.startswith(":"):
+            continue
+        if len(words := line.split()) != 4:
+            raise InputError(f"{path}, line {number}: wanted four words, got {line[:60]!r}")
+        questions.append(words)
+    return questions
+
+
+def _tensors(vectors: Vectors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    inputs, outputs, bias = (torch.from_numpy(array) for array in (vectors.inputs, vectors.outputs, vectors.bias))
+    return inputs, outputs, bias
+
+
+def _cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_array:
+    """−log p(w | c) of each counted cell, float64, in a matrix of the same cells."""
+    values = np.empty(counts.nnz)
+    inputs, outputs, bias = _tensors(vectors)
+    with Workers(threads) as workers:
+        tiled = TiledNLL(workers, len(vectors), BLOCK_ROWS, vectors.vector_size)
+        rows = np.flatnonzero(np.diff(counts.indptr))
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = rows[start : start + BLOCK_ROWS]
+            found = tiled.cell_nll(inputs[torch.from_numpy(block)], outputs, bias, counts[block])
+            values[np.concatenate([np.arange(counts.indptr[row], counts.indptr[row + 1]) for row in block])] = found
+    return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def _document_sums(ids: NDArray[np.int32], documents: NDArray[np.int64], vectors: Vectors, window: int, nll: csr_array) -> NDArray[np.float64]:
+    """For each document Σ n·nll, Σ n·unigram nll, Σ n, and the number of ordered pairs."""
+    sums = np.zeros((int(documents.max()) + 1, 4))
+    unigram = -np.log(vectors.unigram)
+    chunk = 1 << 20
+    for distance in range(1, min(window, len(ids)) + 1):
+        for start in range(0, len(ids) - distance, chunk):
+            left = slice(start, min(start + chunk, len(ids) - distance))
+            right = slice(left.start + distance, left.stop + distance)
+            near = documents[left] == documents[right]
+            one, other, document = ids[left][near], ids[right][near], documents[left][near]
+            weight = (window + 1 - distance) / window * vectors.keep[one] * vectors.keep[other]
+            terms = (
+                weight * (_at(nll, one, other) + _at(nll, other, one)), weight * (unigram[one] + unigram[other]),
+                2 * weight, np.full(len(one), 2.0),
+            )  # fmt: skip
+            for column, term in enumerate(terms):
+                sums[:, column] += np.bincount(document, term, len(sums))
+    return sums[sums[:, 3] > 0]
+
+
+def _at(matrix: csr_array, rows: NDArray[np.int32], columns: NDArray[np.int32]) -> NDArray[np.float64]:
+    found: Any = matrix[rows, columns]
+    return np.asarray(found.todense() if hasattr(found, "todense") else found).ravel()
+
+
+def _bootstrap(per_document: NDArray[np.float64], seed: int) -> tuple[float, float] | None:
+    """The 2.5 and 97.5 percentiles of the NLL over documents drawn with replacement."""
+    random = np.random.default_rng(seed)
+    size = len(per_document)
+    if size < 2:
+        return None
+    draws = [per_document[random.integers(0, size, size), :3].sum(axis=0) for _ in range(RESAMPLES)]
+    low, high = np.percentile([draw[0] / draw[2] for draw in draws], [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,50 @@
+"""Files that other tools read: word2vec text and binary."""
+
+from pathlib import Path
+
+import numpy as np
+
+from exact2vec.errors import InputError, UsageError
+from exact2vec.files import write_whole
+from exact2vec.vectors.vectors import Vectors, Which
+
+
+def export(vectors: Vectors, path: str | Path, *, which: Which = "sum") -> None:
+    """Write word2vec text (.vec, .txt) or binary (.bin): float32, read back bit for bit by gensim.
+
+    Raises InputError, and writes nothing, for a word with white space that the format cannot hold.
+    """
+    path = Path(path)
+    if path.suffix not in WRITERS:
+        raise UsageError(f"{path} must end in one of {', '.join(WRITERS)}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: the folder {path.parent} does not exist")
+    for word in vectors.index_to_key:
+        if not word or any(sign in word for sign in " \n") or not _encodes(word):
+            raise InputError(f"the word {word!r} cannot be written to word2vec files: it is empty, no UTF-8, or holds a space or a line end")
+    header = f"{len(vectors)} {vectors.vector_size}\n".encode()
+    write_whole(path, header + WRITERS[path.suffix](vectors.index_to_key, vectors.matrix(which)))
+
+
+def _encodes(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _text(words: list[str], matrix: np.ndarray) -> bytes:
+    """Nine significant digits tell every float32 from its neighbours."""
+    rows = (f"{word} {' '.join(f'{number:.9g}' for number in row)}\n" for word, row in zip(words, matrix.tolist(), strict=True))
+    return "".join(rows).encode()
+
+
+def _binary(words: list[str], matrix: np.ndarray) -> bytes:
+    rows = (f"{word} ".encode() + row.astype("<f4").tobytes() + b"\n" for word, row in zip(words, matrix, strict=True))
+    return b"".join(rows)
+
+
+WRITERS = {".vec": _text, ".txt": _text, ".bin": _binary}
