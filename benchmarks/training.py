@@ -1,0 +1,109 @@
+"""The whole command on wiki.txt.gz: quality, seconds, peak memory, and whether the printed loss is recomputed.
+
+    python benchmarks/training.py ../shared/data benchmarks/results/training.jsonl
+
+Three runs, of 1 and 2 threads, and of 2 threads with exact losses at the start and the end only. Writes a line a run to the JSONL (settings, machine,
+versions, commit, seconds, peak_bytes, losses in nats) and README's table from them.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+SETTINGS = {"min-count": 20, "vector-size": 100, "window": 5, "epochs": 4, "seed": 1}
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- training -->", "<!-- /training -->"
+VECTOR_FILES = ("vectors.safetensors", "history.jsonl", "counts.safetensors", "vocabulary.json")
+
+
+def measured(command: list[str]) -> tuple[float, int]:
+    """Wall seconds and peak resident bytes of a command that must succeed."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=sys.stderr)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command} ended with status {status}")
+    return time.perf_counter() - began, usage.ru_maxrss * 1024
+
+
+def run(data: Path, threads: int, exact_every: int, folder: Path) -> dict[str, Any]:
+    """Train, evaluate, and gather what was seen."""
+    exact2vec = [sys.executable, "-m", "exact2vec"]
+    flags = [f"--{name}={value}" for name, value in SETTINGS.items()]
+    seconds, peak_bytes = measured(
+        [*exact2vec, "train", str(data / "text/wiki.txt.gz"), "-o", str(folder), f"--threads={threads}", f"--exact-every={exact_every}", *flags]
+    )
+    sets = {name: str(data / "eval" / name) for name in ("wordsim353.tsv", "simlex999.tsv", "questions-words.txt")}
+    found = json.loads(subprocess.check_output([
+        *exact2vec, "evaluate", str(folder), "--json", "--similarity", sets["wordsim353.tsv"], "--similarity", sets["simlex999.tsv"],
+        "--analogies", sets["questions-words.txt"],
+    ]))  # fmt: skip
+    printed = json.loads((folder / "summary.json").read_text())
+    counting = json.loads((folder / "counting.json").read_text())["tokens"]
+    parts = ("training", "held_out", "dropped_training", "dropped_held_out")
+    return {
+        "settings": SETTINGS, "threads": threads, "exact_every": exact_every, "seconds": seconds, "peak_bytes": peak_bytes, "words": found["words"],
+        "nll": printed["training"]["nll"], "held_out_nll": printed["held_out"]["nll"], "unigram": printed["training"]["unigram"],
+        "relative_difference_recomputed": max(abs(printed[part]["nll"] / found[part]["nll"] - 1) for part in ("training", "held_out")),
+        "wordsim353": found["similarity"][sets["wordsim353.tsv"]], "simlex999": found["similarity"][sets["simlex999.tsv"]],
+        "analogies": found["analogies"][sets["questions-words.txt"]],
+        "tokens_read": counting["read"], "tokens_unaccounted": counting["read"] - sum(counting[part] for part in parts),
+        "digests": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in VECTOR_FILES},
+        "times": [json.loads(line) for line in (folder / "times.jsonl").read_text().splitlines()],
+        "machine": {"processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
+                    "torch": json.loads((folder / "provenance.json").read_text())["versions"]["torch"]},
+        "commit": subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip(),
+    }  # fmt: skip
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """README's lines, a pure function of the results."""
+    first = rows[0]
+    lines = [
+        f"{first['tokens_read']:,} words of Wikipedia, {first['words']:,} kept (min-count {first['settings']['min-count']}), "
+        f"{first['settings']['vector-size']} numbers a vector, window {first['settings']['window']}, {first['settings']['epochs']} passes, inputs + outputs;",
+        f"{first['machine']['cores']} shared {first['machine']['processor']} cores, Python {first['machine']['python']}, torch {first['machine']['torch']}:",
+        "",
+        "| threads | exact losses | whole command | peak memory | NLL | held-out NLL | WordSim-353 | SimLex-999 | Google analogies |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        exact = "every pass" if row["exact_every"] else "start and end"
+        lines.append(
+            f"| {row['threads']} | {exact} | {row['seconds']:.0f} s | {row['peak_bytes'] / 1e9:.2f} GB | {row['nll']:.4f} | {row['held_out_nll']:.4f} "
+            f"| {row['wordsim353']['rho']:.3f} | {row['simlex999']['rho']:.3f} | {row['analogies']['accuracy']:.3f} |"
+        )
+    same = rows[0]["digests"] == rows[1]["digests"]
+    unaccounted = sum(row["tokens_unaccounted"] for row in rows)
+    worst = max(row["relative_difference_recomputed"] for row in rows)
+    lines += [
+        "",
+        f"The unigram's NLL is {first['unigram']:.4f}. With 1 and 2 threads the vectors, counts and history are {'the same bytes' if same else 'DIFFERENT'}; "
+        f"{unaccounted} tokens are unaccounted for; `evaluate` recomputes the printed losses with a relative difference of {worst:.0e}.",
+    ]
+    return "\n".join(lines)
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    """The lines of a result file."""
+    return [json.loads(line) for line in results.read_text().splitlines()]
+
+
+def main(data: Path, results: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = [run(data, threads, every, Path(scratch) / f"{threads}-{every}") for threads, every in ((1, 1), (2, 1), (2, 0))]
+    results.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    before, _, after = README.read_text().partition(BEGIN)
+    README.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after.partition(END)[2]}")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

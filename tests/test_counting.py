@@ -1,0 +1,142 @@
+"""Documents, held-out parts, vocabularies, saved counts."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exact2vec.counts.corpus import BLOCK_TOKENS, index_corpus, pieces_of
+from exact2vec.counts.counts import Counts, count_text
+from exact2vec.counts.read import Text, tokenizer
+from exact2vec.errors import UsageError
+
+
+def held_documents(texts, share=0.1):
+    corpus = index_corpus(pieces_of(texts), share)
+    return {tuple(texts[number]) for number in np.unique(corpus.block_document[corpus.block_held])}
+
+
+def test_held_out_documents_do_not_depend_on_their_order_and_duplicates_stay_together():
+    texts = [["a", "b", str(number)] for number in range(400)]
+    held = held_documents(texts)
+    assert 15 < len(held) < 70
+    assert held == held_documents(texts[::-1]) == held_documents(texts + texts)
+
+
+def test_a_long_document_is_held_out_in_blocks_and_windows_do_not_cross_them():
+    tokens = [f"w{number}" for number in range(25)] * 4000
+    corpus = index_corpus(pieces_of([tokens]), 0.5)
+    assert corpus.block_tokens.tolist() == [BLOCK_TOKENS] * 10
+    numbered = [f"{number // BLOCK_TOKENS}:{token}" for number, token in enumerate(tokens)]
+    corpus = index_corpus(pieces_of([numbered]), 0.5)
+    counts = count_text([numbered], held_out=0.5, min_count=1)
+    changes = int((np.diff(corpus.block_held.astype(int)) != 0).sum())
+    assert 0 < corpus.block_held.sum() < 10
+    kept_segments = (changes + 1 + (not corpus.block_held[0])) // 2
+    kept_tokens = int((~corpus.block_held).sum()) * BLOCK_TOKENS
+    weight_of_all = sum((6 - distance) * 2 * (kept_tokens - distance * kept_segments) for distance in range(1, 6))
+    assert counts.training.sum() == weight_of_all
+
+
+def test_every_token_is_accounted_for():
+    texts = [[f"w{number}" for number in np.random.default_rng(seed).zipf(1.4, 30) if number < 500] for seed in range(200)]
+    counts = count_text(texts, held_out=0.2, min_count=4)
+    tokens = counts.tokens
+    assert tokens["read"] == sum(map(len, texts))
+    assert tokens["read"] == tokens["training"] + tokens["held_out"] + tokens["dropped_training"] + tokens["dropped_held_out"]
+    assert counts.vocabulary.counts.sum() == tokens["training"]
+    assert counts.vocabulary.counts.min() >= 4
+    assert counts.held_out is not None
+
+
+def test_words_are_ordered_by_count_then_spelling_and_cut():
+    counts = count_text([["b", "a", "c", "c", "a", "b", "d", "d", "d"]], min_count=1, held_out=0, max_vocab=3)
+    assert counts.words == ["d", "a", "b"]
+
+
+def test_nothing_held_out_is_none():
+    assert count_text([["a", "b"]] * 9, held_out=0).held_out is None
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Don’t PANIC: it's E\u0301t\u00e9_42'", ["don't", "panic", "it's", "été", "42"]),
+        ("'quoted' rock'n'roll", ["quoted", "rock'n'roll"]),
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("x²+y² naïve", ["x²", "y²", "naïve"]),
+    ],
+)
+def test_words(text, tokens):
+    assert tokenizer()(text) == tokens
+
+
+def test_other_tokens():
+    assert tokenizer("space")("Don't  STOP,now") == ["Don't", "STOP,now"]
+    assert tokenizer(regex=r"[A-Z]+")("DON'T stop NOW") == ["DON", "T", "NOW"]
+    with pytest.raises(UsageError, match="regular expression"):
+        tokenizer(regex="(")
+
+
+@pytest.mark.parametrize(("document", "documents"), [("line", 4), ("paragraph", 2), ("file", 1)])
+def test_documents_are_lines_paragraphs_or_files(tmp_path, document, documents):
+    (tmp_path / "text.txt").write_text("a b\nc d\n\n \ne f\ng h\n")
+    corpus = index_corpus(pieces_of(Text(tmp_path / "text.txt", document=document)))
+    assert corpus.documents == documents
+
+
+def test_a_folder_is_read_in_order_and_names_what_it_skips(tmp_path):
+    for name, text in (("b.txt", "second"), ("a.txt", "first"), ("c.png", "no"), (".hidden.txt", "no")):
+        (tmp_path / name).write_text(text)
+    text = Text(tmp_path)
+    assert [token for piece in text for token in piece.tokens] == ["first", "second"]
+    assert "1 files skipped for their ending: c.png" in text.notes[0]
+
+
+def test_hard_wrapped_text_is_noticed(tmp_path):
+    (tmp_path / "wrapped.txt").write_text("some words on a line that was wrapped at sixty characters\n" * 200)
+    text = Text(tmp_path / "wrapped.txt")
+    list(text)
+    assert "--document paragraph" in text.notes[0]
+
+
+words = st.text(st.characters(exclude_categories=[]), min_size=1, max_size=6)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(words, min_size=2, max_size=9), min_size=2, max_size=9))
+def test_counts_come_back_as_they_were_saved(tmp_path_factory, texts):
+    folder = tmp_path_factory.mktemp("counts")
+    try:
+        counts = count_text([*texts, ["a", "b"]], min_count=1, held_out=0.3)
+    except ValueError as error:
+        assert "held-out part" in str(error) or "no pairs" in str(error) or "nothing to predict" in str(error)
+        return
+    counts.save(folder / "c")
+    again = Counts.load(folder / "c")
+    assert again.words == counts.words
+    assert again.held_out_digest == counts.held_out_digest
+    assert (again.training != counts.training).nnz == 0
+    assert again.tokens == counts.tokens
+
+
+def test_python_docs_is_the_documentation_of_this_python():
+    tokens = [token for piece in Text("python-docs") for token in piece.tokens]
+    assert 200_000 < len(tokens) < 500_000
+    assert {"server", "thread", "docstring"} <= set(tokens)
+
+
+def test_vocabulary_of_another_length_is_refused(tmp_path):
+    from exact2vec import runs
+    from exact2vec.errors import CorruptFileError
+
+    count_text([["a", "b", "c"]] * 9, held_out=0).save(tmp_path / "c")
+    vocabulary = json.loads((tmp_path / "c" / "vocabulary.json").read_bytes())
+    with runs.create(tmp_path / "d", kind="counts") as part:
+        for name in ("counts.safetensors", "counting.json"):
+            (part / name).write_bytes((tmp_path / "c" / name).read_bytes())
+        runs.write_json(part / "vocabulary.json", {key: value[:2] for key, value in vocabulary.items()})
+    with pytest.raises(CorruptFileError, match="2 words, the counts 3 rows"):
+        Counts.load(tmp_path / "d")

@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+import torch
+
+from exact2vec.counts.counts import count_text
+from exact2vec.errors import DivergedError
+from exact2vec.train.fit import fit
+
+
+@pytest.fixture(scope="module")
+def counts():
+    random = np.random.default_rng(0)
+    return count_text([[f"w{int(i)}" for i in random.zipf(1.5, 40) if i < 60] for _ in range(300)], min_count=3)
+
+
+def test_the_loss_falls_towards_the_floor_and_threads_do_not_matter(counts):
+    last = [list(fit(counts, vector_size=7, epochs=3, block_rows=11, threads=threads))[-1] for threads in (1, 2)]
+    first = next(fit(counts, vector_size=7, epochs=3, block_rows=11))
+    assert first.training
+    assert last[0].training
+    assert 0 < last[0].training.excess < first.training.excess
+    assert last[0].training.nll < first.training.nll
+    assert torch.equal(last[0].state.inputs, last[1].state.inputs)
+    assert torch.equal(last[0].state.outputs, last[1].state.outputs)
+
+
+def test_a_wild_rate_stops(counts):
+    with pytest.raises(DivergedError, match="rate"):
+        list(fit(counts, vector_size=7, rate=1e6))

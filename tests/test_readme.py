@@ -1,0 +1,67 @@
+"""README's blocks run; what depends on the Python or the processor is checked by its properties."""
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exact2vec import cli
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("readme")
+
+
+def test_the_twelve_lines(folder):
+    (code,) = blocks("python")
+    assert len(code.strip().splitlines()) <= 13
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=folder, text=True, env={**os.environ, "PYTHONPATH": str(README.parent)})
+    losses = [tuple(map(float, re.findall(r"\d+\.\d+", line))) for line in printed.splitlines() if line.startswith("epoch")]
+    assert len(losses) == 5
+    assert losses == sorted(losses, reverse=True)
+    neighbours = dict(line.split(" → ") for line in printed.splitlines() if " → " in line)
+    assert {"request", "client", "response", "localhost", "serve"} & set(neighbours["server"].split(", "))
+    assert f"held-out, computed anew: {losses[-1][1]:.4f}" in printed
+
+
+def test_the_five_commands(folder):
+    commands = [line for line in blocks("sh")[1].splitlines() if line]
+    assert len(commands) == 5
+    named = {shlex.split(command)[1] for command in commands} | {"loss"}
+    assert named == set(cli.main.commands)
+    for command in commands:
+        arguments = [sys.executable, "-m", *shlex.split(command)]
+        result = subprocess.run(arguments, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(README.parent)})
+        assert result.returncode == 0, f"{command}\n{result.stderr}"
+    assert (folder / "runs" / "python-docs.vec").read_text().split("\n", 1)[0].split()[1] == "100"
+
+
+def test_console_blocks_print_what_they_show():
+    for block in blocks("console"):
+        command, *expected = block.splitlines()
+        arguments = [sys.executable, "-m", *shlex.split(command.removeprefix("$ "))]
+        printed = subprocess.check_output(arguments, text=True, env={**os.environ, "PYTHONPATH": str(README.parent)})
+        assert printed.splitlines() == expected
+
+
+def test_the_measured_table_is_what_was_measured():
+    spec = importlib.util.spec_from_file_location("training", README.parent / "benchmarks" / "training.py")
+    training = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(training)
+    rows = training.read(README.parent / "benchmarks" / "results" / "training.jsonl")
+    assert training.table(rows) in README.read_text()
+    for row in rows:
+        assert row["tokens_unaccounted"] == 0
+        assert row["relative_difference_recomputed"] < 1e-6
