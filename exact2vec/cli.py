@@ -100,6 +100,7 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
 
     folder = Path(output)
     runs.check_output(folder, force=force)
+    from exact2vec.compiled import compilation_announced
     from exact2vec.counts.counts import count_text
     from exact2vec.counts.read import Text
     from exact2vec.estimator import Exact2Vec
@@ -110,8 +111,8 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
         raise UsageError("nothing to read: name a file, a folder or python-docs, or pipe text into the command")
     text = Text(*(inputs or ("-",)), **_of(READING, given))
     say = _silent if quiet else _stderr
-    with waiting("reading and counting", quiet=quiet):
-        counts = count_text(text, **_of(COUNTING, given))
+    with compilation_announced(say), waiting("reading and counting", quiet=quiet):
+        counts = count_text(text, threads=given["threads"], **_of(COUNTING, given))
     for note in text.notes:
         say(note)
     for line in talk.opening(counts, given["vector_size"], given["epochs"], given["threads"]):

@@ -104,7 +104,7 @@ class Exact2Vec:
 
     def _count(self, sentences: Iterable[object]) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)
-        return count_text(checked_sentences, **{option.name: getattr(self, option.name) for option in COUNTING})
+        return count_text(checked_sentences, threads=self.threads, **{option.name: getattr(self, option.name) for option in COUNTING})
 
 
 def history_row(record: Record) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 The command line, the Python functions, the documentation and the tests all read it.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -78,6 +79,13 @@ TRAINING = (
     Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),
     Option("threads", None, int, "worker threads; by default the cores this process may use. Results do not depend on it", least=1),
 )
+
+
+def available_threads() -> int:
+    """The cores this process may use: the default of `threads`."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 OPTIONS = {option.name: option for option in READING + COUNTING + TRAINING}
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec import runs
-from exact2vec.counts.corpus import Corpus, index_corpus, pieces_of
+from exact2vec.counts.corpus import Corpus, index_corpus
 from exact2vec.counts.read import Text, tokenizer
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary, build_vocabulary
 from exact2vec.counts.windows import count_windows
@@ -101,7 +101,7 @@ class Counts:
 
 def count_text(
     texts: Iterable[object], *, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-    held_out: float = 0.02,
+    held_out: float = 0.02, threads: int | None = None,
 ) -> Counts:  # fmt: skip
     """Count the words near each word, in one pass over `texts`.
 
@@ -113,23 +113,18 @@ def count_text(
     >>> count_text(["the cat sat on the mat", "the dog sat on the log"] * 5, held_out=0)
     Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
     """
-    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out)
+    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out, threads=threads)
     texts, settings = _with_settings(texts)
     settings |= {"min_count": min_count, "max_vocab": max_vocab, "held_out": held_out}
-    corpus = index_corpus(pieces_of(texts, tokenizer()), held_out)
+    corpus = index_corpus(texts, held_out, tokenizer())
     vocabulary = build_vocabulary(corpus, min_count, max_vocab)
     size = len(vocabulary.words)
-    ids, kept = _kept_ids(corpus, vocabulary)
-    held = corpus.token_held
-    training = count_windows(ids[kept & ~held], corpus.token_segment[kept & ~held], size=size, window=window)
+    (training_tokens, held_tokens), tokens = _split(corpus, vocabulary)
+    training = count_windows(*training_tokens, size=size, window=window, threads=threads)
     if training.nnz == 0:
         raise InputError(f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)")
-    held_pairs = count_windows(ids[kept & held], corpus.token_segment[kept & held], size=size, window=window) if held.any() else None
-    tokens = {
-        "read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct),
-        "training": int((kept & ~held).sum()), "dropped_training": int((~kept & ~held).sum()),
-        "held_out": int((kept & held).sum()), "dropped_held_out": int((~kept & held).sum()), "min_count": min_count,
-    }  # fmt: skip
+    held_pairs = count_windows(*held_tokens, size=size, window=window, threads=threads) if corpus.block_held.any() else None
+    tokens |= {"min_count": min_count}
     return Counts(vocabulary, training, held_pairs if held_pairs is not None and held_pairs.nnz else None, window, sample, tokens, settings)
 
 
@@ -155,7 +150,7 @@ def count_alike(
 ) -> tuple[csr_array, Corpus, NDArray[np.int32]]:
     """Count new texts with a run's vocabulary, window and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
     tokenize = None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
-    corpus = index_corpus(pieces_of(texts, tokenize))
+    corpus = index_corpus(texts, tokenize=tokenize)
     if len(corpus.ids) == 0:
         raise InputError("no tokens: the text holds only white space or signs")
     ids, kept = _kept_ids(corpus, vocabulary)
@@ -179,6 +174,19 @@ def read_vocabulary(run: runs.Run) -> Vocabulary:
             f"{run.folder / 'vocabulary.json'}: {len(words)} words, {len(counts)} counts, {len(set(words))} distinct; they should be as many"
         )
     return Vocabulary(words, counts)
+
+
+def _split(corpus: Corpus, vocabulary: Vocabulary) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:
+    """The kept tokens of the training part and of the held-out part, each with their segments, and where every token went."""
+    ids, kept = _kept_ids(corpus, vocabulary)
+    held, segments = corpus.token_held, corpus.token_segment
+    parts = [kept & ~held, kept & held]
+    tokens = {
+        "read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct),
+        "training": int(parts[0].sum()), "dropped_training": int((~kept & ~held).sum()),
+        "held_out": int(parts[1].sum()), "dropped_held_out": int((~kept & held).sum()),
+    }  # fmt: skip
+    return [(ids[part], segments[part]) for part in parts], tokens
 
 
 def _kept_ids(corpus: Corpus, vocabulary: Vocabulary) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:

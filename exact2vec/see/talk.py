@@ -4,7 +4,7 @@ import math
 
 from exact2vec.counts.counts import Counts
 from exact2vec.loss.sweep import Losses
-from exact2vec.loss.workers import available_threads
+from exact2vec.options import available_threads
 from exact2vec.train.fit import Record
 from exact2vec.vectors.evaluate import Evaluation
 from exact2vec.vectors.vectors import Vectors
