@@ -37,12 +37,12 @@ class Exact2Vec:
 
     def __init__(
         self, *, vector_size: int = 100, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-        held_out: float = 0.02, epochs: int = 4, rate: float = 0.01, block_rows: int = 256, exact_every: int = 1, seed: int = 1,
-        threads: int | None = None,
+        held_out: float = 0.02, epochs: int = 4, rate: float = 0.05, row_power: float = 0.75, block_rows: int = 256, exact_every: int = 1,
+        seed: int = 1, threads: int | None = None,
     ) -> None:  # fmt: skip
         self.vector_size, self.window, self.min_count, self.max_vocab = vector_size, window, min_count, max_vocab
         self.sample, self.held_out, self.epochs, self.rate = sample, held_out, epochs, rate
-        self.block_rows, self.exact_every, self.seed, self.threads = block_rows, exact_every, seed, threads
+        self.row_power, self.block_rows, self.exact_every, self.seed, self.threads = row_power, block_rows, exact_every, seed, threads
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments by name, as scikit-learn reads them."""
@@ -112,7 +112,7 @@ def history_row(record: Record) -> dict[str, Any]:
     training, held_out = record.losses, record.held_out
     return {
         "step": record.step, "epoch": record.epoch, "exact": training.standard_error is None,
-        "nll": training.nll, "nll_standard_error": training.standard_error, "excess": training.excess,
+        "nll": training.nll, "nll_standard_error": training.standard_error, "excess": training.excess, "objective": training.objective,
         "held_out_nll": held_out.nll if held_out else None,
         "held_out_nll_standard_error": held_out.standard_error if held_out else None,
         "held_out_excess": held_out.excess if held_out else None,

@@ -73,7 +73,8 @@ COUNTING = (
 TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
     Option("epochs", 4, int, "passes over all rows; 0 writes the spectral start", least=0),
-    Option("rate", 0.01, float, "the first learning rate; it falls linearly to a hundredth", least=0, below=float("inf")),
+    Option("rate", 0.05, float, "the first learning rate of the outputs; it falls linearly to a tenth", least=0, below=float("inf")),
+    Option("row_power", 0.75, float, "what is minimised weighs contexts as their counts to this power; 1 is the plain NLL", least=0, below=float("inf")),
     Option("block_rows", 256, int, "rows of one step; also the rows of scores held in memory at once", least=1),
     Option("exact_every", 1, int, "passes between exact losses (0: at the start and the end only); between them an estimate, marked as such", least=0),
     Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exact2vec import runs
-from exact2vec.counts.counts import Counts, read_vocabulary, unigram
+from exact2vec.counts.counts import Counts, read_vocabulary
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
 
@@ -56,10 +56,9 @@ class Vectors:
     @classmethod
     def of(cls, state: Parameters, counts: Counts) -> "Vectors":
         """Copies of the parameters of a training state, with the words of its counts."""
-        totals = np.asarray(counts.weigh(counts.training).sum(axis=0, dtype=np.float64)).ravel()
         inputs, outputs, bias = (np.array(value.numpy(), np.float32) for value in (state.inputs, state.outputs, state.bias))
         counting = {"window": counts.window, "sample": counts.sample, "settings": counts.settings}
-        return cls(counts.vocabulary, inputs, outputs, bias, unigram(totals), counting)
+        return cls(counts.vocabulary, inputs, outputs, bias, counts.unigram, counting)
 
     @property
     def vectors(self) -> NDArray[np.float32]:
