@@ -1,8 +1,10 @@
 """Bad inputs at the command line: one clear line, the exit code of the design, no run folder left behind."""
 
+import contextlib
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -15,6 +17,7 @@ from exact2vec.cli import main
 from exact2vec.counts import read
 from exact2vec.counts.counts import Counts, count_text
 from exact2vec.counts.read import Text
+from exact2vec.see import progress
 
 GOOD = "\n".join(["the cat sat on the mat", "the dog sat on the log", "a cat and a dog ran"] * 8)
 
@@ -253,20 +256,49 @@ def test_a_terminal_on_stdin_is_a_hint_and_no_hanging(tmp_path):
     os.close(theirs)
 
 
-def test_a_bar_on_a_terminal_and_no_control_codes_elsewhere(tmp_path):
+def seen_on_a_terminal(command, **environment):
+    """What a terminal of 80 columns is sent."""
+    import fcntl
     import pty
+    import struct
+    import termios
 
-    (tmp_path / "good.txt").write_text(GOOD)
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "exact2vec", "train", str(tmp_path / "good.txt"), "-o", str(tmp_path / "run"), "--min-count=2"]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
-    assert subprocess.run(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=60, env=environment).returncode == 0
-    shown = os.read(ours, 1 << 16).decode()
-    assert "ETA" in shown
-    assert "epoch 4" in shown
-    result = subprocess.run([*command, "--force"], capture_output=True, text=True, timeout=60)
-    assert "\x1b" not in result.stderr
-    assert "epoch 4" in result.stderr
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=60, env={**inherited, **environment})
+    os.close(theirs)
+    assert result.returncode == 0
+    shown = b""
+    with contextlib.suppress(OSError):  # the end, on Linux
+        while part := os.read(ours, 1 << 16):
+            shown += part
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_bar_on_a_terminal_and_no_control_codes_elsewhere(tmp_path):
+    (tmp_path / "good.txt").write_text(GOOD)
+    command = [sys.executable, "-m", "exact2vec", "train", str(tmp_path / "good.txt"), "-o", str(tmp_path / "run"), "--min-count=2", "--force"]
+    lines = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr
+    assert "\x1b" not in lines
+    assert [text.split("  ")[0] for text in lines.splitlines() if text.startswith("epoch")] == ["epoch 0", "epoch 1/4", "epoch 2/4", "epoch 3/4", "epoch 4/4"]
+    assert seen_on_a_terminal(command, TERM="dumb") == lines
+    shown = seen_on_a_terminal(command, TERM="xterm")
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "━" in plain
+    assert re.search(r"ETA (-|\d+):", plain)
+    for text in lines.splitlines():
+        assert plain.count(f"{text}\n") == 1, text
+
+
+@pytest.mark.parametrize(("environment", "moves"), [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_the_cursor_is_moved_only_where_it_may(monkeypatch, environment, moves):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert progress._moves() is moves
 
 
 def test_one_word_can_be_fitted():
