@@ -1,5 +1,6 @@
 """Bad inputs at the command line: one clear line, the exit code of the design, no run folder left behind."""
 
+import bz2
 import contextlib
 import gzip
 import json
@@ -47,6 +48,10 @@ BAD_FILES = {
     "one rare word": (b"a a a a", "one word: nothing to predict"),
     "rare words": (b"a b c d a b a", "the most frequent one 3 times; --min-count 2 would keep some"),
     "UTF-16": ("two words".encode("utf-16"), "looks like UTF-16; use --encoding utf-16"),
+    "UTF-16 without a mark": ("two words".encode("utf-16-be"), "without a byte order mark; use --encoding utf-16-be"),
+    "xz": (b"\xfd7zXZ\0\0\4\xe6\xd6", "looks like xz, which is not read here"),
+    "bzip2": (bz2.compress(GOOD.encode()), "looks like bzip2, which is not read here"),
+    "zip": (b"PK\3\4\x14\0\0\0\x08\0", "looks like a zip archive"),
     "bad byte": (b"fine words\nb\xffd", "byte 0xff at offset 12"),
     "cut gzip": (gzip.compress(GOOD.encode() * 50)[:-20], "cut off or damaged"),
     "wrong CRC": (gzip.compress(GOOD.encode())[:-8] + b"\0" * 8, "cut off or damaged"),
