@@ -44,6 +44,15 @@ class Exact2Vec:
         self.sample, self.held_out, self.epochs, self.rate = sample, held_out, epochs, rate
         self.row_power, self.block_rows, self.exact_every, self.seed, self.threads = row_power, block_rows, exact_every, seed, threads
 
+    def __repr__(self) -> str:
+        changed = [f"{option.name}={getattr(self, option.name)!r}" for option in COUNTING + TRAINING if getattr(self, option.name) != option.default]
+        return f"Exact2Vec({', '.join(changed)})"
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("wv", "counts_", "history_", "times_", "last_"):
+            raise AttributeError(f"this Exact2Vec has no {name} yet: call fit(sentences) first")
+        raise AttributeError(f"'Exact2Vec' object has no attribute {name!r}")
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments by name, as scikit-learn reads them."""
         return {option.name: getattr(self, option.name) for option in COUNTING + TRAINING}
@@ -77,7 +86,7 @@ class Exact2Vec:
 
     def score(self, sentences: Iterable[object], y: None = None) -> float:
         """The mean log-likelihood of new sentences under this vocabulary, window and weights, nats per pair; higher is better."""
-        return -new_text(self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads).nll
+        return -float(new_text(self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads).nll)
 
     def predict_proba(self, words: Iterable[str], *, weighted: bool = False) -> NDArray[np.float64]:
         """p(w | c) for each context word c (rows) and each word of `classes_` (columns)."""

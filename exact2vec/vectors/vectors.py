@@ -76,18 +76,23 @@ class Vectors:
             raise UsageError(f"which must be one of sum, inputs, outputs; got {which!r}")
         return self.inputs if which == "inputs" else self.outputs
 
+    def __repr__(self) -> str:
+        return f"Vectors({len(self):,} words, {self.vector_size} numbers each)"
+
     def __len__(self) -> int:
         return len(self.index_to_key)
 
     def __contains__(self, word: object) -> bool:
         return word in self.key_to_index
 
-    def __getitem__(self, word: str) -> NDArray[np.float32]:
-        number = self.number(word)
+    def __getitem__(self, word: str | list[str]) -> NDArray[np.float32]:
+        number = [self.number(one) for one in word] if isinstance(word, list) else self.number(word)
         return np.asarray(self.inputs[number] + self.outputs[number])
 
-    def number(self, word: str) -> int:
+    def number(self, word: object) -> int:
         """The row of a word; UnknownWordError with the nearest spellings."""
+        if not isinstance(word, str):
+            raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
         try:
             return self.key_to_index[word]
         except KeyError:
