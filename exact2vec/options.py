@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from exact2vec.errors import UsageError
 
-Value = int | float | str | None
+Value = int | float | str | tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Option:
         """The range in words: 'an integer of at least 1'."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        noun = {int: "an integer", float: "a number"}.get(self.kind, "text")  # type: ignore[call-overload]
+        noun = {int: "an integer", float: "a number", strengths: "two finite numbers of at least 0, such as 150,500, or no"}.get(self.kind, "text")  # type: ignore[call-overload]
         bounds = [f"at least {self.least:g}"] if self.least is not None else []
         bounds += [f"below {self.below:g}"] if self.below is not None else []
         return f"{noun} of {' and '.join(bounds)}" if bounds else str(noun)
@@ -38,7 +38,7 @@ class Option:
         if given is None and self.default is None:
             return None
         try:
-            value = self.kind(str(given))
+            value = self.kind(",".join(map(str, given)) if isinstance(given, tuple | list) else str(given))
         except ValueError:
             raise self.refusal(given) from None
         if self.choices and value not in self.choices:
@@ -53,6 +53,20 @@ class Option:
     def refusal(self, given: object) -> UsageError:
         """The error that names the range."""
         return UsageError(f"{self.name} must be {self.wanted}; got {given!r}")
+
+
+def strengths(given: str) -> tuple[float, float] | None:
+    """Two strengths of shrinkage, None where they are 0 or "no".
+
+    >>> strengths("150,500"), strengths("no"), strengths("0,0")
+    ((150.0, 500.0), None, None)
+    """
+    if given in ("no", "None"):
+        return None
+    inputs, outputs = map(float, given.split(","))
+    if not (0 <= inputs < float("inf") and 0 <= outputs < float("inf")):
+        raise ValueError
+    return (inputs, outputs) if inputs or outputs else None
 
 
 READING = (
@@ -73,6 +87,14 @@ TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
     Option("epochs", 4, int, "passes over all rows; 0 writes the spectral start", least=0),
     Option("rate", 0.01, float, "the first learning rate; it falls linearly to a hundredth", least=0, below=float("inf")),
+    Option(
+        "prior",
+        (150.0, 500.0),
+        strengths,
+        "shrinkage of inputs and outputs, in weighted pairs: a row keeps about N / (N + strength) of what it learned; no: none",
+    ),
+    Option("min_n", 3, int, "the shortest character n-gram of a word", least=1),
+    Option("max_n", None, int, "the longest character n-gram of a word, 0: no n-grams; by default 6 for words and 0 for other tokens", least=0),
     Option("block_rows", 256, int, "rows of one step; also the rows of scores held in memory at once", least=1),
     Option("exact_every", 1, int, "passes between exact losses (0: at the start and the end only); between them an estimate, marked as such", least=0),
     Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),
@@ -91,6 +113,6 @@ def checked(**given: Value) -> dict[str, Value]:
     exact2vec.errors.UsageError: vector_size must be an integer of at least 1; got 0
     """
     for name, value in given.items():
-        if isinstance(value, str) and OPTIONS[name].kind is not str:
+        if isinstance(value, str) and OPTIONS[name].kind not in (str, strengths):
             raise OPTIONS[name].refusal(value)
     return {name: OPTIONS[name].parse(value) for name, value in given.items()}

@@ -141,13 +141,14 @@ def has_counts(folder: str | Path) -> bool:
 def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str, Any]]:
     """The texts, and how to cut other text alike: lists of tokens are taken as they are, so other text is cut at white space."""
     if isinstance(texts, Text):
-        return texts, {name: texts.settings[name] for name in TEXT_SETTINGS}
+        words = texts.settings["tokens"] == "words" and texts.settings["regex"] is None
+        return texts, {name: texts.settings[name] for name in TEXT_SETTINGS} | {"subwords": words}
     if isinstance(texts, str):
         return texts, {}
     rest = iter(texts)
     first = list(itertools.islice(rest, 1))
     tokens = "words" if first and isinstance(first[0], str) else "space"
-    return itertools.chain(first, rest), {"tokens": tokens, "regex": None, "document": "line"}
+    return itertools.chain(first, rest), {"tokens": tokens, "regex": None, "document": "line", "subwords": True}
 
 
 def count_alike(

@@ -3,6 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from exact2vec.loss.formulas import Pull
+
 
 def adam_update(
     gradient: Float[Tensor, "*shape"], mean: Float[Tensor, "*shape"], square: Float[Tensor, "*shape"], step: int, *,
@@ -33,3 +35,19 @@ def rms_update(
 def linear_rate(step: int, steps: int, *, first: float = 0.01) -> float:
     """The rate of step 0 … steps − 1: from `first` falling linearly towards a hundredth of it."""
     return first * (1 - 0.99 * step / steps)
+
+
+def shrunk_gradient(
+    gradient: Float[Tensor, "row dim"], vectors: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], pull: Pull
+) -> Float[Tensor, "row dim"]:
+    """The gradient per pair and pseudo-pair, (1 − a)·g + a·(v − m)F with a = κ / (N + κ): of NLL + κ/2N (v − m)ᵀF(v − m), times N / (N + κ).
+
+    g is the `gradient` of a row's mean NLL over its N `totals`, F and the means are those of `pull` at these rows. Zero where the row's objective is least.
+    """
+    share = (pull.strength / (totals + pull.strength)).to(vectors.dtype)[:, None]
+    return (1 - share) * gradient + share * ((vectors - pull.means) @ pull.metric)
+
+
+def pull_gradient(vectors: Float[Tensor, "row dim"], pull: Pull, share: float) -> Float[Tensor, "row dim"]:
+    """share · κ (v − m)F: the gradient of `share` of κ/2 (v − m)ᵀ F (v − m), as much as the share of all pairs that the blocks behind it held."""
+    return (vectors - pull.means) @ (share * pull.strength * pull.metric)
