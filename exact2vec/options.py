@@ -3,6 +3,7 @@
 The command line, the Python functions, the documentation and the tests all read it.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,10 +29,11 @@ class Option:
         """The range in words: 'an integer of at least 1'."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        noun = {int: "an integer", float: "a number", strengths: "two finite numbers of at least 0, such as 150,500, or no"}.get(self.kind, "text")  # type: ignore[call-overload]
+        nouns: dict[object, str] = {int: "an integer", float: "a number", strengths: "two finite numbers of at least 0, such as 150,500, or no"}
+        noun = nouns.get(self.kind, "text")
         bounds = [f"at least {self.least:g}"] if self.least is not None else []
         bounds += [f"below {self.below:g}"] if self.below is not None else []
-        return f"{noun} of {' and '.join(bounds)}" if bounds else str(noun)
+        return f"{noun} of {' and '.join(bounds)}" if bounds else noun
 
     def parse(self, given: Value) -> Value:
         """The checked value; a UsageError naming the range otherwise. None stands for 'not set' where that is the default."""
@@ -82,6 +84,7 @@ COUNTING = (
     Option("max_vocab", None, int, "keep at most this many words, the most frequent (ties in order of spelling)", least=2),
     Option("sample", 1e-3, float, "frequent words weigh as if subsampled, in expectation; 0 is off (windows do not widen)", least=0, below=float("inf")),
     Option("held_out", 0.02, float, "share of the documents kept for the held-out NLL, chosen by a hash of their tokens; 0 is none", least=0, below=1),
+    Option("rare", None, int, "words counted at least this often but below --min-count get an input vector as contexts only, by fold-in", least=1),
 )
 TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
@@ -100,6 +103,13 @@ TRAINING = (
     Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),
     Option("threads", None, int, "worker threads; by default the cores this process may use. Results do not depend on it", least=1),
 )
+
+
+def available_threads() -> int:
+    """The cores this process may use: the default of `threads`."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 OPTIONS = {option.name: option for option in READING + COUNTING + TRAINING}
 
 

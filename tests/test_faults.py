@@ -236,9 +236,9 @@ def test_a_closed_pipe_and_a_full_start_of_the_program(run):
 
 def test_a_long_line_comes_in_short_parts(monkeypatch):
     chunks = ["word " * 200] * 50
-    parts = list(read._line_parts(chunks, str.isspace))
-    assert "".join(part for part, _ in parts) == "".join(chunks)
-    assert max(len(part) for part, _ in parts) <= len(chunks[0])
+    parts = list(read._whole_tokens(chunks, str.isspace))
+    assert "".join(parts) == "".join(chunks)
+    assert max(map(len, parts)) <= len(chunks[0])
 
 
 def test_a_terminal_on_stdin_is_a_hint_and_no_hanging(tmp_path):

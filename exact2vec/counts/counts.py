@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec import runs
-from exact2vec.counts.corpus import Corpus, index_corpus, pieces_of
+from exact2vec.counts.contexts import count_contexts
+from exact2vec.counts.corpus import Corpus, index_corpus
+from exact2vec.counts.features import RowCounts
 from exact2vec.counts.read import Text, tokenizer
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary, build_vocabulary
 from exact2vec.counts.windows import count_windows
@@ -27,7 +29,8 @@ TEXT_SETTINGS = ("tokens", "regex", "document")
 class Counts:
     """Integer counts k(c, w) of the training part and of the held-out part, and all it takes to count other text alike.
 
-    `held_out` is None where nothing is held out. `tokens` says where each token that was read went.
+    `held_out` is None where nothing is held out, `rare`, the weighted counts of words that are contexts only, where they were not asked for.
+    `tokens` says where each token that was read went.
     """
 
     vocabulary: Vocabulary
@@ -37,6 +40,7 @@ class Counts:
     sample: float
     tokens: dict[str, int]
     settings: dict[str, Any] = field(default_factory=dict)
+    rare: RowCounts | None = None
 
     @property
     def words(self) -> list[str]:
@@ -75,6 +79,10 @@ class Counts:
         arrays = {"training." + name: array for name, array in _arrays(self.training).items()}
         if self.held_out is not None:
             arrays |= {"held_out." + name: array for name, array in _arrays(self.held_out).items()}
+        if self.rare is not None:
+            matrix = self.rare.matrix
+            arrays |= {"rare.indptr": matrix.indptr.astype(np.int64), "rare.indices": matrix.indices.astype(np.int32), "rare.data": matrix.data}
+            runs.write_json(folder / "rare.json", {"rows": self.rare.rows})
         runs.write_arrays(folder / "counts.safetensors", arrays)
         runs.write_json(folder / "vocabulary.json", {"words": self.words, "counts": self.vocabulary.counts.tolist()})
         runs.write_json(folder / "counting.json", {"window": self.window, "sample": self.sample, "tokens": self.tokens, "settings": self.settings})
@@ -91,7 +99,8 @@ class Counts:
         size = len(vocabulary.words)
         return cls(
             vocabulary, _matrix(arrays, "training.", size, folder),
-            _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None, **counting,
+            _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None,
+            **counting, rare=_rare(run, arrays, vocabulary) if "rare.json" in run.files else None,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -101,36 +110,43 @@ class Counts:
 
 def count_text(
     texts: Iterable[object], *, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-    held_out: float = 0.02,
+    held_out: float = 0.02, rare: int | None = None, threads: int | None = None,
 ) -> Counts:  # fmt: skip
     """Count the words near each word, in one pass over `texts`.
 
     `texts`: a `Text` (files), or an iterable of documents: strings, cut into lower-cased words, or lists of tokens, taken as they are.
     k(c, w) = Σ (window + 1 − distance) over the pairs at most `window` apart, words below `min_count` dropped first; int64.
+    Words counted at least `rare` times that are not kept are counted as contexts only.
 
     Raises InputError where there is nothing to count or to predict, UsageError for an option out of its range.
 
     >>> count_text(["the cat sat on the mat", "the dog sat on the log"] * 5, held_out=0)
     Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
     """
-    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out)
+    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out, rare=rare, threads=threads)
     texts, settings = _with_settings(texts)
     settings |= {"min_count": min_count, "max_vocab": max_vocab, "held_out": held_out}
-    corpus = index_corpus(pieces_of(texts, tokenizer()), held_out)
+    corpus = index_corpus(texts, held_out, tokenizer())
     vocabulary = build_vocabulary(corpus, min_count, max_vocab)
     size = len(vocabulary.words)
-    ids, kept = _kept_ids(corpus, vocabulary)
-    held = corpus.token_held
-    training = count_windows(ids[kept & ~held], corpus.token_segment[kept & ~held], size=size, window=window)
+    (training_tokens, held_tokens), tokens = _split(corpus, vocabulary)
+    training = count_windows(*training_tokens, size=size, window=window, threads=threads)
     if training.nnz == 0:
         raise InputError(f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)")
-    held_pairs = count_windows(ids[kept & held], corpus.token_segment[kept & held], size=size, window=window) if held.any() else None
-    tokens = {
-        "read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct),
-        "training": int((kept & ~held).sum()), "dropped_training": int((~kept & ~held).sum()),
-        "held_out": int((kept & held).sum()), "dropped_held_out": int((~kept & held).sum()), "min_count": min_count,
-    }  # fmt: skip
-    return Counts(vocabulary, training, held_pairs if held_pairs is not None and held_pairs.nnz else None, window, sample, tokens, settings)
+    held_pairs = count_windows(*held_tokens, size=size, window=window, threads=threads) if corpus.block_held.any() else None
+    tokens |= {"min_count": min_count}
+    contexts = None
+    if rare is not None:
+        contexts, context_tokens = count_contexts(corpus, vocabulary, least=rare, window=window, sample=sample)
+        tokens |= {"context_only": context_tokens, "dropped_training": tokens["dropped_training"] - context_tokens}
+    return Counts(vocabulary, training, held_pairs if held_pairs is not None and held_pairs.nnz else None, window, sample, tokens, settings, contexts)
+
+
+def count_new_words(texts: Iterable[object], vocabulary: Vocabulary, counting: dict[str, Any], *, least: int = 1) -> RowCounts:
+    """The weighted counts, over the words of a run, of the other words of new text that are counted at least `least` times; cut and weighted as the run was."""
+    settings = counting["settings"]
+    corpus = index_corpus(texts, tokenize=tokenizer(settings.get("tokens") or "words", settings.get("regex")))
+    return count_contexts(corpus, vocabulary, least=least, window=counting["window"], sample=counting["sample"])[0]
 
 
 def has_counts(folder: str | Path) -> bool:
@@ -156,7 +172,7 @@ def count_alike(
 ) -> tuple[csr_array, Corpus, NDArray[np.int32]]:
     """Count new texts with a run's vocabulary, window and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
     tokenize = None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
-    corpus = index_corpus(pieces_of(texts, tokenize))
+    corpus = index_corpus(texts, tokenize=tokenize)
     if len(corpus.ids) == 0:
         raise InputError("no tokens: the text holds only white space or signs")
     ids, kept = _kept_ids(corpus, vocabulary)
@@ -180,6 +196,27 @@ def read_vocabulary(run: runs.Run) -> Vocabulary:
             f"{run.folder / 'vocabulary.json'}: {len(words)} words, {len(counts)} counts, {len(set(words))} distinct; they should be as many"
         )
     return Vocabulary(words, counts)
+
+
+def _rare(run: runs.Run, arrays: dict[str, NDArray[Any]], vocabulary: Vocabulary) -> RowCounts:
+    rows = run.json("rare.json")["rows"]
+    if len(arrays["rare.indptr"]) != len(rows) + 1:
+        raise CorruptFileError(f"{run.folder / 'rare.json'}: {len(rows):,} rows, the counts {len(arrays['rare.indptr']) - 1:,}; they should be as many")
+    matrix = csr_array((arrays["rare.data"], arrays["rare.indices"], arrays["rare.indptr"]), shape=(len(rows), len(vocabulary.words)))
+    return RowCounts(matrix, rows, vocabulary.words)
+
+
+def _split(corpus: Corpus, vocabulary: Vocabulary) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:
+    """The kept tokens of the training part and of the held-out part, each with their segments, and where every token went."""
+    ids, kept = _kept_ids(corpus, vocabulary)
+    held, segments = corpus.token_held, corpus.token_segment
+    parts = [kept & ~held, kept & held]
+    tokens = {
+        "read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct),
+        "training": int(parts[0].sum()), "dropped_training": int((~kept & ~held).sum()),
+        "held_out": int(parts[1].sum()), "dropped_held_out": int((~kept & held).sum()),
+    }  # fmt: skip
+    return [(ids[part], segments[part]) for part in parts], tokens
 
 
 def _kept_ids(corpus: Corpus, vocabulary: Vocabulary) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:

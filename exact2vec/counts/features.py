@@ -94,7 +94,8 @@ def _read(path: str | Path, kind: type[Kind]) -> Kind:
     with open_decompressed(path) as file:
         data = file.read()
     try:
-        return READERS[path.suffix](data, kind)
+        found: Kind = READERS[path.suffix](data, kind)
+        return found
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -146,8 +147,8 @@ class Describer:
 
     def describe(self, words: Sequence[str]) -> csr_array:
         """f of each of `words`, one a row, float32; of a word without any known feature an empty row."""
-        parts = [csr_array((len(words), 0), dtype=np.float32), self._spelling(words), *self._looked_up(words)]
-        return csr_array(hstack(parts, format="csr", dtype=np.float32))
+        parts: list[csr_array] = [csr_array(np.zeros((len(words), 0), np.float32)), self._spelling(words), *self._looked_up(words)]
+        return csr_array(hstack(parts, format="csr"))
 
     def known_grams(self, word: str) -> int:
         """How many n-grams of `word` are known."""

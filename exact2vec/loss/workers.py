@@ -1,6 +1,5 @@
 """Worker threads whose number changes no result: each computes whole tiles, alone, in an order that does not matter."""
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -9,14 +8,10 @@ from typing import TypeVar
 import torch
 
 from exact2vec.errors import UsageError
+from exact2vec.options import available_threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def available_threads() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:

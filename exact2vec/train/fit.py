@@ -47,7 +47,7 @@ class State:
     step: int = 0
 
     def copy(self) -> "State":
-        tensors = {field.name: value.clone() for field in fields(self) if isinstance(value := getattr(self, field.name), Tensor | Shrinkage)}
+        tensors: dict[str, Any] = {field.name: value.clone() for field in fields(self) if isinstance(value := getattr(self, field.name), Tensor | Shrinkage)}
         return replace(self, **tensors)
 
 

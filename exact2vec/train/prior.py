@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from exact2vec.compiled import compiled
 from exact2vec.counts.features import Describer
 from exact2vec.loss.formulas import DAMPING, Pull, metric, penalty
 from exact2vec.loss.workers import Workers
@@ -42,7 +42,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class Shrinkage:
-    """What shrinks the rows of a State: the maps G from features to means, the pulls towards the means, and the share of the pairs not yet in the output term."""
+    """What shrinks the rows of a State: maps G from features to means, pulls towards the means, and the share of the pairs not yet in the output term."""
 
     prior: Prior
     maps: tuple[Float[Tensor, "feature dim"], Float[Tensor, "feature dim"]]
@@ -51,8 +51,8 @@ class Shrinkage:
 
     def clone(self) -> "Shrinkage":
         maps = self.maps[0].clone(), self.maps[1].clone()
-        pulls = tuple(Pull(pull.strength, pull.means.clone(), pull.metric.clone()) for pull in self.pulls)
-        return replace(self, maps=maps, pulls=pulls)
+        inputs, outputs = (Pull(pull.strength, pull.means.clone(), pull.metric.clone()) for pull in self.pulls)
+        return replace(self, maps=maps, pulls=(inputs, outputs))
 
     def rows(self, place: Tensor) -> Pull:
         """The pull of some input rows."""
@@ -136,7 +136,7 @@ def _padded(matrix: Tensor, columns: slice) -> NDArray[Any]:
     return part
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _row_times(indptr, indices, data, dense, row, out):  # type: ignore[no-untyped-def]
     """out = row · dense of a sparse row."""
     for j in range(SLICE):
@@ -147,7 +147,7 @@ def _row_times(indptr, indices, data, dense, row, out):  # type: ignore[no-untyp
             out[j] += value * dense[place, j]
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _weighted_rows(indptr, indices, data, weights, dense, out):  # type: ignore[no-untyped-def]
     """out = Ω F · dense."""
     for row in range(len(weights)):
@@ -156,7 +156,7 @@ def _weighted_rows(indptr, indices, data, weights, dense, out):  # type: ignore[
             out[row, j] *= weights[row]
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled
 def _conjugate_gradients(  # type: ignore[no-untyped-def]
     indptr, indices, data, t_indptr, t_indices, t_data, weights, diagonal, targets, solution, penalty, tolerance, most_steps
 ):  # fmt: skip

@@ -34,6 +34,13 @@ class Composer:
         """Whether anything is known of the row."""
         return self.describer.describe([name]).nnz > 0
 
+    def of_what(self, name: str) -> str:
+        """What is known of the row, in words: '3 n-grams'."""
+        known = self.describer.known
+        grams = self.describer.known_grams(name)
+        values = int(known.matrix[[known.place[name]]].nnz) if known and name in known.place else 0
+        return " and ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in ((grams, "n-gram"), (values, "feature")) if number)
+
     def of(self, features: Features | None) -> "Composer":
         """This Composer for rows described by other `features`, whose names must be among those that were trained."""
         if features is None:
@@ -107,4 +114,6 @@ class Folded:
         told, arrays = run.json(FOLDED_NAMES), run.arrays(FOLDED_ARRAYS)
         if {len(array) for array in arrays.values()} != {len(told["names"])}:
             raise CorruptFileError(f"{run.folder / FOLDED_ARRAYS}: {len(told['names']):,} names, other numbers of rows; they should be as many")
-        return cls(**told, **arrays)
+        return cls(
+            told["names"], arrays["inputs"], arrays["outputs"], arrays["described"], arrays["pairs"], told["without"], told["unknown"], told["unknown_share"]
+        )
