@@ -78,9 +78,10 @@ def options(table: Sequence[Option]) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         for option in reversed([option for option in table if option.name not in SUBWORDS]):
-            default = "" if option.default is None else f"  [default: {_said(option.default)}]"
+            typed = None if option.default is None else _said(option.default)
+            default = f"  [default: {typed}]" if typed else ""
             command = click.option(
-                "--" + option.name.replace("_", "-"), option.name, metavar=option.kind.__name__.upper(), default=option.default if option.default is None else _said(option.default),
+                "--" + option.name.replace("_", "-"), option.name, metavar=option.kind.__name__.upper(), default=typed,
                 callback=lambda _, __, given, option=option: option.parse(given), type=click.UNPROCESSED, help=option.help + default,
             )(command)  # fmt: skip
         return command

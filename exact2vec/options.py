@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exact2vec.errors import UsageError
 
-Value = int | float | str | tuple[float, float] | None
+Value = int | float | str | tuple[float, ...] | None
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def fit(
     >>> records = [record for record in fit(counts, vector_size=2, epochs=2) if record.training is not None]
     >>> [record.epoch for record in records]
     [0.0, 1.0, 2.0]
-    >>> records[-1].losses.nll < records[0].losses.nll
+    >>> records[-1].objective < records[0].objective
     True
 
     Raises DivergedError where a loss is not finite or more than 1 nat above the start's. Results do not depend on `threads`.
