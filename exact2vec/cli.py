@@ -35,7 +35,10 @@ SUBWORDS = ("min_n", "max_n")  # one flag, --subwords
 
 
 class Commands(click.Group):
-    """Turns every Exact2VecError into one line and its exit code."""
+    """Turns every Exact2VecError into one line and its exit code; lists the commands in the order of their use."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):
@@ -56,7 +59,7 @@ class Commands(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(0) from None
         except OSError as error:
-            fail(str(error), ResourceError.exit_code)
+            fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), ResourceError.exit_code)
         except RuntimeError as error:
             if "allocate memory" not in str(error):
                 raise
@@ -81,8 +84,8 @@ def options(table: Sequence[Option]) -> Callable[[Command], Command]:
             typed = None if option.default is None else _said(option.default)
             default = f"  [default: {typed}]" if typed else ""
             command = click.option(
-                "--" + option.name.replace("_", "-"), option.name, metavar=option.kind.__name__.upper(), default=typed,
-                callback=lambda _, __, given, option=option: option.parse(given), type=click.UNPROCESSED, help=option.help + default,
+                option.flag, option.name, metavar=option.metavar, default=typed,
+                callback=lambda _, __, given, option=option: option.parse(given, option.flag), type=click.UNPROCESSED, help=option.help + default,
             )(command)  # fmt: skip
         return command
 
@@ -170,15 +173,23 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
     """
     from exact2vec.vectors.vectors import load, signed_words
 
+    if weighted and not given:
+        raise UsageError("--weighted needs --given: it says which p(word | …) is meant")
+    if given and which != "sum":
+        raise UsageError("--which chooses the vectors of neighbours; p(word | …) with --given comes from inputs, outputs and biases together")
     vectors = load(run)
     if given:
         words = [word for expression in expressions for word in expression.split()]
         _tell_untrained(vectors, words, trained_only)
         log_p = vectors.log_probabilities(words, weighted=weighted)
+        if topn > len(vectors):
+            _stderr(f"{topn} words were asked for, there are {len(vectors)}")
         top = [vectors.index_to_key[place] for place in (-log_p).argsort(kind="stable")[:topn]]
         rows = [{"word": word, "p": math.exp(log_p[vectors.key_to_index[word]]), "nats": -float(log_p[vectors.key_to_index[word]])} for word in top]
         _emit(rows if as_json else None, [["word", "percent", "nats"], *([row["word"], f"{100 * row['p']:.4g}", f"{row['nats']:.4f}"] for row in rows)])
         return
+    if repeated := [one for number, one in enumerate(expressions) if one in expressions[:number]]:
+        _stderr(f"{repeated[0]!r} was asked more than once; it is answered once")
     signed = {one: signed_words(one) for one in expressions}
     untrained = {one: _tell_untrained(vectors, [*plus, *minus], trained_only) for one, (plus, minus) in signed.items()}
     found = {one: vectors.most_similar(plus, minus, topn=topn, which=which) for one, (plus, minus) in signed.items()}
@@ -204,11 +215,13 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
 @click.option("--analogies", multiple=True, metavar="FILE", help="lines: a b c answer; share answered by the nearest word")
 @click.option("--restrict", default=30_000, show_default=True, type=click.IntRange(4), help="analogies among this many most frequent words")
 @WHICH
+@click.option("--document", type=click.Choice(OPTIONS["document"].choices), help="what a document of TEXT is  [default: as in the run]")
 @options([OPTIONS[name] for name in ("encoding", "errors", "threads")])
 @JSON
 def evaluate(
-    run: str, texts: tuple[str, ...], as_json: bool, similarity: tuple[str, ...], analogies: tuple[str, ...], encoding: str, errors: str, **extra: Any
-) -> None:
+    run: str, texts: tuple[str, ...], as_json: bool, similarity: tuple[str, ...], analogies: tuple[str, ...], document: str | None, encoding: str, errors: str,
+    **extra: Any,
+) -> None:  # fmt: skip
     """The exact NLL of RUN beside its baselines, computed anew; of new TEXT too.
 
     Example: exact2vec evaluate runs/python-docs news.txt
@@ -220,6 +233,7 @@ def evaluate(
     from exact2vec.vectors.vectors import load
 
     settings = {name: value for name, value in load(run).counting["settings"].items() if name in TEXT_SETTINGS}
+    settings |= {"document": document} if document else {}
     text = Text(*texts, encoding=encoding, errors=errors, **settings) if texts else None
     found = evaluated(run, text, similarity=similarity, analogies=analogies, **extra)
     for note in text.notes if text else ():

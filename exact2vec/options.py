@@ -25,36 +25,49 @@ class Option:
     choices: tuple[str, ...] = ()
 
     @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def metavar(self) -> str:
+        """What --help shows for the value: its type, or the choices."""
+        return f"[{'|'.join(self.choices)}]" if self.choices else self.kind.__name__.upper()
+
+    @property
     def wanted(self) -> str:
         """The range in words: 'an integer of at least 1'."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        nouns: dict[object, str] = {int: "an integer", float: "a number", strengths: "two finite numbers of at least 0, such as 150,500, or no"}
+        finite = self.below == float("inf")
+        nouns: dict[object, str] = {
+            int: "an integer", float: "a finite number" if finite else "a number",
+            strengths: "two finite numbers of at least 0, such as 150,500, or no",
+        }  # fmt: skip
         noun = nouns.get(self.kind, "text")
         bounds = [f"at least {self.least:g}"] if self.least is not None else []
-        bounds += [f"below {self.below:g}"] if self.below is not None else []
+        bounds += [f"below {self.below:g}"] if self.below is not None and not finite else []
         return f"{noun} of {' and '.join(bounds)}" if bounds else noun
 
-    def parse(self, given: Value) -> Value:
-        """The checked value; a UsageError naming the range otherwise. None stands for 'not set' where that is the default."""
+    def parse(self, given: Value, name: str = "") -> Value:
+        """The checked value; a UsageError naming the range otherwise (and the option as `name`). None stands for 'not set' where that is the default."""
         if given is None and self.default is None:
             return None
         try:
             value = self.kind(",".join(map(str, given)) if isinstance(given, tuple | list) else str(given))
         except ValueError:
-            raise self.refusal(given) from None
+            raise self.refusal(given, name) from None
         if self.choices and value not in self.choices:
-            raise self.refusal(given)
+            raise self.refusal(given, name)
         if isinstance(value, int | float):
             low = self.least is not None and not value >= self.least
             high = self.below is not None and not value < self.below
             if low or high or value != value:
-                raise self.refusal(given)
+                raise self.refusal(given, name)
         return value
 
-    def refusal(self, given: object) -> UsageError:
+    def refusal(self, given: object, name: str = "") -> UsageError:
         """The error that names the range."""
-        return UsageError(f"{self.name} must be {self.wanted}; got {given!r}")
+        return UsageError(f"{name or self.name} must be {self.wanted}; got {given!r}")
 
 
 def strengths(given: str) -> tuple[float, float] | None:
@@ -88,8 +101,9 @@ COUNTING = (
 )
 TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
-    Option("epochs", 4, int, "passes over all rows; 0 writes the spectral start", least=0),
-    Option("rate", 0.01, float, "the first learning rate; it falls linearly to a hundredth", least=0, below=float("inf")),
+    Option("epochs", 4, int, "each costs a pass over all rows, the frequent visited more often; 0 writes the spectral start", least=0),
+    Option("rate", 0.05, float, "the first learning rate of the outputs; it falls linearly to a tenth", least=0, below=float("inf")),
+    Option("row_power", 0.75, float, "what is minimised weighs contexts as their counts to this power; 1 is the plain NLL", least=0, below=float("inf")),
     Option(
         "prior",
         (150.0, 500.0),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec import runs
+from exact2vec.compiled import compiled
 from exact2vec.counts.contexts import count_contexts
 from exact2vec.counts.corpus import Corpus, index_corpus
 from exact2vec.counts.features import RowCounts
@@ -61,11 +62,15 @@ class Counts:
             digest.update(np.ascontiguousarray(array, np.int64).tobytes())
         return digest.hexdigest()
 
+    @cached_property
+    def unigram(self) -> NDArray[np.float64]:
+        """p(w), the share of the weighted pairs of the training part that w ends."""
+        return unigram(self.keep * (self.training.T @ self.keep))
+
     def weigh(self, counts: csr_array) -> csr_array:
         """n(c, w) = k(c, w) / window · s_c · s_w, float32."""
-        rows = np.repeat((self.keep / self.window).astype(np.float64), np.diff(counts.indptr))
-        values = (counts.data * rows * self.keep[counts.indices]).astype(np.float32)
-        if not values.all():
+        values = np.empty(counts.nnz, np.float32)
+        if not _weigh(counts.indptr, counts.indices, counts.data, self.keep, 1 / self.window, values):
             raise UsageError(f"sample = {self.sample:g} gives weights too small for a float32; use a larger one, or 0 for none")
         return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
 
@@ -204,6 +209,18 @@ def _rare(run: runs.Run, arrays: dict[str, NDArray[Any]], vocabulary: Vocabulary
         raise CorruptFileError(f"{run.folder / 'rare.json'}: {len(rows):,} rows, the counts {len(arrays['rare.indptr']) - 1:,}; they should be as many")
     matrix = csr_array((arrays["rare.data"], arrays["rare.indices"], arrays["rare.indptr"]), shape=(len(rows), len(vocabulary.words)))
     return RowCounts(matrix, rows, vocabulary.words)
+
+
+@compiled
+def _weigh(starts, words, counts, keep, scale, values):  # type: ignore[no-untyped-def]
+    """Fill in the weighted counts; False where one is too small for a float32."""
+    smallest = np.float32(np.inf)
+    for row in range(len(starts) - 1):
+        weight = scale * keep[row]
+        for cell in range(starts[row], starts[row + 1]):
+            values[cell] = np.float32(counts[cell] * weight * keep[words[cell]])
+            smallest = min(smallest, values[cell])
+    return smallest > 0
 
 
 def _split(corpus: Corpus, vocabulary: Vocabulary) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:

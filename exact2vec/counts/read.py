@@ -20,6 +20,7 @@ PYTHON_DOCS = "python-docs"
 STDIN = "-"
 TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".rst", ".gz", ".zst")
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+PACKED = {"xz": (0, b"\xfd7zXZ\0"), "bzip2": (4, b"1AY&SY"), "a zip archive (docx, epub, odt)": (0, b"PK\x03\x04"), "PDF": (0, b"%PDF-")}
 UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
@@ -155,6 +156,12 @@ def _refuse_other_unicode(data: bytes, name: str, encoding: str) -> None:
     for marks, other in ((UTF32_MARKS, "utf-32"), (UTF16_MARKS, "utf-16")):
         if data.startswith(marks) and not encoding.startswith(("utf-16", "utf-32")):
             raise InputError(f"{name} looks like {other.upper()}; use --encoding {other}")
+    for other, (place, mark) in PACKED.items():
+        if data.startswith(mark, place):
+            raise InputError(f"{name} looks like {other}, which is not read here; make plain text, .gz or .zst of it first")
+    for halves, other in ((data[1:4096:2], "utf-16-le"), (data[0:4096:2], "utf-16-be")):
+        if halves.count(0) > len(halves) / 2 and not encoding.startswith(("utf-16", "utf-32")):
+            raise InputError(f"{name} holds more NULs than text and looks like UTF-16 without a byte order mark; use --encoding {other}")
 
 
 def _read(stream: Readable, name: str) -> bytes:

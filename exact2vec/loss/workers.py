@@ -25,7 +25,17 @@ class Workers:
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """The results in the order of `items`; the first error is raised."""
-        return list(self._pool.map(function, items))
+        every = list(items)
+        results: dict[int, Result] = {}
+        places = iter(range(len(every)))
+
+        def work() -> None:
+            for place in places:
+                results[place] = function(every[place])
+
+        for done in [self._pool.submit(work) for _ in range(min(self.threads, len(every)))]:
+            done.result()
+        return [results[place] for place in range(len(every))]
 
     def run(self, function: Callable[[], Result]) -> Result:
         """The result of one call on a worker, so that its linear algebra runs on one thread."""

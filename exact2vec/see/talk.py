@@ -1,6 +1,7 @@
 """The lines a run begins and ends with, and the tables of an evaluation."""
 
 import math
+import shlex
 
 from exact2vec.counts.counts import Counts
 from exact2vec.loss.sweep import Losses
@@ -35,8 +36,8 @@ def closing(vectors: Vectors, last: Record, output: str) -> list[str]:
     return [
         f"{output}: {len(vectors):,} words, {vectors.vector_size} numbers each{f', and {len(vectors.folded.names):,} context only' if vectors.folded else ''}",
         f"held-out NLL {held_out.nll:.4f} nats a pair (unigram {held_out.unigram:.4f})" if held_out else "held-out NLL none",
-        f"try: exact2vec neighbors {output} {vectors.index_to_key[min(100, len(vectors) - 1)]}",
-        f"     exact2vec evaluate {output}",
+        f"try: exact2vec neighbors {shlex.quote(output)} {shlex.quote(vectors.index_to_key[min(100, len(vectors) - 1)])}",
+        f"     exact2vec evaluate {shlex.quote(output)}",
     ]
 
 

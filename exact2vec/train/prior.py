@@ -54,10 +54,10 @@ class Shrinkage:
         inputs, outputs = (Pull(pull.strength, pull.means.clone(), pull.metric.clone()) for pull in self.pulls)
         return replace(self, maps=maps, pulls=(inputs, outputs))
 
-    def rows(self, place: Tensor) -> Pull:
-        """The pull of some input rows."""
-        pull = self.pulls[0]
-        return Pull(pull.strength, pull.means[place], pull.metric)
+    def some(self, side: int, rows: Tensor | slice) -> Pull:
+        """The pull of some inputs (side 0) or outputs (side 1)."""
+        pull = self.pulls[side]
+        return Pull(pull.strength, pull.means[rows], pull.metric)
 
 
 def no_means(prior: Prior, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"]) -> Shrinkage:

@@ -17,7 +17,8 @@ from torch import Tensor
 from exact2vec.counts.features import RowCounts
 from exact2vec.errors import InputError, UsageError
 from exact2vec.loss.formulas import DAMPING, Pull, metric
-from exact2vec.loss.tiles import TiledCounts, TiledNLL
+from exact2vec.loss.tiles import WeightedCounts, rows_of
+from exact2vec.loss.tiles_cpu import CompiledNLL
 from exact2vec.loss.workers import Workers
 from exact2vec.vectors.compose import Composer, Folded
 from exact2vec.vectors.vectors import Vectors
@@ -77,14 +78,16 @@ def _metric(vectors: Vectors) -> Float[Tensor, "dim dim"]:
 
 def _solved(vectors: Vectors, counts: csr_array, pull: Pull, threads: int | None) -> Float[Tensor, "row dim"]:
     """The optimum of each row of `counts`, none of them empty, block by block."""
-    outputs, bias = torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias)
-    counted = TiledCounts(counts)
+    outputs = rows_of(torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias))
+    counted = WeightedCounts(counts)
     found = pull.means.clone()
     with Workers(threads) as workers:
-        tiled = TiledNLL(workers, len(vectors), BLOCK_ROWS, vectors.vector_size)
+        tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
 
         def gradient(inputs: Tensor, rows: np.ndarray) -> Tensor:
-            return tiled.gradients(inputs.float(), outputs, bias, rows, counted).inputs.double()
+            inputs_rows, ones = rows_of(inputs.float(), 1.0), torch.ones(len(rows), dtype=torch.float64)
+            found = tiled.gradients(inputs_rows, outputs, counted.block(rows), ones, lambda _, __: None)
+            return found[:, : inputs.shape[1]].double()
 
         for start in range(0, len(found), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(found)))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exact2vec import runs
-from exact2vec.counts.counts import Counts, read_vocabulary, unigram
+from exact2vec.counts.counts import Counts, read_vocabulary
 from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
@@ -65,14 +65,13 @@ class Vectors:
     @classmethod
     def of(cls, state: Parameters, counts: Counts) -> "Vectors":
         """Copies of the parameters of a training state, with the words of its counts."""
-        totals = np.asarray(counts.weigh(counts.training).sum(axis=0, dtype=np.float64)).ravel()
         inputs, outputs, bias = (np.array(value.numpy(), np.float32) for value in (state.inputs, state.outputs, state.bias))
         counting = {"window": counts.window, "sample": counts.sample, "settings": counts.settings}
         composer = None
         if (shrinkage := state.shrinkage) is not None:
             maps = tuple(np.array(value.numpy(), np.float32) for value in shrinkage.maps)
             composer = Composer(shrinkage.prior.describer, (maps[0], maps[1]), shrinkage.prior.strengths)
-        return cls(counts.vocabulary, inputs, outputs, bias, unigram(totals), counting, composer)
+        return cls(counts.vocabulary, inputs, outputs, bias, counts.unigram, counting, composer)
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -99,6 +98,9 @@ class Vectors:
         inputs, outputs = self.composer.compose(self.index_to_key)
         return inputs + outputs
 
+    def __repr__(self) -> str:
+        return f"Vectors({len(self):,} words, {self.vector_size} numbers each)"
+
     def __len__(self) -> int:
         return len(self.index_to_key)
 
@@ -109,13 +111,13 @@ class Vectors:
             return False
         return True
 
-    def __getitem__(self, word: str) -> NDArray[np.float32]:
-        return self.vector(word)
+    def __getitem__(self, word: str | list[str]) -> NDArray[np.float32]:
+        return np.stack([self.vector(one) for one in word]) if isinstance(word, list) else self.vector(word)
 
     def vector(self, word: str, which: Which = "sum") -> NDArray[np.float32]:
         """The vector of a trained, folded-in or composed word; UnknownWordError, with the nearest spellings, where there is none."""
         if not isinstance(word, str):
-            raise TypeError(f"a word is a string; got {word!r} of type {type(word).__name__}")
+            raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
         if (number := self.key_to_index.get(word)) is not None:
             return np.asarray(self.matrix(which)[number])
         inputs, outputs = self._untrained(word, which)
