@@ -17,12 +17,21 @@ from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, Option
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WHICH = click.option(
-    "--which", type=click.Choice(["sum", "inputs", "outputs"]), default="sum", show_default=True, help="vectors: inputs + outputs, or one of them"
+    "--which",
+    type=click.Choice(["sum", "inputs", "outputs", "composed"]),
+    default="sum",
+    show_default=True,
+    help="vectors: inputs + outputs, one of them, or what is composed of n-grams and features",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 OUT_OF_MEMORY = "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size"
 QUIET = click.option("-q", "--quiet", is_flag=True, help="say nothing on stderr but errors")
 FORCE = click.option("--force", is_flag=True, help="replace an existing output")
+
+
+FOLD_IN_PRIOR = "strengths, the first of which pulls the new rows; needed where RUN has no prior  [default: RUN's]"
+SUBWORDS_HELP = "character n-grams of these lengths describe a word; no: none  [default: 3-6 for words, no for --tokens space and --regex]"
+SUBWORDS = ("min_n", "max_n")  # one flag, --subwords
 
 
 class Commands(click.Group):
@@ -62,16 +71,20 @@ def fail(message: str, code: int) -> None:
     raise click.exceptions.Exit(code)
 
 
+def _said(default: Any) -> str:
+    """A default as it is typed."""
+    return ",".join(f"{number:g}" for number in default) if isinstance(default, tuple) else f"{default:g}" if isinstance(default, float) else str(default)
+
+
 def options(table: Sequence[Option]) -> Callable[[Command], Command]:
     """A flag for each option of a table, checked by the table's own `parse`."""
 
     def decorate(command: Command) -> Command:
-        for option in reversed(table):
-            default = (
-                "" if option.default is None else f"  [default: {option.default:g}]" if isinstance(option.default, float) else f"  [default: {option.default}]"
-            )
+        for option in reversed([option for option in table if option.name not in SUBWORDS]):
+            typed = None if option.default is None else _said(option.default)
+            default = f"  [default: {typed}]" if typed else ""
             command = click.option(
-                option.flag, option.name, metavar=option.metavar, default=option.default,
+                option.flag, option.name, metavar=option.metavar, default=typed,
                 callback=lambda _, __, given, option=option: option.parse(given, option.flag), type=click.UNPROCESSED, help=option.help + default,
             )(command)  # fmt: skip
         return command
@@ -92,9 +105,11 @@ def main() -> None:
 @click.argument("inputs", nargs=-1, metavar="INPUT…")
 @click.option("-o", "--output", required=True, metavar="RUN", help="the run folder to write")
 @options(READING + COUNTING + TRAINING)
+@click.option("--subwords", metavar="MIN-MAX", callback=lambda _, __, given: _lengths(given), help=SUBWORDS_HELP)
+@click.option("--features", metavar="FILE", help="what is known of rows beside their counts: .csv or .parquet of row, feature, value, or .npz")
 @FORCE
 @QUIET
-def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **given: Any) -> None:
+def train(inputs: tuple[str, ...], output: str, subwords: dict[str, int], features: str | None, force: bool, quiet: bool, **given: Any) -> None:
     """Count, start, fit, and write everything to RUN.
 
     INPUT: text files (plain, .gz, .zst), folders, - for stdin, or python-docs. Example: exact2vec train corpus.txt -o runs/corpus
@@ -103,8 +118,12 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
 
     folder = Path(output)
     runs.check_output(folder, force=force)
+    given |= {"min_n": 3, "max_n": None} | subwords
+    if given["prior"] is None and (given["max_n"] or features or given["rare"]):
+        raise UsageError("--subwords, --features and --rare need a prior: leave out --prior no, or leave them out")
     from exact2vec.compiled import compilation_announced
     from exact2vec.counts.counts import count_text
+    from exact2vec.counts.features import read_features
     from exact2vec.counts.read import Text
     from exact2vec.estimator import Exact2Vec
     from exact2vec.see import talk
@@ -113,6 +132,7 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
     if not inputs and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("nothing to read: name a file, a folder or python-docs, or pipe text into the command")
     text = Text(*(inputs or ("-",)), **_of(READING, given))
+    known = read_features(features) if features else None
     say = _silent if quiet else _stderr
     with compilation_announced(say), waiting("reading and counting", quiet=quiet):
         counts = count_text(text, threads=given["threads"], **_of(COUNTING, given))
@@ -123,7 +143,7 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
     model = Exact2Vec(**_of(COUNTING + TRAINING, given))
     provenance = {"inputs": list(inputs), "command": ["exact2vec", *sys.argv[1:]]}
     try:
-        model.fit(counts, listen=lambda records: shown(records, len(counts.words), quiet=quiet))
+        model.fit(counts, features=known, listen=lambda records: shown(records, len(counts.words), quiet=quiet))
     except (DivergedError, KeyboardInterrupt) as error:
         if hasattr(model, "wv"):
             model.save(folder, force=force, provenance=provenance)
@@ -141,10 +161,13 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
 @click.option("--given", is_flag=True, help="p(word | WORD…) in per cent and nats instead of neighbours; several words are one joint query")
 @click.option("--weighted", is_flag=True, help="with --given: the model's own p, subsampling not divided out")
 @click.option("-n", "--topn", default=10, show_default=True, type=click.IntRange(1), help="how many words")
+@click.option("--trained-only", is_flag=True, help="refuse words that were not trained instead of composing them")
 @WHICH
 @JSON
-def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: bool, topn: int, which: Any, as_json: bool) -> None:
+def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: bool, topn: int, trained_only: bool, which: Any, as_json: bool) -> None:
     """The words nearest to each WORD by cosine, or to an expression such as "king - man + woman".
+
+    A word that was not trained is composed of its n-grams and features where they are known, and said to be.
 
     Example: exact2vec neighbors runs/python-docs server "list - string + number"
     """
@@ -157,6 +180,7 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
     vectors = load(run)
     if given:
         words = [word for expression in expressions for word in expression.split()]
+        _tell_untrained(vectors, words, trained_only)
         log_p = vectors.log_probabilities(words, weighted=weighted)
         if topn > len(vectors):
             _stderr(f"{topn} words were asked for, there are {len(vectors)}")
@@ -166,11 +190,22 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
         return
     if repeated := [one for number, one in enumerate(expressions) if one in expressions[:number]]:
         _stderr(f"{repeated[0]!r} was asked more than once; it is answered once")
-    found = {one: vectors.most_similar(*signed_words(one), topn=topn, which=which) for one in expressions}
+    signed = {one: signed_words(one) for one in expressions}
+    untrained = {one: _tell_untrained(vectors, [*plus, *minus], trained_only) for one, (plus, minus) in signed.items()}
+    found = {one: vectors.most_similar(plus, minus, topn=topn, which=which) for one, (plus, minus) in signed.items()}
     if (most := max(map(len, found.values()))) < topn:
         _stderr(f"{topn} words were asked for, there are {most} besides those of the query")
-    table = [["query", "word", "cosine"], *([one, word, f"{cosine:.4f}"] for one, near in found.items() for word, cosine in near)]
-    _emit([{"query": one, "word": word, "cosine": cosine} for one, near in found.items() for word, cosine in near] if as_json else None, table)
+    table = [["query", "word", "cosine"], *([one + untrained[one], word, f"{cosine:.4f}"] for one, near in found.items() for word, cosine in near)]
+    _emit(
+        [
+            {"query": one, "word": word, "cosine": cosine, "untrained": untrained[one].strip(" ()") or None}
+            for one, near in found.items()
+            for word, cosine in near
+        ]
+        if as_json
+        else None,
+        table,
+    )
 
 
 @main.command()
@@ -206,24 +241,68 @@ def evaluate(
     _emit(asdict(found) if as_json else None, talk.evaluation(found))
 
 
+@main.command("fold-in")
+@click.argument("run")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT…")
+@click.option("-o", "--output", required=True, metavar="OUT", help="the folder of vectors to write")
+@click.option("--features", metavar="FILE", help="features of the new rows, among those that were trained")
+@click.option("--min-count", default=1, show_default=True, type=click.IntRange(1), help="text: new words counted less often are left out")
+@options([OPTIONS[name] for name in ("encoding", "errors", "threads")])
+@click.option("--prior", metavar="STRENGTHS", callback=lambda _, __, given: None if given is None else OPTIONS["prior"].parse(given), help=FOLD_IN_PRIOR)
+@FORCE
+def fold_in(
+    run: str, inputs: tuple[str, ...], output: str, features: str | None, min_count: int, encoding: str, errors: str, force: bool, **extra: Any
+) -> None:  # fmt: skip
+    """Input vectors for new rows, outputs fixed: RUN with them beside its words goes to OUT.
+
+    INPUT: text, whose words that RUN does not know are the new rows, or one .csv, .parquet or .npz of row, word, count.
+    Example: exact2vec fold-in runs/python-docs news.txt -o runs/with-news
+    """
+    from exact2vec import runs
+
+    folder = Path(output)
+    runs.check_output(folder, force=force)
+    from exact2vec.counts.features import READERS, read_features, read_row_counts
+    from exact2vec.see import talk
+    from exact2vec.vectors.vectors import load
+
+    vectors = load(run)
+    if len(inputs) == 1 and Path(inputs[0]).suffix in READERS:
+        counts = read_row_counts(inputs[0])
+    else:
+        from exact2vec.counts.counts import TEXT_SETTINGS, count_new_words
+        from exact2vec.counts.read import Text
+
+        settings = {name: value for name, value in vectors.counting["settings"].items() if name in TEXT_SETTINGS}
+        counts = count_new_words(Text(*inputs, encoding=encoding, errors=errors, **settings), vectors.vocabulary, vectors.counting, least=min_count)
+    found = vectors.fold_in(counts, read_features(features) if features else None, **extra)
+    found.save(folder, force=force)
+    for line in talk.folded(found, output):
+        _stderr(line)
+
+
 @main.command()
 @click.argument("run")
 @click.argument("output", metavar="OUT.{vec,bin}")
 @WHICH
+@click.option("--words", metavar="FILE", help="words, one a line, to write as well where they can be composed or were folded in")
 @FORCE
-def export(run: str, output: str, which: Any, force: bool) -> None:
+def export(run: str, output: str, which: Any, words: str | None, force: bool) -> None:
     """Write the vectors as word2vec text (.vec, .txt) or binary (.bin), as gensim reads them.
 
     Example: exact2vec export runs/python-docs python-docs.vec
     """
     from exact2vec.vectors.formats import export as exported
+    from exact2vec.vectors.formats import read_words
     from exact2vec.vectors.vectors import load
 
     if Path(output).exists() and not force:
         raise UsageError(f"{output} exists; use --force to replace it")
     vectors = load(run)
-    exported(vectors, output, which=which)
-    _stderr(f"{output}: {len(vectors):,} words, {vectors.vector_size} numbers each ({which})")
+    asked = read_words(words) if words else []
+    written = exported(vectors, output, which=which, words=asked)
+    composed = f", {written - len(vectors):,} of them composed or folded in" if words else ""
+    _stderr(f"{output}: {written:,} words{composed}, {vectors.vector_size} numbers each ({which})")
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -262,6 +341,33 @@ def check(run: str) -> None:
 def printable(text: str) -> str:
     """`text` without control codes: a word cannot move the cursor or colour the terminal."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def _lengths(given: str | None) -> dict[str, int]:
+    """What --subwords says: 3-6 or no."""
+    if given is None:
+        return {}
+    if given == "no":
+        return {"max_n": 0}
+    shortest, dash, longest = given.partition("-")
+    if not (dash and shortest.isdecimal() and longest.isdecimal() and 1 <= int(shortest) <= int(longest)):
+        raise UsageError(f"subwords must be two lengths, the shorter first, such as 3-6, or no; got {given!r}")
+    return {"min_n": int(shortest), "max_n": int(longest)}
+
+
+def _tell_untrained(vectors: Any, words: Sequence[str], trained_only: bool) -> str:
+    """How the words that were not trained have their vectors, " (composed)" or " (folded in)", said on stderr; "" where there is none."""
+    from exact2vec.errors import UnknownWordError
+
+    ways = {word: vectors.known_as(word) for word in words if word not in vectors.key_to_index and not trained_only}
+    for word in words:
+        if trained_only and word not in vectors.key_to_index:
+            raise UnknownWordError(word, len(vectors), vectors.nearest_spellings(word))
+    for word, way in ways.items():
+        nearest = vectors.nearest_spellings(word)[:1]
+        how = f"composed from {vectors.composer.of_what(word)}" if way == "composed" else "folded in"
+        _stderr(f"{word!r} is not among the {len(vectors):,} words: {how}{f'; nearest spelling: {nearest[0]}' if nearest else ''}")
+    return f" ({sorted(set(ways.values()))[0]})" if ways else ""
 
 
 def _emit(data: Any, table: list[list[str]]) -> None:

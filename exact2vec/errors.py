@@ -40,10 +40,10 @@ class UnknownWordError(InputError, KeyError):
     "'quen' is not among the 32,997 words; nearest: queen, quiet"
     """
 
-    def __init__(self, word: str, size: int, nearest: Sequence[str]) -> None:
+    def __init__(self, word: str, size: int, nearest: Sequence[str], why: str | None = None) -> None:
         self.word = word
         hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
-        super().__init__(f"{word!r} is not among the {size:,} words{hint}")
+        super().__init__((why or f"{word!r} is not among the {size:,} words") + hint)
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
         return str(self.args[0])

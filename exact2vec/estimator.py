@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from exact2vec import __version__, runs
 from exact2vec.counts.corpus import pieces_of
 from exact2vec.counts.counts import Counts, count_text
+from exact2vec.counts.features import Features
 from exact2vec.counts.read import Text
 from exact2vec.errors import UsageError
 from exact2vec.options import COUNTING, TRAINING, checked
-from exact2vec.train.fit import Record, fit
+from exact2vec.train.fit import Record, Strengths, fit
 from exact2vec.vectors.evaluate import new_text
 from exact2vec.vectors.vectors import Vectors
 
@@ -37,12 +38,14 @@ class Exact2Vec:
 
     def __init__(
         self, *, vector_size: int = 100, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-        held_out: float = 0.02, epochs: int = 4, rate: float = 0.05, row_power: float = 0.75, block_rows: int = 256, exact_every: int = 1,
+        held_out: float = 0.02, rare: int | None = None, epochs: int = 4, rate: float = 0.05, row_power: float = 0.75,
+        prior: Strengths | None = (150.0, 500.0), min_n: int = 3, max_n: int | None = None, block_rows: int = 256, exact_every: int = 1,
         seed: int = 1, threads: int | None = None,
     ) -> None:  # fmt: skip
         self.vector_size, self.window, self.min_count, self.max_vocab = vector_size, window, min_count, max_vocab
-        self.sample, self.held_out, self.epochs, self.rate = sample, held_out, epochs, rate
-        self.row_power, self.block_rows, self.exact_every, self.seed, self.threads = row_power, block_rows, exact_every, seed, threads
+        self.sample, self.held_out, self.rare, self.epochs, self.rate = sample, held_out, rare, epochs, rate
+        self.row_power, self.prior, self.min_n, self.max_n = row_power, prior, min_n, max_n
+        self.block_rows, self.exact_every, self.seed, self.threads = block_rows, exact_every, seed, threads
 
     def __repr__(self) -> str:
         changed = [f"{option.name}={getattr(self, option.name)!r}" for option in COUNTING + TRAINING if getattr(self, option.name) != option.default]
@@ -65,23 +68,29 @@ class Exact2Vec:
             setattr(self, name, value)
         return self
 
-    def fit(self, sentences: Iterable[object] | Counts, y: None = None, *, listen: Listener = iter) -> "Exact2Vec":
-        """Train on lists of tokens, a `Text`, or `Counts`. `listen` sees the records of `fit` pass, as a progress bar does.
+    def fit(self, sentences: Iterable[object] | Counts, y: None = None, *, features: Features | None = None, listen: Listener = iter) -> "Exact2Vec":
+        """Train on lists of tokens, a `Text`, or `Counts`; `features` are what is known of the rows beside their counts.
+
+        `listen` sees the records of `fit` pass, as a progress bar does.
 
         Raises DivergedError, with `wv` and `history_` as last measured, where the loss runs away.
         """
+        if self.rare is not None and checked(**self.get_params())["prior"] is None:
+            raise UsageError("rare words are folded in with the strength of the prior: give prior=(150, 500), or leave rare out")
         checked(**self.get_params())
         self.counts_ = sentences if isinstance(sentences, Counts) else self._count(sentences)
         self.history_: list[dict[str, Any]] = []
         self.times_: list[dict[str, Any]] = []
         began = time.perf_counter()
         arguments = {option.name: getattr(self, option.name) for option in TRAINING}
-        for record in listen(fit(self.counts_, **arguments)):
+        for record in listen(fit(self.counts_, features=features, **arguments)):
             if record.training is not None:
                 self.wv = Vectors.of(record.state, self.counts_)
                 self.last_ = record
                 self.history_.append(history_row(record))
                 self.times_.append({"step": record.step, "seconds": round(time.perf_counter() - began, 3)})
+        if self.counts_.rare is not None:
+            self.wv = self.wv.fold_in(self.counts_.rare, features, threads=self.threads)
         return self
 
     def score(self, sentences: Iterable[object], y: None = None) -> float:
@@ -103,7 +112,8 @@ class Exact2Vec:
         with runs.create(Path(folder), kind="run", force=force) as part:
             self.counts_.write(part)
             self.wv.write(part)
-            runs.write_json(part / "config.json", {option.name: getattr(self, option.name) for option in TRAINING} | {"threads": None})
+            config = checked(**{option.name: getattr(self, option.name) for option in TRAINING})
+            runs.write_json(part / "config.json", config | {"threads": None})
             runs.write_json(part / "summary.json", summary(self.last_, len(self.wv), self.counts_.held_out_digest))
             runs.write_table(part, "history", self.history_)
             runs.write_table(part, "times", self.times_)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exact2vec.errors import UsageError
 
-Value = int | float | str | None
+Value = int | float | str | tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,21 @@ class Option:
         if self.choices:
             return "one of " + ", ".join(self.choices)
         finite = self.below == float("inf")
-        noun = {int: "an integer", float: "a finite number" if finite else "a number"}.get(self.kind, "text")  # type: ignore[call-overload]
+        nouns: dict[object, str] = {
+            int: "an integer", float: "a finite number" if finite else "a number",
+            strengths: "two finite numbers of at least 0, such as 150,500, or no",
+        }  # fmt: skip
+        noun = nouns.get(self.kind, "text")
         bounds = [f"at least {self.least:g}"] if self.least is not None else []
         bounds += [f"below {self.below:g}"] if self.below is not None and not finite else []
-        return f"{noun} of {' and '.join(bounds)}" if bounds else str(noun)
+        return f"{noun} of {' and '.join(bounds)}" if bounds else noun
 
     def parse(self, given: Value, name: str = "") -> Value:
         """The checked value; a UsageError naming the range otherwise (and the option as `name`). None stands for 'not set' where that is the default."""
         if given is None and self.default is None:
             return None
         try:
-            value = self.kind(str(given))
+            value = self.kind(",".join(map(str, given)) if isinstance(given, tuple | list) else str(given))
         except ValueError:
             raise self.refusal(given, name) from None
         if self.choices and value not in self.choices:
@@ -66,6 +70,20 @@ class Option:
         return UsageError(f"{name or self.name} must be {self.wanted}; got {given!r}")
 
 
+def strengths(given: str) -> tuple[float, float] | None:
+    """Two strengths of shrinkage, None where they are 0 or "no".
+
+    >>> strengths("150,500"), strengths("no"), strengths("0,0")
+    ((150.0, 500.0), None, None)
+    """
+    if given in ("no", "None"):
+        return None
+    inputs, outputs = map(float, given.split(","))
+    if not (0 <= inputs < float("inf") and 0 <= outputs < float("inf")):
+        raise ValueError
+    return (inputs, outputs) if inputs or outputs else None
+
+
 READING = (
     Option("tokens", "words", str, "how text becomes tokens: lower-cased words, or split at white space", choices=("words", "space")),
     Option("regex", None, str, "a pattern whose matches, within white space, are the tokens (instead of --tokens)"),
@@ -79,12 +97,21 @@ COUNTING = (
     Option("max_vocab", None, int, "keep at most this many words, the most frequent (ties in order of spelling)", least=2),
     Option("sample", 1e-3, float, "frequent words weigh as if subsampled, in expectation; 0 is off (windows do not widen)", least=0, below=float("inf")),
     Option("held_out", 0.02, float, "share of the documents kept for the held-out NLL, chosen by a hash of their tokens; 0 is none", least=0, below=1),
+    Option("rare", None, int, "words counted at least this often but below --min-count get an input vector as contexts only, by fold-in", least=1),
 )
 TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
     Option("epochs", 4, int, "each costs a pass over all rows, the frequent visited more often; 0 writes the spectral start", least=0),
     Option("rate", 0.05, float, "the first learning rate of the outputs; it falls linearly to a tenth", least=0, below=float("inf")),
     Option("row_power", 0.75, float, "what is minimised weighs contexts as their counts to this power; 1 is the plain NLL", least=0, below=float("inf")),
+    Option(
+        "prior",
+        (150.0, 500.0),
+        strengths,
+        "shrinkage of inputs and outputs, in weighted pairs: a row keeps about N / (N + strength) of what it learned; no: none",
+    ),
+    Option("min_n", 3, int, "the shortest character n-gram of a word", least=1),
+    Option("max_n", None, int, "the longest character n-gram of a word, 0: no n-grams; by default 6 for words and 0 for other tokens", least=0),
     Option("block_rows", 256, int, "rows of one step; also the rows of scores held in memory at once", least=1),
     Option("exact_every", 1, int, "passes between exact losses (0: at the start and the end only); between them an estimate, marked as such", least=0),
     Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),
@@ -110,6 +137,6 @@ def checked(**given: Value) -> dict[str, Value]:
     exact2vec.errors.UsageError: vector_size must be an integer of at least 1; got 0
     """
     for name, value in given.items():
-        if isinstance(value, str) and OPTIONS[name].kind is not str:
+        if isinstance(value, str) and OPTIONS[name].kind not in (str, strengths):
             raise OPTIONS[name].refusal(value)
     return {name: OPTIONS[name].parse(value) for name, value in given.items()}

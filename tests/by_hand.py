@@ -71,3 +71,35 @@ def adam(gradients: Sequence[float], beta1: float, beta2: float, epsilon: float)
         square = beta2 * square + (1 - beta2) * gradient**2
     steps = len(gradients)
     return mean / (1 - beta1**steps) / (math.sqrt(square / (1 - beta2**steps)) + epsilon)
+
+
+def ngrams(word: str, least: int, most: int) -> set[str]:
+    """All stretches of <word> that are `least` to `most` characters long."""
+    marked = "<" + word + ">"
+    return {marked[start:stop] for start in range(len(marked)) for stop in range(start + 1, len(marked) + 1) if least <= stop - start <= most}
+
+
+def penalty(vectors: Matrix, means: Matrix, metric: Matrix, weights: Sequence[float], strength: float) -> float:
+    """κ/2 Σ_i ω_i (v_i − m_i)ᵀ F (v_i − m_i)"""
+    total = 0.0
+    for vector, mean, weight in zip(vectors, means, weights, strict=True):
+        offset = [v - m for v, m in zip(vector, mean, strict=True)]
+        total += weight * math.fsum(a * metric[i][j] * b for i, a in enumerate(offset) for j, b in enumerate(offset))
+    return strength / 2 * total
+
+
+def weighted_nll(inputs: Matrix, outputs: Matrix, bias: Sequence[float], counts: Matrix, weights: Sequence[float]) -> float:
+    """Σ_c ω_c N_c NLL_c"""
+    rows = zip(scores_of(inputs, outputs, bias), counts, weights, strict=True)
+    return math.fsum(-weight * n * log_p for scores, row, weight in rows for n, log_p in zip(row, log_softmax(scores), strict=True))
+
+
+def windows_of_contexts(text: Sequence[tuple[int, int]], shape: tuple[int, int], window: int) -> list[list[int]]:
+    """k(c, w) of tokens (row of c or −1, word or −1): for each c the kept words alone, counted outwards from it."""
+    counts = [[0] * shape[1] for _ in range(shape[0])]
+    for place, (row, _) in enumerate(text):
+        if row >= 0:
+            for side in (text[:place][::-1], text[place + 1 :]):
+                for distance, word in enumerate([word for _, word in side if word >= 0][:window], start=1):
+                    counts[row][word] += window + 1 - distance
+    return counts

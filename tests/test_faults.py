@@ -129,7 +129,7 @@ def test_no_epochs_writes_the_start_and_more_dimensions_than_words_work(tmp_path
 
 
 def test_unknown_words_are_named_with_their_neighbours_in_spelling(run):
-    result = call("neighbors", run, "caat")
+    result = call("neighbors", run, "caat", "--trained-only")
     assert (result.exit_code, "'caat' is not among the 10 words; nearest: cat" in result.stderr) == (3, True), result.stderr
     assert call("neighbors", run, "cat - -").exit_code == 2
     assert len(call("neighbors", run, "cat", "-n", "99").stdout.splitlines()) == 10

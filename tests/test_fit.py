@@ -14,8 +14,8 @@ def counts():
 
 
 def test_the_loss_falls_towards_the_floor_and_threads_do_not_matter(counts):
-    last = [list(fit(counts, vector_size=7, epochs=3, block_rows=11, threads=threads))[-1] for threads in (1, 2)]
-    first = next(fit(counts, vector_size=7, epochs=3, block_rows=11))
+    last = [list(fit(counts, vector_size=7, epochs=3, block_rows=11, prior=None, threads=threads))[-1] for threads in (1, 2)]
+    first = next(fit(counts, vector_size=7, epochs=3, block_rows=11, prior=None))
     assert first.training
     assert last[0].training
     assert 0 < last[0].training.excess < first.training.excess

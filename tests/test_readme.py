@@ -36,9 +36,9 @@ def test_the_twelve_lines(folder):
     assert f"held-out, computed anew: {losses[-1][1]:.4f}" in printed
 
 
-def test_the_five_commands(folder):
+def test_the_commands(folder):
     commands = [line for line in blocks("sh")[1].splitlines() if line]
-    assert len(commands) == 5
+    assert len(commands) == 6
     named = {shlex.split(command)[1] for command in commands} | {"loss"}
     assert named == set(cli.main.commands)
     for command in commands:

@@ -85,7 +85,7 @@ def test_the_losses_stand_where_they_must(trained):
         assert word in result.stderr
     history = [json.loads(line) for line in (folder / "cli" / "history.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in history] == [0, 1, 2, 3]
-    assert history[-1]["nll"] < history[0]["nll"]
+    assert history[-1]["objective"] < history[0]["objective"]
     assert "seconds" not in history[0]
     assert "seconds" in (folder / "cli" / "times.jsonl").read_text()
 
@@ -152,7 +152,7 @@ def test_neighbours_and_sums_of_words(trained):
     assert json.loads(shown.stdout)[0]["word"] == found[0][0]
     np.testing.assert_array_equal(wv.matrix("inputs") + wv.matrix("outputs"), wv.vectors)
     with pytest.raises(UsageError, match="sum, inputs, outputs"):
-        wv.matrix("composed")
+        wv.matrix("both")
     with pytest.raises(UnknownWordError, match="nearest: horse"):
         wv.most_similar("hose")
 

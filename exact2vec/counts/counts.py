@@ -14,7 +14,9 @@ from scipy.sparse import csr_array
 
 from exact2vec import runs
 from exact2vec.compiled import compiled
+from exact2vec.counts.contexts import count_contexts
 from exact2vec.counts.corpus import Corpus, index_corpus
+from exact2vec.counts.features import RowCounts
 from exact2vec.counts.read import Text, tokenizer
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary, build_vocabulary
 from exact2vec.counts.windows import count_windows
@@ -28,7 +30,8 @@ TEXT_SETTINGS = ("tokens", "regex", "document")
 class Counts:
     """Integer counts k(c, w) of the training part and of the held-out part, and all it takes to count other text alike.
 
-    `held_out` is None where nothing is held out. `tokens` says where each token that was read went.
+    `held_out` is None where nothing is held out, `rare`, the weighted counts of words that are contexts only, where they were not asked for.
+    `tokens` says where each token that was read went.
     """
 
     vocabulary: Vocabulary
@@ -38,6 +41,7 @@ class Counts:
     sample: float
     tokens: dict[str, int]
     settings: dict[str, Any] = field(default_factory=dict)
+    rare: RowCounts | None = None
 
     @property
     def words(self) -> list[str]:
@@ -80,6 +84,10 @@ class Counts:
         arrays = {"training." + name: array for name, array in _arrays(self.training).items()}
         if self.held_out is not None:
             arrays |= {"held_out." + name: array for name, array in _arrays(self.held_out).items()}
+        if self.rare is not None:
+            matrix = self.rare.matrix
+            arrays |= {"rare.indptr": matrix.indptr.astype(np.int64), "rare.indices": matrix.indices.astype(np.int32), "rare.data": matrix.data}
+            runs.write_json(folder / "rare.json", {"rows": self.rare.rows})
         runs.write_arrays(folder / "counts.safetensors", arrays)
         runs.write_json(folder / "vocabulary.json", {"words": self.words, "counts": self.vocabulary.counts.tolist()})
         runs.write_json(folder / "counting.json", {"window": self.window, "sample": self.sample, "tokens": self.tokens, "settings": self.settings})
@@ -96,7 +104,8 @@ class Counts:
         size = len(vocabulary.words)
         return cls(
             vocabulary, _matrix(arrays, "training.", size, folder),
-            _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None, **counting,
+            _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None,
+            **counting, rare=_rare(run, arrays, vocabulary) if "rare.json" in run.files else None,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -106,19 +115,20 @@ class Counts:
 
 def count_text(
     texts: Iterable[object], *, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-    held_out: float = 0.02, threads: int | None = None,
+    held_out: float = 0.02, rare: int | None = None, threads: int | None = None,
 ) -> Counts:  # fmt: skip
     """Count the words near each word, in one pass over `texts`.
 
     `texts`: a `Text` (files), or an iterable of documents: strings, cut into lower-cased words, or lists of tokens, taken as they are.
     k(c, w) = Σ (window + 1 − distance) over the pairs at most `window` apart, words below `min_count` dropped first; int64.
+    Words counted at least `rare` times that are not kept are counted as contexts only.
 
     Raises InputError where there is nothing to count or to predict, UsageError for an option out of its range.
 
     >>> count_text(["the cat sat on the mat", "the dog sat on the log"] * 5, held_out=0)
     Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
     """
-    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out, threads=threads)
+    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out, rare=rare, threads=threads)
     texts, settings = _with_settings(texts)
     settings |= {"min_count": min_count, "max_vocab": max_vocab, "held_out": held_out}
     corpus = index_corpus(texts, held_out, tokenizer())
@@ -130,7 +140,18 @@ def count_text(
         raise InputError(f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)")
     held_pairs = count_windows(*held_tokens, size=size, window=window, threads=threads) if corpus.block_held.any() else None
     tokens |= {"min_count": min_count}
-    return Counts(vocabulary, training, held_pairs if held_pairs is not None and held_pairs.nnz else None, window, sample, tokens, settings)
+    contexts = None
+    if rare is not None:
+        contexts, context_tokens = count_contexts(corpus, vocabulary, least=rare, window=window, sample=sample)
+        tokens |= {"context_only": context_tokens, "dropped_training": tokens["dropped_training"] - context_tokens}
+    return Counts(vocabulary, training, held_pairs if held_pairs is not None and held_pairs.nnz else None, window, sample, tokens, settings, contexts)
+
+
+def count_new_words(texts: Iterable[object], vocabulary: Vocabulary, counting: dict[str, Any], *, least: int = 1) -> RowCounts:
+    """The weighted counts, over the words of a run, of the other words of new text that are counted at least `least` times; cut and weighted as the run was."""
+    settings = counting["settings"]
+    corpus = index_corpus(texts, tokenize=tokenizer(settings.get("tokens") or "words", settings.get("regex")))
+    return count_contexts(corpus, vocabulary, least=least, window=counting["window"], sample=counting["sample"])[0]
 
 
 def has_counts(folder: str | Path) -> bool:
@@ -141,13 +162,14 @@ def has_counts(folder: str | Path) -> bool:
 def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str, Any]]:
     """The texts, and how to cut other text alike: lists of tokens are taken as they are, so other text is cut at white space."""
     if isinstance(texts, Text):
-        return texts, {name: texts.settings[name] for name in TEXT_SETTINGS}
+        words = texts.settings["tokens"] == "words" and texts.settings["regex"] is None
+        return texts, {name: texts.settings[name] for name in TEXT_SETTINGS} | {"subwords": words}
     if isinstance(texts, str):
         return texts, {}
     rest = iter(texts)
     first = list(itertools.islice(rest, 1))
     tokens = "words" if first and isinstance(first[0], str) else "space"
-    return itertools.chain(first, rest), {"tokens": tokens, "regex": None, "document": "line"}
+    return itertools.chain(first, rest), {"tokens": tokens, "regex": None, "document": "line", "subwords": True}
 
 
 def count_alike(
@@ -179,6 +201,14 @@ def read_vocabulary(run: runs.Run) -> Vocabulary:
             f"{run.folder / 'vocabulary.json'}: {len(words)} words, {len(counts)} counts, {len(set(words))} distinct; they should be as many"
         )
     return Vocabulary(words, counts)
+
+
+def _rare(run: runs.Run, arrays: dict[str, NDArray[Any]], vocabulary: Vocabulary) -> RowCounts:
+    rows = run.json("rare.json")["rows"]
+    if len(arrays["rare.indptr"]) != len(rows) + 1:
+        raise CorruptFileError(f"{run.folder / 'rare.json'}: {len(rows):,} rows, the counts {len(arrays['rare.indptr']) - 1:,}; they should be as many")
+    matrix = csr_array((arrays["rare.data"], arrays["rare.indices"], arrays["rare.indptr"]), shape=(len(rows), len(vocabulary.words)))
+    return RowCounts(matrix, rows, vocabulary.words)
 
 
 @compiled

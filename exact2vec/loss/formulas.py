@@ -1,8 +1,12 @@
 """WHAT: the losses as their formulas say. The fast paths are tested against these."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+DAMPING = 0.1  # of the mean eigenvalue of F_U, added to its diagonal
 
 
 def log_softmax(scores: Float[Tensor, "*batch word"]) -> Float[Tensor, "*batch word"]:
@@ -29,6 +33,42 @@ def count_nll(
     scores = inputs @ outputs.T + bias
     nll = scores.logsumexp(dim=1, keepdim=True) - scores
     return (counts * nll).sum() / counts.sum()
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What draws rows v towards their `means` m: κ/2 (v − m)ᵀ F (v − m), nats, with κ the `strength` in pairs and F the `metric`."""
+
+    strength: float
+    means: Float[Tensor, "row dim"]
+    metric: Float[Tensor, "dim dim"]
+
+
+def penalty(vectors: Float[Tensor, "row dim"], pull: Pull, row_weights: Float[Tensor, " row"]) -> Float[Tensor, ""]:
+    """κ/2 Σ_i ω_i (v_i − m_i)ᵀ F (v_i − m_i), nats: ω are the `row_weights`."""
+    offsets = vectors - pull.means
+    return pull.strength / 2 * (row_weights[:, None] * (offsets @ pull.metric) * offsets).sum()
+
+
+def metric(vectors: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], *, damping: float = 0.0) -> Float[Tensor, "dim dim"]:
+    """F = Σ_i p_i v_i v_iᵀ + damping · (mean eigenvalue) · I, p the shares of `totals`; summed in float64, returned in the type of `vectors`."""
+    rows = vectors.double().numpy()
+    product = torch.from_numpy(rows.T @ (rows * (totals / totals.sum()).numpy()[:, None]))
+    return (product + damping * product.trace() / len(product) * torch.eye(len(product), dtype=product.dtype)).to(vectors.dtype)
+
+
+def objective(
+    inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], bias: Float[Tensor, " word"],
+    counts: Float[Tensor, "context word"], row_weights: Float[Tensor, " context"], pulls: tuple[Pull, Pull],
+) -> Float[Tensor, ""]:  # fmt: skip
+    """What training minimises, in nats per pair: the NLL of rows weighted by ω, and what shrinks inputs and outputs (`pulls`).
+
+    1/N · { Σ_c ω_c [N_c · NLL_c + κ_x/2 (x_c − m_c)ᵀ F_U (x_c − m_c)] + κ_u/2 Σ_w (u_w − m_w)ᵀ F_X (u_w − m_w) }
+    """
+    scores = inputs @ outputs.T + bias
+    row_nll = (counts * (scores.logsumexp(dim=1, keepdim=True) - scores)).sum(dim=1)
+    shrinking = penalty(inputs, pulls[0], row_weights) + penalty(outputs, pulls[1], torch.ones_like(bias))
+    return ((row_weights * row_nll).sum() + shrinking) / counts.sum()
 
 
 def entropy_floor(counts: Float[Tensor, "context word"]) -> Float[Tensor, ""]:

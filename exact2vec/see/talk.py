@@ -20,10 +20,12 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
     seconds = (epochs + (epochs + 1) / 3) * 6 * words**2 * vector_size / (FLOPS_A_THREAD * (threads or available_threads())) + 1e-6 * counts.training.nnz
     gigabytes = (57 * counts.training.nnz + 4 * (256 * words + 12 * words * vector_size)) / 1e9 + 0.4
     dropped = tokens["dropped_training"] + tokens["dropped_held_out"]
+    contexts = f"{len(counts.rare.rows):,} more context only, " if counts.rare else ""
     return [
-        f"{tokens['read']:,} tokens, {words:,} words of {tokens['distinct']:,} (min-count {tokens['min_count']}), "
+        f"{tokens['read']:,} tokens, {words:,} words of {tokens['distinct']:,} (min-count {tokens['min_count']}), {contexts}"
         f"{_short(pairs)} pairs (weighted by distance); a rough estimate: {gigabytes:.1f} GB and {_duration(seconds)}",
-        f"tokens: {tokens['training']:,} training + {tokens['held_out']:,} held out + {dropped:,} of words that are not kept, "
+        f"tokens: {tokens['training']:,} training + {tokens['held_out']:,} held out + {dropped:,} of words that are not kept"
+        f"{' + ' + format(tokens['context_only'], ',') + ' context only' if counts.rare else ''}, "
         f"in {tokens['documents']:,} documents",
     ]
 
@@ -32,11 +34,27 @@ def closing(vectors: Vectors, last: Record, output: str) -> list[str]:
     """Where it lies, what it lost, and what to try next."""
     held_out = last.held_out
     return [
-        f"{output}: {len(vectors):,} words, {vectors.vector_size} numbers each",
+        f"{output}: {len(vectors):,} words, {vectors.vector_size} numbers each{f', and {len(vectors.folded.names):,} context only' if vectors.folded else ''}",
         f"held-out NLL {held_out.nll:.4f} nats a pair (unigram {held_out.unigram:.4f})" if held_out else "held-out NLL none",
         f"try: exact2vec neighbors {shlex.quote(output)} {shlex.quote(vectors.index_to_key[min(100, len(vectors) - 1)])}",
         f"     exact2vec evaluate {shlex.quote(output)}",
     ]
+
+
+def folded(vectors: Vectors, output: str) -> list[str]:
+    """What was folded in, and what could not be used."""
+    rows = vectors.folded
+    assert rows is not None
+    lines = [f"{output}: {len(rows.names):,} rows folded in beside {len(vectors):,} words"]
+    if rows.unknown:
+        lines.append(f"{100 * rows.unknown_share:.2f} % of the pairs are with {len(rows.unknown):,} unknown words and were left out: {_some(rows.unknown)}")
+    if rows.without:
+        lines.append(f"no vector for {len(rows.without):,} rows that have neither counts nor features: {_some(rows.without)}")
+    return lines
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + " …" * (len(names) > 5)
 
 
 def evaluation(found: Evaluation) -> list[list[str]]:
@@ -55,6 +73,10 @@ def evaluation(found: Evaluation) -> list[list[str]]:
         ]
     for path, similarity in found.similarity.items():
         rows.append(["Spearman", f"{similarity.rho:.4f}", f"{path}: {similarity.n:,} pairs, {100 * similarity.out_of_vocabulary:.2f} % out of vocabulary"])
+        if similarity.rho_composed is not None:
+            rows.append(
+                ["Spearman, composed", f"{similarity.rho_composed:.4f}", f"{path}: {similarity.n_composed:,} pairs, words that were not trained composed"]
+            )
     for path, analogies in found.analogies.items():
         rows.append(
             ["analogies", f"{analogies.accuracy:.4f}", f"{path}: {analogies.n:,} questions, {100 * analogies.out_of_vocabulary:.2f} % out of vocabulary"]

@@ -9,18 +9,24 @@ from jaxtyping import Float
 from torch import Tensor
 
 from exact2vec.counts.counts import Counts
+from exact2vec.counts.features import Describer, Features
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.loss.sweep import Losses, estimate, sweep
 from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of
 from exact2vec.loss.tiles_cpu import CompiledNLL
 from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
+from exact2vec.train.prior import Prior, Shrinkage, no_means, refit, shrinkage_penalty
 from exact2vec.train.rotation import Block, blocks
 from exact2vec.train.start import spectral_start
-from exact2vec.train.updates import adam_in_place, falling, input_step, inverse_metric, row_weights
+from exact2vec.train.updates import adam_in_place, falling, input_step, inverse_metric, pull_gradient, row_weights, shrunk_gradient
+
+Strengths = tuple[float, float]
 
 ESTIMATE_SHARE = 0.1  # of the rows, where the exact losses are not due
 WORSE_THAN_START = 1.0  # nats above the start's NLL that mean divergence
+PULL_STEPS = 8  # between output terms of the shrinkage
+DEFAULT_MAX_N = 6
 METRIC_STEPS = 16  # between refreshes of the metric of the inputs
 
 
@@ -37,6 +43,7 @@ class State:
     output_square: Float[Tensor, "word width"]
     inverse_metric: Float[Tensor, "dim dim"]
     input_length: float
+    shrinkage: Shrinkage | None = None
     step: int = 0
 
     @property
@@ -52,7 +59,7 @@ class State:
         return self.output_rows[:, len(self.inverse_metric)]
 
     def copy(self) -> "State":
-        tensors: dict[str, Any] = {field.name: value.clone() for field in fields(self) if isinstance(value := getattr(self, field.name), Tensor)}
+        tensors: dict[str, Any] = {field.name: value.clone() for field in fields(self) if isinstance(value := getattr(self, field.name), Tensor | Shrinkage)}
         return replace(self, **tensors)
 
 
@@ -76,12 +83,15 @@ class Record:
 
 
 def fit(
-    counts: Counts, *, vector_size: int = 100, epochs: int = 4, rate: float = 0.05, row_power: float = 0.75, block_rows: int = 256,
-    exact_every: int = 1, seed: int = 1, threads: int | None = None,
+    counts: Counts, *, vector_size: int = 100, epochs: int = 4, rate: float = 0.05, row_power: float = 0.75,
+    prior: Strengths | None = (150.0, 500.0), features: Features | None = None, min_n: int = 3, max_n: int | None = None,
+    block_rows: int = 256, exact_every: int = 1, seed: int = 1, threads: int | None = None,
 ) -> Iterator[Record]:  # fmt: skip
     """Train on `counts`, yielding a Record before the first step and after every step.
 
-    What is minimised is Σ_c ω_c N_c NLL_c / N with ω_c ∝ N_c^(row_power − 1), recorded as `objective` beside the plain NLL.
+    What is minimised is Σ_c ω_c N_c NLL_c / N with ω_c ∝ N_c^(row_power − 1), and what shrinks the rows; recorded as `objective` beside the plain NLL.
+    Rows are shrunk, with the strengths `prior`, towards what their features say: the character n-grams of a word (of `min_n` to `max_n` characters;
+    None: 6 for words, 0, none, for other tokens) and `features`. `prior=None` shrinks nothing, and composes no vectors of other words.
     Losses are measured after every epoch: exact at the start, at the end and every `exact_every` epochs (0: start and end only),
     otherwise estimated from a tenth of the rows, with a standard error.
     >>> from exact2vec import count_text
@@ -89,12 +99,13 @@ def fit(
     >>> records = [record for record in fit(counts, vector_size=2, epochs=2) if record.training is not None]
     >>> [record.epoch for record in records]
     [0.0, 1.0, 2.0]
-    >>> records[-1].losses.nll < records[0].losses.nll
+    >>> records[-1].losses.objective < records[0].losses.objective
     True
 
     Raises DivergedError where a loss is not finite or more than 1 nat above the start's. Results do not depend on `threads`.
     """
     checked(vector_size=vector_size, epochs=epochs, rate=rate, row_power=row_power, block_rows=block_rows, exact_every=exact_every, seed=seed, threads=threads)
+    strengths: Any = checked(prior=prior, min_n=min_n, max_n=max_n)["prior"]
     weighted = counts.weigh(counts.training)
     training = WeightedCounts(weighted)
     with Workers(threads) as workers:
@@ -104,14 +115,17 @@ def fit(
             torch.from_numpy(counts.unigram),
             row_weights(training.totals, row_power),
             seed,
+            known_rows(counts, training, strengths, features, min_n, max_n),
         )
         steps = sum(1 for _ in blocks(training.totals.numpy(), epochs, block_rows, seed))
         state = initial_state(problem, spectral_start(weighted, vector_size, seed=seed, workers=workers))
+        state = refitted(state, problem) if epochs == 0 else state
         record = problem.measured(Record(state, 0, steps, 0.0), exact=True)
-        ceiling = record.losses.nll + WORSE_THAN_START
+        ceiling = max(record.losses.nll, record.losses.unigram) + WORSE_THAN_START
         yield record
         for block in blocks(training.totals.numpy(), epochs, block_rows, seed):
             state = step(state, block, problem, rate * falling(state.step, steps), falling(state.step, steps))
+            state = refitted(state, problem) if block.epoch == int(block.epoch) else state
             record = Record(state, state.step, steps, block.epoch)
             if block.epoch == int(block.epoch):
                 record = problem.measured(record, exact=state.step == steps or (exact_every > 0 and block.epoch % exact_every == 0))
@@ -128,6 +142,7 @@ class Problem:
     unigram: Float[Tensor, " word"]
     row_weights: Float[Tensor, " context"]
     seed: int
+    prior: Prior | None = None
 
     def measured(self, record: Record, *, exact: bool) -> Record:
         """The record with its losses, training and held-out: exact from one sweep over all rows, or estimated from a share of them."""
@@ -136,6 +151,9 @@ class Problem:
             found = sweep(self.tiled, *rows, self.counted, self.unigram.log(), row_weights=self.row_weights)
         else:
             found = estimate(self.tiled, *rows, self.counted, self.unigram.log(), share=ESTIMATE_SHARE, seed=self.seed)
+        if exact and (shrinkage := record.state.shrinkage) is not None:
+            shrinking = shrinkage_penalty(shrinkage, record.state.inputs, record.state.outputs, self.row_weights) / self.counted[0].total
+            found[0] = replace(found[0], objective=(found[0].objective or 0.0) + shrinking)
         return replace(record, training=found[0], held_out=found[1] if len(found) > 1 else None)
 
 
@@ -144,7 +162,31 @@ def initial_state(problem: Problem, start: tuple[Tensor, Tensor, Tensor]) -> Sta
     inputs, outputs, bias = start
     rows = rows_of(inputs, 1.0), rows_of(outputs, bias)
     state = State(*rows, torch.zeros_like(rows[1]), torch.zeros_like(rows[1]), torch.eye(inputs.shape[1]), 0.0)
-    return refreshed(state, problem)
+    shrinkage = no_means(problem.prior, inputs, outputs) if problem.prior else None
+    return refreshed(replace(state, shrinkage=shrinkage), problem)
+
+
+def known_rows(
+    counts: Counts, training: WeightedCounts, strengths: Strengths | None, features: Features | None, min_n: int, max_n: int | None
+) -> Prior | None:  # fmt: skip
+    """The Prior of these arguments, None where nothing is shrunk."""
+    if strengths is None:
+        if features is not None or max_n:
+            raise UsageError("n-grams and features describe means, and without a prior there are none: leave them out, or give two strengths")
+        return None
+    longest = max_n if max_n is not None else DEFAULT_MAX_N if counts.settings.get("subwords") else 0
+    describer = Describer.learn(counts.words, min_n=min_n, max_n=longest, known=features)
+    return Prior(strengths, describer, describer.describe(counts.words), (training.totals, training.column_totals))
+
+
+def refitted(state: State, problem: Problem) -> State:
+    """The state with means and metrics of its vectors; a row without pairs is its mean."""
+    if state.shrinkage is None:
+        return state
+    shrinkage = refit(state.shrinkage, state.inputs, state.outputs, problem.tiled.workers)
+    unseen = problem.counted[0].totals == 0
+    state.inputs[unseen] = shrinkage.pulls[0].means[unseen]
+    return replace(state, shrinkage=shrinkage)
 
 
 def refreshed(state: State, problem: Problem) -> State:
@@ -165,7 +207,11 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
     weights = torch.from_numpy(block.weights) * problem.row_weights[place]
     mean_total = problem.counted[0].total / max(1, int((problem.counted[0].totals > 0).sum()))
 
+    shrinkage, share = counted_in(state.shrinkage, float((weights * cells.totals).sum()) / problem.counted[0].total, state.step)
+
     def update(words: slice, gradient: Tensor) -> None:
+        if shrinkage is not None and share:
+            gradient[:, :dim] += pull_gradient(state.outputs[words], shrinkage.some(1, words), share)
         arrays = (tensor[words].numpy() for tensor in (state.output_rows, state.output_mean, state.output_square))
         adam_in_place(*arrays, gradient.numpy(), 1 / mean_total, state.step + 1, rate)
 
@@ -173,8 +219,18 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
     if not torch.isfinite(gradient).all():
         raise DivergedError(f"step {state.step + 1}: the gradient is not finite; lower --rate (now {rate:g})")
     mean_gradient = gradient / (weights * cells.totals).float()[:, None]
+    if shrinkage is not None:
+        mean_gradient = shrunk_gradient(mean_gradient, state.inputs[place], cells.totals, shrinkage.some(0, place))
     state.inputs[place] -= problem.tiled.workers.run(lambda: input_step(mean_gradient, state.inverse_metric, input_rate, state.input_length))
-    return replace(state, step=state.step + 1)
+    return replace(state, shrinkage=shrinkage, step=state.step + 1)
+
+
+def counted_in(shrinkage: Shrinkage | None, share: float, step: int) -> tuple[Shrinkage | None, float]:
+    """The shrinkage with the pairs of a block, and the share of all pairs whose output term is due in this step: that of PULL_STEPS steps at a time."""
+    if shrinkage is None:
+        return None, 0.0
+    pending = shrinkage.pending + share
+    return (replace(shrinkage, pending=0.0), pending) if (step + 1) % PULL_STEPS == 0 else (replace(shrinkage, pending=pending), 0.0)
 
 
 def _refuse_divergence(record: Record, ceiling: float, rate: float) -> None:

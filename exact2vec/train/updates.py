@@ -6,9 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from exact2vec.compiled import vectorized
+from exact2vec.loss.formulas import DAMPING, Pull
 
 BETA1, BETA2, EPSILON = 0.9, 0.95, 1e-8
-DAMPING = 0.1  # of the mean eigenvalue, added to the metric of the inputs
 LONGEST_STEP = 0.5  # of the mean length of the inputs
 FINAL_RATE = 0.1  # of the first
 
@@ -72,3 +72,19 @@ def row_weights(totals: Float[Tensor, " context"], power: float) -> Float[Tensor
     weights = torch.where(totals > 0, totals.clamp_min(1e-300) ** (power - 1), 0.0)
     scale = float(totals.numpy().sum() / (weights * totals).numpy().sum())
     return weights * scale
+
+
+def shrunk_gradient(
+    gradient: Float[Tensor, "row dim"], vectors: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], pull: Pull
+) -> Float[Tensor, "row dim"]:
+    """The gradient per pair and pseudo-pair, (1 − a)·g + a·(v − m)F with a = κ / (N + κ): of NLL + κ/2N (v − m)ᵀF(v − m), times N / (N + κ).
+
+    g is the `gradient` of a row's mean NLL over its N `totals`, F and the means are those of `pull` at these rows. Zero where the row's objective is least.
+    """
+    share = (pull.strength / (totals + pull.strength)).to(vectors.dtype)[:, None]
+    return (1 - share) * gradient + share * ((vectors - pull.means) @ pull.metric)
+
+
+def pull_gradient(vectors: Float[Tensor, "row dim"], pull: Pull, share: float) -> Float[Tensor, "row dim"]:
+    """share · κ (v − m)F: the gradient of `share` of κ/2 (v − m)ᵀ F (v − m), as much as the share of all pairs that the blocks behind it held."""
+    return (vectors - pull.means) @ (share * pull.strength * pull.metric)

@@ -40,11 +40,16 @@ class NewText:
 
 @dataclass(frozen=True)
 class Similarity:
-    """Spearman's ρ between cosine and human score over `n` pairs; `out_of_vocabulary` is the share of pairs left out."""
+    """Spearman's ρ between cosine and human score over `n` pairs of trained words; `out_of_vocabulary` is the share of the other pairs.
+
+    `rho_composed` is that over `n_composed` pairs, the words that were not trained composed; None where nothing is composed.
+    """
 
     rho: float
     n: int
     out_of_vocabulary: float
+    rho_composed: float | None = None
+    n_composed: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,18 +133,27 @@ def new_text(vectors: Vectors, texts: Iterable[object], *, tokenized: bool = Fal
 
 def word_similarity(vectors: Vectors, path: str | Path, *, which: Which = "sum") -> Similarity:
     """Spearman's rank correlation over a file of lines "word TAB word TAB score", lower-cased."""
+    pairs = _pairs(path)
+    trained = [(one, other, score) for one, other, score in pairs if one in vectors.key_to_index and other in vectors.key_to_index]
+    all_pairs = [pair for pair in pairs if pair[0] in vectors and pair[1] in vectors] if vectors.composer else []
+    if len(trained) < 3:
+        raise InputError(f"{path}: {len(trained)} of {len(pairs)} pairs have trained vectors; a rank correlation needs at least 3")
+    if len({score for _, _, score in trained}) == 1:
+        raise InputError(f"{path}: all {len(trained)} scores are equal; there is nothing to rank")
+    composed = _rank_correlation(vectors, all_pairs, which) if all_pairs else None
+    return Similarity(_rank_correlation(vectors, trained, which), len(trained), 1 - len(trained) / len(pairs), composed, len(all_pairs))
+
+
+def _rank_correlation(vectors: Vectors, pairs: list[tuple[str, str, float]], which: Which) -> float:
     from scipy.stats import spearmanr
 
-    pairs = _pairs(path)
-    known = [(vectors.key_to_index[one], vectors.key_to_index[other], score) for one, other, score in pairs if one in vectors and other in vectors]
-    if len(known) < 3:
-        raise InputError(f"{path}: {len(known)} of {len(pairs)} pairs have vectors; a rank correlation needs at least 3")
-    if len({score for _, _, score in known}) == 1:
-        raise InputError(f"{path}: all {len(known)} scores are equal; there is nothing to rank")
-    unit = unit_rows(vectors.matrix(which))
-    cosine = [float(unit[one] @ unit[other]) for one, other, _ in known]
-    rho = spearmanr(cosine, [score for _, _, score in known]).statistic
-    return Similarity(float(rho), len(known), 1 - len(known) / len(pairs))
+    matrix = vectors.matrix(which)
+    unit: dict[str, NDArray[np.float32]] = {}
+    for word in {word for one, other, _ in pairs for word in (one, other)}:
+        number = vectors.key_to_index.get(word)
+        unit[word] = unit_rows((vectors.vector(word, which) if number is None else matrix[number])[None])[0]
+    cosine = [float(unit[one] @ unit[other]) for one, other, _ in pairs]
+    return float(spearmanr(cosine, [score for _, _, score in pairs]).statistic)
 
 
 def word_analogies(vectors: Vectors, path: str | Path, *, which: Which = "sum", restrict: int = 30_000) -> Analogies:

@@ -1,16 +1,19 @@
 """Files that other tools read: word2vec text and binary."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from exact2vec.errors import InputError, UsageError
-from exact2vec.files import write_whole
+from exact2vec.files import open_decompressed, write_whole
 from exact2vec.vectors.vectors import Vectors, Which
 
 
-def export(vectors: Vectors, path: str | Path, *, which: Which = "sum") -> None:
-    """Write word2vec text (.vec, .txt) or binary (.bin): float32, read back bit for bit by gensim.
+def export(vectors: Vectors, path: str | Path, *, which: Which = "sum", words: Sequence[str] = ()) -> int:
+    """Write word2vec text (.vec, .txt) or binary (.bin): float32, read back bit for bit by gensim; the number of words written.
+
+    `words` are written as well, those that were not trained as they are composed or folded in; UnknownWordError for one that cannot be.
 
     Raises InputError, and writes nothing, for a word with white space that the format cannot hold.
     """
@@ -21,11 +24,21 @@ def export(vectors: Vectors, path: str | Path, *, which: Which = "sum") -> None:
         raise UsageError(f"{path} is a folder; name a file")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the folder {path.parent} does not exist")
-    for word in vectors.index_to_key:
+    others = [word for word in dict.fromkeys(words) if word not in vectors.key_to_index]
+    all_words = [*vectors.index_to_key, *others]
+    for word in all_words:
         if not word or any(sign in word for sign in " \n") or not _encodes(word):
             raise InputError(f"the word {word!r} cannot be written to word2vec files: it is empty, no UTF-8, or holds a space or a line end")
-    header = f"{len(vectors)} {vectors.vector_size}\n".encode()
-    write_whole(path, header + WRITERS[path.suffix](vectors.index_to_key, vectors.matrix(which)))
+    matrix = np.stack([*vectors.matrix(which), *(vectors.vector(word, which) for word in others)])
+    header = f"{len(all_words)} {vectors.vector_size}\n".encode()
+    write_whole(path, header + WRITERS[path.suffix](all_words, matrix))
+    return len(all_words)
+
+
+def read_words(path: str | Path) -> list[str]:
+    """The words of a file, one a line."""
+    with open_decompressed(Path(path)) as file:
+        return [line.strip() for line in file.read().decode("utf-8-sig").splitlines() if line.strip()]
 
 
 def _encodes(word: str) -> bool:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from exact2vec import runs
 from exact2vec.counts.counts import Counts, read_vocabulary
+from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
+from exact2vec.vectors.compose import Composer, Folded
 
-Which = Literal["sum", "inputs", "outputs"]
+Which = Literal["sum", "inputs", "outputs", "composed"]
 
 
 @runtime_checkable
@@ -26,10 +29,15 @@ class Parameters(Protocol):
     def outputs(self) -> Any: ...
     @property
     def bias(self) -> Any: ...
+    @property
+    def shrinkage(self) -> Any: ...
 
 
 class Vectors:
     """Input vectors x_c, output vectors u_w and biases b_w with their words; `vectors` is inputs + outputs.
+
+    A word that was not trained has vectors too where its n-grams or features are known (`composer`), or where it was folded in (`folded`):
+    `word in vectors` is true exactly where `vectors[word]` returns. `key_to_index` lists the trained words alone.
 
     >>> from exact2vec import count_text, fit
     >>> counts = count_text(["sun moon", "dog cat"] * 20, held_out=0)
@@ -43,12 +51,13 @@ class Vectors:
 
     def __init__(
         self, vocabulary: Vocabulary, inputs: NDArray[np.float32], outputs: NDArray[np.float32], bias: NDArray[np.float32],
-        unigram: NDArray[np.float64], counting: dict[str, Any],
+        unigram: NDArray[np.float64], counting: dict[str, Any], composer: Composer | None = None, folded: Folded | None = None,
     ) -> None:  # fmt: skip
         self.vocabulary = vocabulary
         self.inputs, self.outputs, self.bias = inputs, outputs, bias
         self.unigram = unigram
         self.counting = counting
+        self.composer, self.folded = composer, folded
         self.keep = vocabulary.keep(counting["sample"])
         self.index_to_key = vocabulary.words
         self.key_to_index = {word: number for number, word in enumerate(vocabulary.words)}
@@ -58,7 +67,11 @@ class Vectors:
         """Copies of the parameters of a training state, with the words of its counts."""
         inputs, outputs, bias = (np.array(value.numpy(), np.float32) for value in (state.inputs, state.outputs, state.bias))
         counting = {"window": counts.window, "sample": counts.sample, "settings": counts.settings}
-        return cls(counts.vocabulary, inputs, outputs, bias, counts.unigram, counting)
+        composer = None
+        if (shrinkage := state.shrinkage) is not None:
+            maps = tuple(np.array(value.numpy(), np.float32) for value in shrinkage.maps)
+            composer = Composer(shrinkage.prior.describer, (maps[0], maps[1]), shrinkage.prior.strengths)
+        return cls(counts.vocabulary, inputs, outputs, bias, counts.unigram, counting, composer)
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -69,12 +82,21 @@ class Vectors:
         return int(self.inputs.shape[1])
 
     def matrix(self, which: str = "sum") -> NDArray[np.float32]:
-        """One row a word: inputs + outputs, inputs, or outputs."""
+        """One row a trained word: inputs + outputs, inputs, outputs, or what is composed of its features, f·(G_x + G_u)."""
         if which == "sum":
             return np.asarray(self.inputs + self.outputs)
+        if which == "composed":
+            return self._composed
         if which not in ("inputs", "outputs"):
-            raise UsageError(f"which must be one of sum, inputs, outputs; got {which!r}")
+            raise UsageError(f"which must be one of sum, inputs, outputs, composed; got {which!r}")
         return self.inputs if which == "inputs" else self.outputs
+
+    @cached_property
+    def _composed(self) -> NDArray[np.float32]:
+        if self.composer is None:
+            raise UsageError("which='composed' needs features, and this run has none: it was trained without a prior")
+        inputs, outputs = self.composer.compose(self.index_to_key)
+        return inputs + outputs
 
     def __repr__(self) -> str:
         return f"Vectors({len(self):,} words, {self.vector_size} numbers each)"
@@ -83,20 +105,70 @@ class Vectors:
         return len(self.index_to_key)
 
     def __contains__(self, word: object) -> bool:
-        return word in self.key_to_index
+        try:
+            self.vector(word)  # type: ignore[arg-type]
+        except (KeyError, TypeError):
+            return False
+        return True
 
     def __getitem__(self, word: str | list[str]) -> NDArray[np.float32]:
-        number = [self.number(one) for one in word] if isinstance(word, list) else self.number(word)
-        return np.asarray(self.inputs[number] + self.outputs[number])
+        return np.stack([self.vector(one) for one in word]) if isinstance(word, list) else self.vector(word)
 
-    def number(self, word: object) -> int:
-        """The row of a word; UnknownWordError with the nearest spellings."""
+    def vector(self, word: str, which: Which = "sum") -> NDArray[np.float32]:
+        """The vector of a trained, folded-in or composed word; UnknownWordError, with the nearest spellings, where there is none."""
         if not isinstance(word, str):
             raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
-        try:
-            return self.key_to_index[word]
-        except KeyError:
-            raise UnknownWordError(word, len(self), difflib.get_close_matches(word, self.index_to_key)) from None
+        if (number := self.key_to_index.get(word)) is not None:
+            return np.asarray(self.matrix(which)[number])
+        inputs, outputs = self._untrained(word, which)
+        if which in ("inputs", "outputs"):
+            return inputs if which == "inputs" else outputs
+        return np.asarray(inputs + outputs)
+
+    def known_as(self, word: str) -> str:
+        """How a word has its vector: "trained", "folded in", or "composed"; UnknownWordError where it has none."""
+        if word in self.key_to_index:
+            return "trained"
+        self._untrained(word, "inputs")
+        return "folded in" if self.folded and word in self.folded.place else "composed"
+
+    def _untrained(self, word: str, which: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if self.folded is not None and which != "composed" and (number := self.folded.place.get(word)) is not None:
+            if which != "inputs" and not self.folded.described[number]:
+                raise UnknownWordError(word, len(self), [], f"{word!r} was folded in without features: it has an input vector alone, which='inputs'")
+            return self.folded.inputs[number], self.folded.outputs[number]
+        if self.composer is not None and self.composer.knows(word):
+            inputs, outputs = self.composer.compose([word])
+            return inputs[0], outputs[0]
+        raise UnknownWordError(word, len(self), self.nearest_spellings(word), self._why_unknown(word))
+
+    def _why_unknown(self, word: str) -> str:
+        message = f"{word!r} is not among the {len(self):,} words"
+        if self.folded is not None and word in self.folded.without:
+            return f"{message}, and it has neither counts nor features"
+        if self.composer is None or not self.composer.describer.size:
+            return message
+        return f"{message}, and none of its {'n-grams' if self.composer.describer.known is None else 'features'} is known"
+
+    def nearest_spellings(self, word: str) -> list[str]:
+        """Trained words that are spelled alike."""
+        return difflib.get_close_matches(word, self.index_to_key)
+
+    def fold_in(
+        self, counts: RowCounts, features: Features | None = None, *, prior: tuple[float, float] | None = None, threads: int | None = None
+    ) -> "Vectors":
+        """These vectors with the rows of `counts` beside them: each minimises its own objective with the outputs fixed (vectors/fold_in.py).
+
+        `features` describe the new rows by features that were trained. `prior` is needed where the run has none; its first number is κ_x.
+        `folded` of the result says what could not be used.
+        """
+        from exact2vec.vectors.fold_in import fold_in
+
+        composer = self.composer.of(features) if self.composer else None
+        if features is not None and composer is None:
+            raise UsageError("features need a run that was trained with a prior")
+        folded = fold_in(self, counts, composer, prior[0] if prior else None, threads=threads)
+        return Vectors(self.vocabulary, self.inputs, self.outputs, self.bias, self.unigram, self.counting, self.composer, folded)
 
     def most_similar(
         self, positive: str | Sequence[str] = (), negative: str | Sequence[str] = (), topn: int = 10, *, which: Which = "sum"
@@ -105,18 +177,18 @@ class Vectors:
         plus, minus = ([words] if isinstance(words, str) else list(words) for words in (positive, negative))
         if not plus and not minus:
             raise UsageError("most_similar needs at least one word")
-        rows = np.array([self.number(word) for word in [*plus, *minus]])
-        unit = unit_rows(self.matrix(which))
-        query = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32) @ unit[rows]
+        words = [*plus, *minus]
+        rows = sorted({self.key_to_index[word] for word in words if word in self.key_to_index})
+        query = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32) @ unit_rows(np.stack([self.vector(word, which) for word in words]))
         if not query.any():
             raise UsageError("the query is a vector of zeros, which has no direction: its words cancel out")
-        cosine = unit @ unit_rows(query[None])[0]
+        cosine = unit_rows(self.matrix(which)) @ unit_rows(query[None])[0]
         cosine[rows] = -np.inf
-        return self._top(cosine, topn, left_out=len(set(rows.tolist())))
+        return self._top(cosine, topn, left_out=len(rows))
 
     def similarity(self, one: str, other: str, *, which: Which = "sum") -> float:
         """The cosine of two words."""
-        unit = unit_rows(self.matrix(which)[[self.number(one), self.number(other)]])
+        unit = unit_rows(np.stack([self.vector(one, which), self.vector(other, which)]))
         return float(unit[0] @ unit[1])
 
     def log_probabilities(self, context: str | Sequence[str], *, weighted: bool = False, gamma: float = 1.0) -> NDArray[np.float64]:
@@ -127,7 +199,7 @@ class Vectors:
         words = [context] if isinstance(context, str) else list(context)
         if not words:
             raise UsageError("p(w | …) needs at least one context word")
-        inputs = self.inputs[[self.number(word) for word in words]].astype(np.float64)
+        inputs = np.stack([self.vector(word, "inputs") for word in words]).astype(np.float64)
         scores = inputs @ self.outputs.T.astype(np.float64) + self.bias
         divided_out = np.zeros(len(self)) if weighted else np.log(self.keep)
         joint = (_log_softmax(scores) - divided_out).sum(axis=0) - (len(words) - 1) * gamma * (np.log(self.unigram) - divided_out)
@@ -148,6 +220,9 @@ class Vectors:
         arrays: dict[str, NDArray[Any]] = {"inputs": self.inputs, "outputs": self.outputs, "bias": self.bias, "unigram": self.unigram}
         runs.write_arrays(folder / "vectors.safetensors", arrays)
         runs.write_json(folder / "vectors.json", self.counting)
+        for part in (self.composer, self.folded):
+            if part is not None:
+                part.write(folder)
 
     def _top(self, values: NDArray[np.floating[Any]], topn: int, left_out: int = 0) -> list[tuple[str, float]]:
         if topn < 1:
@@ -166,7 +241,9 @@ def load(folder: str | Path) -> Vectors:
     lengths = {name: len(array) for name, array in arrays.items()}
     if set(lengths.values()) != {len(vocabulary.words)}:
         raise CorruptFileError(f"{folder}: the vocabulary has {len(vocabulary.words):,} words, the vectors {lengths}; they should be as many")
-    return Vectors(vocabulary, arrays["inputs"], arrays["outputs"], arrays["bias"], arrays["unigram"], run.json("vectors.json"))
+    return Vectors(
+        vocabulary, arrays["inputs"], arrays["outputs"], arrays["bias"], arrays["unigram"], run.json("vectors.json"), Composer.read(run), Folded.read(run)
+    )
 
 
 def signed_words(expression: str) -> tuple[list[str], list[str]]:

@@ -1,0 +1,254 @@
+"""What is known of a row beside its counts: the character n-grams of a word, or any sparse matrix of features."""
+
+import csv
+import io
+import unicodedata
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array, hstack
+
+from exact2vec.errors import InputError, UsageError
+from exact2vec.files import open_decompressed
+
+COLUMNS = {"features": ("row", "feature", "value"), "counts": ("row", "word", "count")}
+Kind = TypeVar("Kind", bound="NamedMatrix")
+
+
+class NamedMatrix:
+    """Any scipy matrix with names of its rows and columns, its values non-negative and finite; entries that stand twice are summed.
+
+    Raises InputError for a negative or infinite value, a NaN, a duplicate name, or names that are not as many as the matrix has rows and columns.
+    """
+
+    what: ClassVar[str] = "matrix"
+
+    def __init__(self, matrix: Any, rows: Sequence[str], names: Sequence[str] | None = None) -> None:
+        found = coo_array(matrix)
+        self.rows = list(rows)
+        self.names = [str(number) for number in range(found.shape[1])] if names is None else list(names)
+        if found.shape != (len(self.rows), len(self.names)):
+            sizes = f"{found.shape[0]} × {found.shape[1]}, there are {len(self.rows)} row names and {len(self.names)} column names"
+            raise InputError(f"{self.what}: the matrix is {sizes}")
+        for side, given in (("row", self.rows), ("column", self.names)):
+            if twice := [name for name, times in Counter(given).items() if times > 1]:
+                raise InputError(f"{self.what}: the {side} {twice[0]!r} stands twice")
+        bad = np.flatnonzero(~((found.data >= 0) & (found.data <= np.finfo(np.float32).max)))
+        if len(bad):
+            row, column = self.rows[found.row[bad[0]]], self.names[found.col[bad[0]]]
+            raise InputError(f"{self.what}: values must be finite and at least 0; {row!r} has {float(found.data[bad[0]])!r} for {column!r}")
+        self.matrix: csr_array = found.astype(np.float32).tocsr()
+        self.matrix.eliminate_zeros()
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """The number of each row."""
+        return {name: number for number, name in enumerate(self.rows)}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.rows):,} rows, {len(self.names):,} columns, {self.matrix.nnz:,} values)"
+
+
+class Features(NamedMatrix):
+    """Known features of named rows. Rows that are not trained are welcome: they get composed vectors.
+
+    >>> from scipy.sparse import csr_array
+    >>> Features(csr_array([[1, 0], [1, 2]]), rows=["tea", "milk"], names=["drink", "white"])
+    Features(2 rows, 2 columns, 3 values)
+    """
+
+    what = "features"
+
+
+class RowCounts(NamedMatrix):
+    """Weighted counts n(c, w) of new rows c with words w."""
+
+    what = "counts"
+
+
+def read_features(path: str | Path) -> Features:
+    """The Features of a file: csv or parquet with an entry (row, feature, value) a line, or npz.
+
+    A row without features is stated by a value of 0. The npz holds the arrays of scipy.sparse.save_npz in csr form (data, indices, indptr, shape)
+    and the names, `rows` and `names`, as arrays of text; nothing in it is a pickle.
+    """
+    return _read(path, Features)
+
+
+def read_row_counts(path: str | Path) -> RowCounts:
+    """The RowCounts of a file: csv or parquet of (row, word, count), or npz as for features."""
+    return _read(path, RowCounts)
+
+
+def _read(path: str | Path, kind: type[Kind]) -> Kind:
+    path = Path(path)
+    if path.suffix not in READERS:
+        raise UsageError(f"{kind.what}: {path} must end in one of {', '.join(READERS)}")
+    with open_decompressed(path) as file:
+        data = file.read()
+    try:
+        found: Kind = READERS[path.suffix](data, kind)
+        return found
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def ngrams(word: str, min_n: int, max_n: int) -> list[str]:
+    """The distinct n-grams of <word> in NFC, as code points, in order of length and place.
+
+    >>> ngrams("where", 3, 4)
+    ['<wh', 'whe', 'her', 'ere', 're>', '<whe', 'wher', 'here', 'ere>']
+    """
+    marked = f"<{unicodedata.normalize('NFC', word)}>"
+    return list(dict.fromkeys(marked[start : start + n] for n in range(min_n, max_n + 1) for start in range(len(marked) - n + 1)))
+
+
+@dataclass(frozen=True)
+class Describer:
+    """From the name of a row to its features f: 1/√n for each of its n known n-grams, then the known features as they are."""
+
+    grams: list[str]
+    min_n: int = 3
+    max_n: int = 0
+    known: Features | None = None
+    place: dict[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", {gram: number for number, gram in enumerate(self.grams)})
+
+    @classmethod
+    def learn(cls, words: Sequence[str], *, min_n: int = 3, max_n: int = 6, known: Features | None = None) -> "Describer":
+        """Keep the n-grams that two or more of `words` share (none where `max_n` is 0).
+
+        Raises InputError where `known` lacks one of `words`.
+        """
+        if 0 < max_n < min_n:
+            raise UsageError(f"subwords: n-grams from {min_n} to {max_n} are none; max_n must be at least min_n, or 0 for none")
+        if known is not None and (missing := [word for word in words if word not in known.place]):
+            shown = ", ".join(map(repr, missing[:5]))
+            raise InputError(
+                f"features: {len(missing):,} of the {len(words):,} trained rows are not among its {len(known.rows):,}: {shown}. "
+                f"Is it for another vocabulary? A row without features is stated by a value of 0"
+            )
+        times = Counter(gram for word in words for gram in ngrams(word, min_n, max_n))
+        return cls([gram for gram, shared in times.items() if shared > 1], min_n, max_n, known)
+
+    @property
+    def size(self) -> int:
+        """How many features there are."""
+        return len(self.grams) + (len(self.known.names) if self.known else 0)
+
+    def describe(self, words: Sequence[str]) -> csr_array:
+        """f of each of `words`, one a row, float32; of a word without any known feature an empty row."""
+        parts: list[csr_array] = [csr_array(np.zeros((len(words), 0), np.float32)), self._spelling(words), *self._looked_up(words)]
+        return csr_array(hstack(parts, format="csr"))
+
+    def known_grams(self, word: str) -> int:
+        """How many n-grams of `word` are known."""
+        return sum(gram in self.place for gram in ngrams(word, self.min_n, self.max_n))
+
+    def _spelling(self, words: Sequence[str]) -> csr_array:
+        found = [[self.place[gram] for gram in ngrams(word, self.min_n, self.max_n) if gram in self.place] for word in words]
+        lengths = np.array([len(row) for row in found])
+        indices = np.fromiter((number for row in found for number in row), np.int32, int(lengths.sum()))
+        weights = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
+        return csr_array((weights, indices, np.concatenate([[0], lengths.cumsum()])), shape=(len(words), len(self.grams)))
+
+    def _looked_up(self, words: Sequence[str]) -> Iterator[csr_array]:
+        if self.known is not None:
+            numbers = np.array([self.known.place.get(word, -1) for word in words])
+            rows = np.flatnonzero(numbers >= 0)
+            choice = csr_array((np.ones(len(rows), np.float32), (rows, numbers[rows])), shape=(len(words), len(self.known.rows)))
+            yield choice @ self.known.matrix
+
+
+def stored(describer: Describer) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What a run folder holds of a Describer: names for JSON, and arrays."""
+    known = describer.known
+    names: dict[str, Any] = {"min_n": describer.min_n, "max_n": describer.max_n, "ngrams": describer.grams}
+    if known is None:
+        return names | {"rows": None, "features": None}, {}
+    parts = {
+        "features.data": known.matrix.data,
+        "features.indices": known.matrix.indices.astype(np.int32),
+        "features.indptr": known.matrix.indptr.astype(np.int64),
+    }
+    return names | {"rows": known.rows, "features": known.names}, parts
+
+
+def restored(names: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Describer:
+    """The Describer of `stored`."""
+    known = None
+    if names["rows"] is not None:
+        shape = (len(names["rows"]), len(names["features"]))
+        known = Features(
+            csr_array((arrays["features.data"], arrays["features.indices"], arrays["features.indptr"]), shape=shape), names["rows"], names["features"]
+        )
+    return Describer(names["ngrams"], names["min_n"], names["max_n"], known)
+
+
+def _read_csv(data: bytes, kind: type[Kind]) -> Kind:
+    try:
+        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+    except UnicodeDecodeError as error:
+        raise InputError(f"byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8") from error
+    if (header := next(lines, [])) != list(COLUMNS[kind.what]):
+        raise InputError(f"line 1: wanted the header {','.join(COLUMNS[kind.what])}, got {','.join(header)[:60]!r}")
+    return _gather(_csv_entries(lines, COLUMNS[kind.what]), kind)
+
+
+def _csv_entries(lines: Any, columns: Sequence[str]) -> Iterator[tuple[str, str, float]]:
+    for fields in lines:
+        try:
+            row, name, value = fields
+            number = float(value)
+        except ValueError:
+            raise InputError(f"line {lines.line_num}: wanted {','.join(columns)}, got {','.join(fields)[:60]!r}") from None
+        if not 0 <= number < float("inf"):
+            raise InputError(f"line {lines.line_num}: values must be finite and at least 0; {row!r} has {value} for {name!r}")
+        yield row, name, number
+
+
+def _read_parquet(data: bytes, kind: type[Kind]) -> Kind:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InputError("parquet needs pyarrow: pip install 'exact2vec[parquet]', or write csv") from error
+    names = COLUMNS[kind.what]
+    try:
+        columns = pyarrow.parquet.read_table(pyarrow.BufferReader(data), columns=list(names)).to_pydict()
+        entries = [(str(row), str(name), float(value)) for row, name, value in zip(*(columns[name] for name in names), strict=True)]
+    except (pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"wanted parquet with the columns {', '.join(names)}, none of them null: {str(error).splitlines()[0]}") from error
+    return _gather(entries, kind)
+
+
+def _read_npz(data: bytes, kind: type[Kind]) -> Kind:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            matrix = csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=tuple(arrays["shape"]))
+            rows, names = (arrays[name].tolist() for name in ("rows", "names"))
+    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(f"wanted an npz of data, indices, indptr, shape (csr), rows and names (text): {error}") from error
+    return kind(matrix, rows, names)
+
+
+def _gather(entries: Iterable[tuple[str, str, float]], kind: type[Kind]) -> Kind:
+    rows: dict[str, int] = {}
+    names: dict[str, int] = {}
+    cells = [(rows.setdefault(row, len(rows)), names.setdefault(name, len(names)), value) for row, name, value in entries]
+    if not cells:
+        raise InputError("no entries")
+    row, column, value = (np.array(part) for part in zip(*cells, strict=True))
+    return kind(coo_array((value.astype(np.float64), (row, column)), shape=(len(rows), len(names))), list(rows), list(names))
+
+
+READERS: dict[str, Callable[[bytes, Any], Any]] = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}

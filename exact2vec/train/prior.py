@@ -1,0 +1,206 @@
+"""Shrinkage: rows with few counts borrow from what looks like them.
+
+Each row is pulled towards a mean, m = f·G from its features f (or 0 without features), as if it had been seen there κ more times.
+docs/maths.md has the objective; loss/formulas.py is its formula.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from exact2vec.compiled import compiled
+from exact2vec.counts.features import Describer
+from exact2vec.loss.formulas import DAMPING, Pull, metric, penalty
+from exact2vec.loss.workers import Workers
+
+RIDGE = 0.1  # λ of the weighted ridge
+TOLERANCE = 0.01  # relative residual at which the conjugate gradients stop
+MOST_STEPS = 50
+SLICE = 16  # columns of G solved together: as many float32 as one vector register holds
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is fixed of a shrinkage: the strengths (κ_x, κ_u) in weighted pairs, the features of the rows, and their totals N_c and N_w."""
+
+    strengths: tuple[float, float]
+    describer: Describer
+    features: csr_array
+    totals: tuple[Float[Tensor, " context"], Float[Tensor, " word"]]
+
+    @cached_property
+    def transposed(self) -> csr_array:
+        return csr_array(self.features.T.tocsr())
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """What shrinks the rows of a State: maps G from features to means, pulls towards the means, and the share of the pairs not yet in the output term."""
+
+    prior: Prior
+    maps: tuple[Float[Tensor, "feature dim"], Float[Tensor, "feature dim"]]
+    pulls: tuple[Pull, Pull]
+    pending: float = 0.0
+
+    def clone(self) -> "Shrinkage":
+        maps = self.maps[0].clone(), self.maps[1].clone()
+        inputs, outputs = (Pull(pull.strength, pull.means.clone(), pull.metric.clone()) for pull in self.pulls)
+        return replace(self, maps=maps, pulls=(inputs, outputs))
+
+    def some(self, side: int, rows: Tensor | slice) -> Pull:
+        """The pull of some inputs (side 0) or outputs (side 1)."""
+        pull = self.pulls[side]
+        return Pull(pull.strength, pull.means[rows], pull.metric)
+
+
+def no_means(prior: Prior, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"]) -> Shrinkage:
+    """Shrinkage towards 0, in the metrics of these vectors."""
+    maps = (inputs.new_zeros(prior.describer.size, inputs.shape[1]), inputs.new_zeros(prior.describer.size, inputs.shape[1]))
+    return Shrinkage(prior, maps, (_pull(prior, 0, torch.zeros_like(inputs), outputs), _pull(prior, 1, torch.zeros_like(outputs), inputs)))
+
+
+def refit(shrinkage: Shrinkage, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], workers: Workers) -> Shrinkage:
+    """Means and metrics of the vectors as they are now: G by `ridge` from the G before."""
+    prior = shrinkage.prior
+    maps, means = [], []
+    for side, vectors in enumerate((inputs, outputs)):
+        found = ridge(prior, vectors, prior.totals[side], prior.strengths[side], shrinkage.maps[side], workers)
+        maps.append(found)
+        means.append(torch.from_numpy(prior.features @ found.numpy()))
+    pulls = (_pull(prior, 0, means[0], outputs), _pull(prior, 1, means[1], inputs))
+    return replace(shrinkage, maps=(maps[0], maps[1]), pulls=pulls)
+
+
+def shrinkage_penalty(
+    shrinkage: Shrinkage, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], row_weights: Float[Tensor, " context"]
+) -> float:
+    """What shrinkage adds to N times the objective, nats, in float64."""
+    double = [Pull(pull.strength, pull.means.double(), pull.metric.double()) for pull in shrinkage.pulls]
+    return float(penalty(inputs.double(), double[0], row_weights) + penalty(outputs.double(), double[1], torch.ones(len(outputs), dtype=torch.float64)))
+
+
+def _pull(prior: Prior, side: int, means: Tensor, others: Tensor) -> Pull:
+    """Inputs (side 0) are pulled in the metric of the outputs and the other way round."""
+    damping = DAMPING if side == 0 else 0.0
+    return Pull(prior.strengths[side], means, metric(others, prior.totals[1 - side], damping=damping))
+
+
+def ridge(
+    prior: Prior, targets: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], strength: float, start: Float[Tensor, "feature dim"],
+    workers: Workers, *, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS,
+) -> Float[Tensor, "feature dim"]:  # fmt: skip
+    """G = argmin Σ_c ω_c |y_c − f_c G|² + .1 |G|², ω_c = N_c / (N_c + κ): y are the rows of `targets`, N_c the `totals`, κ the `strength`.
+
+    By conjugate gradients from `start`, preconditioned by the diagonal (Jacobi), until the residual of FᵀΩF G + .1 G = FᵀΩY is `tolerance` of its right side.
+    Slices of 16 columns are solved apart, so that threads change nothing; sums in float64. Source: Hestenes and Stiefel 1952.
+    """
+    features, transposed = prior.features, prior.transposed
+    kind = targets.numpy().dtype
+    weights = shares(totals, strength).numpy().astype(kind)
+    squares = transposed.copy()
+    squares.data = squares.data.astype(kind) ** 2
+    diagonal = (squares @ weights + RIDGE).astype(kind)
+    matrices = (*_parts(features, kind), *_parts(transposed, kind))
+    found = torch.empty_like(start)
+
+    def solve(first: int) -> None:
+        columns = slice(first, min(first + SLICE, targets.shape[1]))
+        solution = _padded(start, columns)
+        _conjugate_gradients(*matrices, weights, diagonal, _padded(targets, columns), solution, RIDGE, tolerance, most_steps)
+        found[:, columns] = torch.from_numpy(solution[:, : columns.stop - columns.start])
+
+    workers.map(solve, range(0, targets.shape[1], SLICE))
+    return found
+
+
+def shares(totals: Float[Tensor, " row"], strength: float) -> Float[Tensor, " row"]:
+    """N / (N + κ), the share that a row keeps of what it learned; 0 for a row without pairs."""
+    return torch.where(totals > 0, totals / (totals + strength), 0.0)
+
+
+def _parts(matrix: csr_array, kind: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data.astype(kind)
+
+
+def _padded(matrix: Tensor, columns: slice) -> NDArray[Any]:
+    """Some columns of `matrix`, with zeros up to SLICE of them."""
+    part = np.zeros((len(matrix), SLICE), matrix.numpy().dtype)
+    part[:, : columns.stop - columns.start] = matrix[:, columns].numpy()
+    return part
+
+
+@compiled
+def _row_times(indptr, indices, data, dense, row, out):  # type: ignore[no-untyped-def]
+    """out = row · dense of a sparse row."""
+    for j in range(SLICE):
+        out[j] = 0
+    for cell in range(indptr[row], indptr[row + 1]):
+        value, place = data[cell], indices[cell]
+        for j in range(SLICE):
+            out[j] += value * dense[place, j]
+
+
+@compiled
+def _weighted_rows(indptr, indices, data, weights, dense, out):  # type: ignore[no-untyped-def]
+    """out = Ω F · dense."""
+    for row in range(len(weights)):
+        _row_times(indptr, indices, data, dense, row, out[row])
+        for j in range(SLICE):
+            out[row, j] *= weights[row]
+
+
+@compiled
+def _conjugate_gradients(  # type: ignore[no-untyped-def]
+    indptr, indices, data, t_indptr, t_indices, t_data, weights, diagonal, targets, solution, penalty, tolerance, most_steps
+):  # fmt: skip
+    """Improve `solution` in place; each of the SLICE columns is a problem of its own."""
+    size = len(diagonal)
+    rows = np.empty_like(targets)
+    residual, direction, image = np.empty_like(solution), np.empty_like(solution), np.empty_like(solution)
+    right_side, left, before, now, curve = np.zeros(SLICE), np.zeros(SLICE), np.zeros(SLICE), np.zeros(SLICE), np.zeros(SLICE)
+    for row in range(len(weights)):
+        for j in range(SLICE):
+            rows[row, j] = weights[row] * targets[row, j]
+    for i in range(size):
+        _row_times(t_indptr, t_indices, t_data, rows, i, residual[i])
+        for j in range(SLICE):
+            right_side[j] += np.float64(residual[i, j]) ** 2
+    _weighted_rows(indptr, indices, data, weights, solution, rows)
+    for i in range(size):
+        _row_times(t_indptr, t_indices, t_data, rows, i, image[i])
+        for j in range(SLICE):
+            residual[i, j] -= image[i, j] + penalty * solution[i, j]
+            direction[i, j] = residual[i, j] / diagonal[i]
+            before[j] += np.float64(residual[i, j]) * direction[i, j]
+            left[j] += np.float64(residual[i, j]) ** 2
+    for _ in range(most_steps):
+        if (left <= tolerance**2 * right_side).all():
+            return
+        _weighted_rows(indptr, indices, data, weights, direction, rows)
+        curve[:] = 0
+        for i in range(size):
+            _row_times(t_indptr, t_indices, t_data, rows, i, image[i])
+            for j in range(SLICE):
+                image[i, j] += penalty * direction[i, j]
+                curve[j] += np.float64(image[i, j]) * direction[i, j]
+        now[:] = 0
+        left[:] = 0
+        length = np.where(curve > 0, before / np.where(curve > 0, curve, 1.0), 0.0).astype(solution.dtype)
+        for i in range(size):
+            for j in range(SLICE):
+                solution[i, j] += length[j] * direction[i, j]
+                residual[i, j] -= length[j] * image[i, j]
+                now[j] += np.float64(residual[i, j]) * (residual[i, j] / diagonal[i])
+                left[j] += np.float64(residual[i, j]) ** 2
+        turn = np.where(before > 0, now / np.where(before > 0, before, 1.0), 0.0).astype(solution.dtype)
+        for i in range(size):
+            for j in range(SLICE):
+                direction[i, j] = residual[i, j] / diagonal[i] + turn[j] * direction[i, j]
+        before[:] = now

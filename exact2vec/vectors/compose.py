@@ -1,0 +1,119 @@
+"""Vectors of rows that were never trained: composed of known features, or folded in from counts of their own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exact2vec import runs
+from exact2vec.counts.features import Describer, Features, restored, stored
+from exact2vec.errors import CorruptFileError, InputError
+
+NAMES, ARRAYS = "prior.json", "prior.safetensors"
+FOLDED_NAMES, FOLDED_ARRAYS = "folded.json", "folded.safetensors"
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Composes f·G_x and f·G_u from the features f of a row; `maps` are G_x and G_u, features × dim, `strengths` κ_x and κ_u."""
+
+    describer: Describer
+    maps: tuple[NDArray[np.float32], NDArray[np.float32]]
+    strengths: tuple[float, float]
+
+    def compose(self, names: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The input and output vectors of `names`, one a row; zeros for a row without known features."""
+        features = self.describer.describe(names)
+        return np.asarray(features @ self.maps[0]), np.asarray(features @ self.maps[1])
+
+    def knows(self, name: str) -> bool:
+        """Whether anything is known of the row."""
+        return self.describer.describe([name]).nnz > 0
+
+    def of_what(self, name: str) -> str:
+        """What is known of the row, in words: '3 n-grams'."""
+        known = self.describer.known
+        grams = self.describer.known_grams(name)
+        values = int(known.matrix[[known.place[name]]].nnz) if known and name in known.place else 0
+        return " and ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in ((grams, "n-gram"), (values, "feature")) if number)
+
+    def of(self, features: Features | None) -> "Composer":
+        """This Composer for rows described by other `features`, whose names must be among those that were trained."""
+        if features is None:
+            return self
+        trained = self.describer.known.names if self.describer.known else []
+        if strange := [name for name in features.names if name not in set(trained)]:
+            raise InputError(f"features: {len(strange):,} of the {len(features.names):,} columns were not trained: {', '.join(map(repr, strange[:5]))}")
+        place = {name: number for number, name in enumerate(trained)}
+        cells = features.matrix.tocoo()
+        columns = np.array([place[name] for name in features.names], np.int32)[cells.col]
+        aligned = type(cells)((cells.data, (cells.row, columns)), shape=(len(features.rows), len(trained)))
+        return replace(self, describer=replace_known(self.describer, Features(aligned, features.rows, trained)))
+
+    def write(self, folder: Path) -> None:
+        """Put the features and maps into an open run folder."""
+        names, arrays = stored(self.describer)
+        runs.write_json(folder / NAMES, {"strengths": list(self.strengths), **names})
+        runs.write_arrays(folder / ARRAYS, {"input_map": self.maps[0], "output_map": self.maps[1], **arrays})
+
+    @classmethod
+    def read(cls, run: runs.Run) -> "Composer | None":
+        """The Composer of a run folder; None where it has no prior."""
+        if NAMES not in run.files:
+            return None
+        names, arrays = run.json(NAMES), run.arrays(ARRAYS)
+        describer = restored(names, arrays)
+        if {len(arrays["input_map"]), len(arrays["output_map"])} != {describer.size}:
+            raise CorruptFileError(
+                f"{run.folder / ARRAYS}: there are {describer.size:,} features, the maps have {len(arrays['input_map']):,} rows; they should be as many"
+            )
+        return cls(describer, (arrays["input_map"], arrays["output_map"]), (names["strengths"][0], names["strengths"][1]))
+
+
+def replace_known(describer: Describer, known: Features) -> Describer:
+    """The same n-grams with other known features."""
+    return Describer(describer.grams, describer.min_n, describer.max_n, known)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Rows folded in: `inputs` from counts of their own, `outputs` composed of features where `described`; `pairs` are their weighted counts.
+
+    `without` names rows that got no vector, `unknown` the words whose counts could not be used, `unknown_share` their share of the pairs.
+    """
+
+    names: list[str]
+    inputs: NDArray[np.float32]
+    outputs: NDArray[np.float32]
+    described: NDArray[np.bool_]
+    pairs: NDArray[np.float64]
+    without: list[str]
+    unknown: list[str]
+    unknown_share: float
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.names)}
+
+    def write(self, folder: Path) -> None:
+        """Put the rows into an open run folder."""
+        told: dict[str, Any] = {"names": self.names, "without": self.without, "unknown": self.unknown, "unknown_share": self.unknown_share}
+        runs.write_json(folder / FOLDED_NAMES, told)
+        arrays = {"inputs": self.inputs, "outputs": self.outputs, "described": self.described, "pairs": self.pairs}
+        runs.write_arrays(folder / FOLDED_ARRAYS, arrays)
+
+    @classmethod
+    def read(cls, run: runs.Run) -> "Folded | None":
+        """The folded-in rows of a run folder, or None."""
+        if FOLDED_NAMES not in run.files:
+            return None
+        told, arrays = run.json(FOLDED_NAMES), run.arrays(FOLDED_ARRAYS)
+        if {len(array) for array in arrays.values()} != {len(told["names"])}:
+            raise CorruptFileError(f"{run.folder / FOLDED_ARRAYS}: {len(told['names']):,} names, other numbers of rows; they should be as many")
+        return cls(
+            told["names"], arrays["inputs"], arrays["outputs"], arrays["described"], arrays["pairs"], told["without"], told["unknown"], told["unknown_share"]
+        )

@@ -1,0 +1,166 @@
+"""New rows for fixed outputs: each new input vector minimises the row's own objective.
+
+    N_c · NLL_c + κ_x/2 (x − m)ᵀ F_U (x − m),      m = f·G_x, F_U = Σ_w p(w) u_w u_wᵀ + δI
+
+It is strictly convex for κ_x > 0: one minimum. Many rows are solved at once by L-BFGS, each with its own steps, preconditioned by (N_c + κ_x) F_U.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from exact2vec.counts.features import RowCounts
+from exact2vec.errors import InputError, UsageError
+from exact2vec.loss.formulas import DAMPING, Pull, metric
+from exact2vec.loss.tiles import WeightedCounts, rows_of
+from exact2vec.loss.tiles_cpu import CompiledNLL
+from exact2vec.loss.workers import Workers
+from exact2vec.vectors.compose import Composer, Folded
+from exact2vec.vectors.vectors import Vectors
+
+BLOCK_ROWS = 256
+TOLERANCE = 1e-4  # of the norm √(gᵀ F⁻¹ g) of the gradient g of a row's objective, divided by N_c + κ_x; √nats
+MOST_STEPS = 200
+MEMORY = 6  # pairs of steps that L-BFGS keeps
+
+Gradient = Callable[[Float[Tensor, "row dim"], np.ndarray], Float[Tensor, "row dim"]]
+
+
+def fold_in(vectors: Vectors, counts: RowCounts, composer: Composer | None, strength: float | None, *, threads: int | None = None) -> Folded:
+    """The rows of `counts` with their input vectors, pulled with `strength` (the run's κ_x where None) towards what `composer` says of them.
+
+    Raises UsageError without a strength above 0, InputError where no word of `counts` is known.
+    """
+    if strength is None:
+        strength = composer.strengths[0] if composer else None
+    if not strength or not 0 < strength < float("inf"):
+        raise UsageError(f"fold_in needs prior=(strength, …) above 0 where the run has none, so that each row has one optimum; got {strength}")
+    known, unknown, unknown_share = _known_counts(vectors, counts)
+    pairs = np.asarray(known.sum(axis=1, dtype=np.float64)).ravel()
+    inputs, outputs, described = np.zeros((len(pairs), vectors.vector_size), np.float32), None, np.zeros(len(pairs), bool)
+    if composer is not None and counts.rows:
+        described = np.diff(composer.describer.describe(counts.rows).indptr) > 0
+        inputs, outputs = composer.compose(counts.rows)
+    pull = Pull(strength, torch.from_numpy(inputs).double(), _metric(vectors))
+    found = torch.from_numpy(inputs).double()
+    rows = np.flatnonzero(pairs)
+    if len(rows):
+        found[rows] = _solved(vectors, known[rows], Pull(strength, pull.means[rows], pull.metric), threads)
+    kept = np.flatnonzero((pairs > 0) | described)
+    return Folded(
+        [counts.rows[row] for row in kept], found.float().numpy()[kept], (outputs if outputs is not None else np.zeros_like(inputs))[kept], described[kept],
+        pairs[kept], [counts.rows[row] for row in np.flatnonzero((pairs == 0) & ~described)], unknown, unknown_share,
+    )  # fmt: skip
+
+
+def _known_counts(vectors: Vectors, counts: RowCounts) -> tuple[csr_array, list[str], float]:
+    """The counts with the columns of the run's words, the names of other columns, and their share of the pairs."""
+    numbers = np.array([vectors.key_to_index.get(name, -1) for name in counts.names], np.int64)
+    cells = counts.matrix.tocoo()
+    known = numbers[cells.col] >= 0
+    total, lost = float(cells.data.sum(dtype=np.float64)), float(cells.data[~known].sum(dtype=np.float64))
+    unknown = [name for name, number in zip(counts.names, numbers, strict=True) if number < 0]
+    if unknown and not known.any():
+        shown = ", ".join(map(repr, unknown[:5]))
+        raise InputError(f"none of the {len(unknown):,} words counted is among the run's {len(vectors):,}: {shown}")
+    matrix = csr_array((cells.data[known], (cells.row[known], numbers[cells.col[known]])), shape=(len(counts.rows), len(vectors)))
+    return matrix, unknown, lost / total if total else 0.0
+
+
+def _metric(vectors: Vectors) -> Float[Tensor, "dim dim"]:
+    return metric(torch.from_numpy(vectors.outputs).double(), torch.from_numpy(vectors.unigram), damping=DAMPING)
+
+
+def _solved(vectors: Vectors, counts: csr_array, pull: Pull, threads: int | None) -> Float[Tensor, "row dim"]:
+    """The optimum of each row of `counts`, none of them empty, block by block."""
+    outputs = rows_of(torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias))
+    counted = WeightedCounts(counts)
+    found = pull.means.clone()
+    with Workers(threads) as workers:
+        tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
+
+        def gradient(inputs: Tensor, rows: np.ndarray) -> Tensor:
+            inputs_rows, ones = rows_of(inputs.float(), 1.0), torch.ones(len(rows), dtype=torch.float64)
+            found = tiled.gradients(inputs_rows, outputs, counted.block(rows), ones, lambda _, __: None)
+            return found[:, : inputs.shape[1]].double()
+
+        for start in range(0, len(found), BLOCK_ROWS):
+            rows = np.arange(start, min(start + BLOCK_ROWS, len(found)))
+            block = Pull(pull.strength, pull.means[rows], pull.metric)
+            found[rows] = minimise(gradient, rows, counted.totals[rows], block)
+    return found
+
+
+@dataclass
+class _Memory:
+    """The last steps s of each row and what they changed in its gradient, y."""
+
+    steps: list[Tensor]
+    changes: list[Tensor]
+
+    def direction(self, gradient: Tensor, precondition: Callable[[Tensor], Tensor]) -> Tensor:
+        """−H·g by the two loops of L-BFGS. Source: Nocedal and Wright 2006, algorithm 7.4."""
+        pairs = [(s, y, 1 / (s * y).sum(1, keepdim=True)) for s, y in zip(self.steps, self.changes, strict=True)]
+        pairs = [(s, y, torch.where(torch.isfinite(rho) & (rho > 0), rho, 0.0)) for s, y, rho in pairs]
+        alphas = []
+        for s, y, rho in reversed(pairs):
+            alphas.append(rho * (s * gradient).sum(1, keepdim=True))
+            gradient = gradient - alphas[-1] * y
+        gradient = precondition(gradient)
+        for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
+            gradient = gradient + (alpha - rho * (y * gradient).sum(1, keepdim=True)) * s
+        return -gradient
+
+    def of(self, rows: Tensor) -> "_Memory":
+        return _Memory([s[rows] for s in self.steps], [y[rows] for y in self.changes])
+
+    def add(self, step: Tensor, change: Tensor) -> None:
+        self.steps, self.changes = [*self.steps, step][-MEMORY:], [*self.changes, change][-MEMORY:]
+
+
+def minimise(nll_gradient: Gradient, rows: np.ndarray, totals: Float[Tensor, " row"], pull: Pull) -> Float[Tensor, "row dim"]:
+    """The minimum of N_c·NLL_c(x) + κ/2 (x − m)ᵀF(x − m) for each of `rows`, to TOLERANCE. `nll_gradient(x, rows)` is the gradient of N_c·NLL_c.
+
+    A step is halved until the slope along it has fallen below half of what it was and not turned by more: a convex function has then gone down or levelled.
+    """
+    inverse = torch.linalg.inv(pull.metric)
+    found = pull.means.clone()
+    place = torch.arange(len(rows))
+
+    def gradient_at(x: Tensor, some: Tensor) -> Tensor:
+        return nll_gradient(x, rows[some.numpy()]) + pull.strength * ((x - pull.means[some]) @ pull.metric)
+
+    x, memory = found, _Memory([], [])
+    gradient = gradient_at(x, place)
+    for _ in range(MOST_STEPS):
+        scale = (totals[place] + pull.strength)[:, None]
+        far = ((gradient @ inverse) * gradient).sum(1).sqrt() > TOLERANCE * scale[:, 0]
+        found[place[~far]] = x[~far]
+        place, x, gradient, memory, scale = place[far], x[far], gradient[far], memory.of(far), scale[far]
+        if not len(place):
+            break
+        direction = memory.direction(gradient, lambda g, scale=scale: (g @ inverse) / scale)  # type: ignore[misc]
+        size, moved, new_gradient = _searched(x, direction, gradient, lambda at, some=place: gradient_at(at, some))  # type: ignore[misc]
+        memory.add(size * direction, new_gradient - gradient)
+        x, gradient = moved, new_gradient
+    found[place] = x
+    return found
+
+
+def _searched(x: Tensor, direction: Tensor, gradient: Tensor, gradient_at: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """(step sizes, where they lead, the gradients there)."""
+    slope = (gradient * direction).sum(1)
+    size = torch.ones(len(x), 1, dtype=x.dtype)
+    for _ in range(30):
+        moved = x + size * direction
+        new_gradient = gradient_at(moved)
+        too_far = (new_gradient * direction).sum(1) > -0.5 * slope
+        if not too_far.any():
+            break
+        size[too_far] /= 2
+    return size, moved, new_gradient
