@@ -13,7 +13,7 @@ import click
 
 from exact2vec import __version__
 from exact2vec.errors import DivergedError, Exact2VecError, ResourceError, UsageError
-from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, Option
+from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, Option, choosing_share
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WHICH = click.option(
@@ -132,13 +132,14 @@ def train(inputs: tuple[str, ...], output: str, subwords: dict[str, int], featur
     if not inputs and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("nothing to read: name a file, a folder or python-docs, or pipe text into the command")
     text = Text(*(inputs or ("-",)), **_of(READING, given))
+    given["choosing"] = choosing_share(given["choosing"], given["epochs"])
     known = read_features(features) if features else None
     say = _silent if quiet else _stderr
     with compilation_announced(say), waiting("reading and counting", quiet=quiet):
         counts = count_text(text, threads=given["threads"], **_of(COUNTING, given))
     for note in text.notes:
         say(note)
-    for line in talk.opening(counts, given["vector_size"], given["epochs"], given["threads"]):
+    for line in talk.opening(counts, given["vector_size"], given["max_epochs"] if given["epochs"] == "auto" else given["epochs"], given["threads"]):
         say(line)
     model = Exact2Vec(**_of(COUNTING + TRAINING, given))
     provenance = {"inputs": list(inputs), "command": ["exact2vec", *sys.argv[1:]]}

@@ -18,7 +18,7 @@ from exact2vec.counts.counts import Counts, count_text
 from exact2vec.counts.features import Features
 from exact2vec.counts.read import Text
 from exact2vec.errors import UsageError
-from exact2vec.options import COUNTING, TRAINING, checked
+from exact2vec.options import COUNTING, TRAINING, checked, choosing_share
 from exact2vec.train.fit import Record, Strengths, fit
 from exact2vec.vectors.evaluate import new_text
 from exact2vec.vectors.vectors import Vectors
@@ -38,12 +38,14 @@ class Exact2Vec:
 
     def __init__(
         self, *, vector_size: int = 100, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-        held_out: float = 0.02, rare: int | None = None, epochs: int = 4, rate: float = 0.05, row_power: float = 0.75,
+        held_out: float = 0.02, choosing: float = 0.0, rare: int | None = None, epochs: int | str = 4, max_epochs: int = 20,
+        rate: float = 0.05, row_power: float = 0.75,
         prior: Strengths | None = (150.0, 500.0), min_n: int = 3, max_n: int | None = None, block_rows: int = 256, exact_every: int = 1,
         seed: int = 1, threads: int | None = None,
     ) -> None:  # fmt: skip
         self.vector_size, self.window, self.min_count, self.max_vocab = vector_size, window, min_count, max_vocab
-        self.sample, self.held_out, self.rare, self.epochs, self.rate = sample, held_out, rare, epochs, rate
+        self.sample, self.held_out, self.choosing, self.rare, self.rate = sample, held_out, choosing, rare, rate
+        self.epochs, self.max_epochs = epochs, max_epochs
         self.row_power, self.prior, self.min_n, self.max_n = row_power, prior, min_n, max_n
         self.block_rows, self.exact_every, self.seed, self.threads = block_rows, exact_every, seed, threads
 
@@ -123,7 +125,8 @@ class Exact2Vec:
 
     def _count(self, sentences: Iterable[object]) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)
-        return count_text(checked_sentences, threads=self.threads, **{option.name: getattr(self, option.name) for option in COUNTING})
+        counting = {option.name: getattr(self, option.name) for option in COUNTING} | {"choosing": choosing_share(self.choosing, self.epochs)}
+        return count_text(checked_sentences, threads=self.threads, **counting)
 
 
 def history_row(record: Record) -> dict[str, Any]:
@@ -132,7 +135,7 @@ def history_row(record: Record) -> dict[str, Any]:
     return {
         "step": record.step, "epoch": record.epoch, "exact": training.standard_error is None,
         "nll": training.nll, "nll_standard_error": training.standard_error, "excess": training.excess, "objective": training.objective,
-        "held_out_nll": held_out.nll if held_out else None,
+        "choosing_nll": record.choosing.nll if record.choosing else None, "held_out_nll": held_out.nll if held_out else None,
         "held_out_nll_standard_error": held_out.standard_error if held_out else None,
         "held_out_excess": held_out.excess if held_out else None,
     }  # fmt: skip
@@ -140,8 +143,8 @@ def history_row(record: Record) -> dict[str, Any]:
 
 def summary(record: Record, words: int, held_out_digest: str | None) -> dict[str, Any]:
     """The last losses with their baselines, in nats per pair."""
-    held_out = asdict(record.held_out) if record.held_out else None
+    held_out, choosing = (asdict(losses) if losses else None for losses in (record.held_out, record.choosing))
     return {
         "step": record.step, "steps": record.steps, "epoch": record.epoch, "words": words, "ln_v": math.log(words),
-        "training": asdict(record.losses), "held_out": held_out, "held_out_digest": held_out_digest,
+        "training": asdict(record.losses), "choosing": choosing, "held_out": held_out, "held_out_digest": held_out_digest,
     }  # fmt: skip

@@ -40,7 +40,7 @@ class Option:
             return "one of " + ", ".join(self.choices)
         finite = self.below == float("inf")
         nouns: dict[object, str] = {
-            int: "an integer", float: "a finite number" if finite else "a number",
+            int: "an integer", passes: "auto, or an integer", float: "a finite number" if finite else "a number",
             strengths: "two finite numbers of at least 0, such as 150,500, or no",
         }  # fmt: skip
         noun = nouns.get(self.kind, "text")
@@ -70,6 +70,11 @@ class Option:
         return UsageError(f"{name or self.name} must be {self.wanted}; got {given!r}")
 
 
+def passes(given: str) -> int | str:
+    """A number of epochs, or "auto"."""
+    return given if given == "auto" else int(given)
+
+
 def strengths(given: str) -> tuple[float, float] | None:
     """Two strengths of shrinkage, None where they are 0 or "no".
 
@@ -97,11 +102,13 @@ COUNTING = (
     Option("max_vocab", None, int, "keep at most this many words, the most frequent (ties in order of spelling)", least=2),
     Option("sample", 1e-3, float, "frequent words weigh as if subsampled, in expectation; 0 is off (windows do not widen)", least=0, below=float("inf")),
     Option("held_out", 0.02, float, "share of the documents kept for the held-out NLL, chosen by a hash of their tokens; 0 is none", least=0, below=1),
+    Option("choosing", 0.0, float, "share of the documents kept, besides, for choosing when --epochs auto stops (which makes it 0.02)", least=0, below=1),
     Option("rare", None, int, "words counted at least this often but below --min-count get an input vector as contexts only, by fold-in", least=1),
 )
 TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
-    Option("epochs", 4, int, "each costs a pass over all rows, the frequent visited more often; 0 writes the spectral start", least=0),
+    Option("epochs", 4, passes, "each costs a pass over all rows, the frequent visited more often; 0 writes the start; auto: until --choosing rises", least=0),
+    Option("max_epochs", 20, int, "with --epochs auto: at most this many", least=1),
     Option("rate", 0.05, float, "the first learning rate of the outputs; it falls linearly to a tenth", least=0, below=float("inf")),
     Option("row_power", 0.75, float, "what is minimised weighs contexts as their counts to this power; 1 is the plain NLL", least=0, below=float("inf")),
     Option(
@@ -124,6 +131,11 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def choosing_share(choosing: float, epochs: int | str) -> float:
+    """The share kept for choosing: 0.02 where epochs are "auto" and none was given."""
+    return choosing or (0.02 if epochs == "auto" else 0.0)
+
+
 OPTIONS = {option.name: option for option in READING + COUNTING + TRAINING}
 
 
@@ -137,6 +149,6 @@ def checked(**given: Value) -> dict[str, Value]:
     exact2vec.errors.UsageError: vector_size must be an integer of at least 1; got 0
     """
     for name, value in given.items():
-        if isinstance(value, str) and OPTIONS[name].kind not in (str, strengths):
+        if isinstance(value, str) and OPTIONS[name].kind not in (str, strengths, passes):
             raise OPTIONS[name].refusal(value)
     return {name: OPTIONS[name].parse(value) for name, value in given.items()}

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exact2vec.counts.corpus import BLOCK_TOKENS, index_corpus, pieces_of
+from exact2vec.counts.corpus import BLOCK_TOKENS, CHOOSING, HELD_OUT, Draw, index_corpus
 from exact2vec.counts.counts import Counts, count_text
 from exact2vec.counts.read import Text, tokenizer
 from exact2vec.errors import UsageError
 
 
 def held_documents(texts, share=0.1):
-    corpus = index_corpus(pieces_of(texts), share)
-    return {tuple(texts[number]) for number in np.unique(corpus.block_document[corpus.block_held])}
+    corpus = index_corpus(texts, Draw(share))
+    return {tuple(texts[number]) for number in np.unique(corpus.block_document[corpus.block_part == HELD_OUT])}
 
 
 def test_held_out_documents_do_not_depend_on_their_order_and_duplicates_stay_together():
@@ -27,25 +27,27 @@ def test_held_out_documents_do_not_depend_on_their_order_and_duplicates_stay_tog
 
 def test_a_long_document_is_held_out_in_blocks_and_windows_do_not_cross_them():
     tokens = [f"w{number}" for number in range(25)] * 4000
-    corpus = index_corpus(pieces_of([tokens]), 0.5)
+    corpus = index_corpus([tokens], Draw(0.5))
     assert corpus.block_tokens.tolist() == [BLOCK_TOKENS] * 10
     numbered = [f"{number // BLOCK_TOKENS}:{token}" for number, token in enumerate(tokens)]
-    corpus = index_corpus(pieces_of([numbered]), 0.5)
+    corpus = index_corpus([numbered], Draw(0.5))
     counts = count_text([numbered], held_out=0.5, min_count=1)
-    changes = int((np.diff(corpus.block_held.astype(int)) != 0).sum())
-    assert 0 < corpus.block_held.sum() < 10
-    kept_segments = (changes + 1 + (not corpus.block_held[0])) // 2
-    kept_tokens = int((~corpus.block_held).sum()) * BLOCK_TOKENS
+    changes = int((np.diff(corpus.block_part.astype(int)) != 0).sum())
+    assert 0 < corpus.block_part.sum() < 10
+    kept_segments = (changes + 1 + (corpus.block_part[0] == 0)) // 2
+    kept_tokens = int((corpus.block_part == 0).sum()) * BLOCK_TOKENS
     weight_of_all = sum((6 - distance) * 2 * (kept_tokens - distance * kept_segments) for distance in range(1, 6))
     assert counts.training.sum() == weight_of_all
 
 
 def test_every_token_is_accounted_for():
     texts = [[f"w{number}" for number in np.random.default_rng(seed).zipf(1.4, 30) if number < 500] for seed in range(200)]
-    counts = count_text(texts, held_out=0.2, min_count=4)
+    counts = count_text(texts, held_out=0.2, choosing=0.1, min_count=4)
     tokens = counts.tokens
     assert tokens["read"] == sum(map(len, texts))
-    assert tokens["read"] == tokens["training"] + tokens["held_out"] + tokens["dropped_training"] + tokens["dropped_held_out"]
+    parts = ("training", "held_out", "choosing")
+    assert tokens["read"] == sum(tokens[part] + tokens[f"dropped_{part}"] for part in parts)
+    assert min(tokens[part] for part in parts) > 0
     assert counts.vocabulary.counts.sum() == tokens["training"]
     assert counts.vocabulary.counts.min() >= 4
     assert counts.held_out is not None
@@ -54,6 +56,14 @@ def test_every_token_is_accounted_for():
 def test_words_are_ordered_by_count_then_spelling_and_cut():
     counts = count_text([["b", "a", "c", "c", "a", "b", "d", "d", "d"]], min_count=1, held_out=0, max_vocab=3)
     assert counts.words == ["d", "a", "b"]
+
+
+def test_what_is_kept_for_choosing_leaves_the_held_out_part_as_it_was():
+    texts = [["a", "b", str(number % 7)] for number in range(300)]
+    texts = [[*text, str(number)] for number, text in enumerate(texts)]
+    with_choosing, without = index_corpus(texts, Draw(0.2, 0.1)), index_corpus(texts, Draw(0.2))
+    assert ((with_choosing.block_part == HELD_OUT) == (without.block_part == HELD_OUT)).all()
+    assert 10 < (with_choosing.block_part == CHOOSING).sum() < 60
 
 
 def test_nothing_held_out_is_none():
@@ -83,7 +93,7 @@ def test_other_tokens():
 @pytest.mark.parametrize(("document", "documents"), [("line", 4), ("paragraph", 2), ("file", 1)])
 def test_documents_are_lines_paragraphs_or_files(tmp_path, document, documents):
     (tmp_path / "text.txt").write_text("a b\nc d\n\n \ne f\ng h\n")
-    corpus = index_corpus(pieces_of(Text(tmp_path / "text.txt", document=document)))
+    corpus = index_corpus(Text(tmp_path / "text.txt", document=document))
     assert corpus.documents == documents
 
 

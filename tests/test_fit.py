@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from exact2vec.counts.counts import count_text
-from exact2vec.errors import DivergedError
+from exact2vec.errors import DivergedError, UsageError
 from exact2vec.train.fit import fit
 
 
@@ -27,3 +27,18 @@ def test_the_loss_falls_towards_the_floor_and_threads_do_not_matter(counts):
 def test_a_wild_rate_stops(counts):
     with pytest.raises(DivergedError, match="rate"):
         list(fit(counts, vector_size=7, rate=1e6))
+
+
+def test_the_number_of_epochs_is_chosen_by_a_part_of_its_own(counts):
+    random = np.random.default_rng(0)
+    texts = [[f"w{int(i)}" for i in random.zipf(1.5, 40) if i < 60] for _ in range(300)]
+    chosen = count_text(texts, min_count=3, choosing=0.2)
+    records = [record for record in fit(chosen, vector_size=7, epochs="auto", prior=None, max_epochs=30, block_rows=11) if record.training is not None]
+    nll = [record.choosing.nll for record in records]
+    assert records[-1].epoch < 30
+    assert nll[-2] >= min(nll[:-2])
+    assert nll[1:-2] == sorted(nll[1:-2], reverse=True)
+    assert records[-1].step == records[-1].steps
+    assert all(record.losses.standard_error is None for record in records)
+    with pytest.raises(UsageError, match="choosing"):
+        next(fit(counts, epochs="auto"))

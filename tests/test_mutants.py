@@ -24,7 +24,7 @@ MUTANTS = [
     ("counts/windows.py", "words[at - 1] > word", "words[at - 1] >= word", "test_fast_counting"),
     ("counts/characters.py", "if in_block == limit:", "if in_block > limit:", "test_fast_counting"),
     ("counts/numbering.py", "known[start + offset] != text[place + offset]", "False", "test_fast_counting"),
-    ("counts/corpus.py", "| (self.block_held[1:] != self.block_held[:-1])", "| (self.block_held[1:] != self.block_held[1:])", "test_counting"),
+    ("counts/corpus.py", "| (self.block_part[1:] != self.block_part[:-1])", "| (self.block_part[1:] != self.block_part[1:])", "test_counting"),
     ("counts/vocabulary.py", "np.bincount(training,", "np.bincount(corpus.ids,", "test_counting"),
     ("counts/read.py", "offset - pending + error.start", "offset + error.start", "test_faults"),
     ("files.py", 'raise EOFError("the last frame has no end")', "return 0", "test_faults"),

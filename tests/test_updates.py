@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from exact2vec.train import rotation
-from exact2vec.train.updates import DAMPING, adam_in_place, adam_update, falling, input_step, inverse_metric, row_weights
+from exact2vec.train.schedule import Schedule
+from exact2vec.train.updates import DAMPING, adam_in_place, adam_update, input_step, inverse_metric, row_weights
 
 
 def test_adam_is_torchs_and_the_compiled_one_its_twin():
@@ -52,10 +53,32 @@ def test_rows_weigh_one_on_average_over_the_pairs():
     assert row_weights(totals, 1.0)[[0, 2, 3]].tolist() == pytest.approx([1, 1, 1])
 
 
-def test_rate_falls_from_one_towards_a_tenth():
-    rates = [falling(step, 10) for step in range(11)]
-    assert (rates[0], rates[10]) == (1.0, pytest.approx(0.1))
-    assert rates == sorted(rates, reverse=True)
+def test_the_rate_falls_from_one_to_a_tenth():
+    schedule = Schedule((5, 10))
+    shares = [schedule.share(step) for step in range(11)]
+    assert (shares[0], shares[10]) == (1.0, pytest.approx(0.1))
+    assert np.diff(shares) == pytest.approx([-0.09] * 10)
+    assert schedule.after(5, 1.0) == schedule
+    assert [schedule.exact_at(step, every) for every in (0, 1, 2) for step in (5, 10)] == [False, True, True, True, False, True]
+
+
+def test_an_end_is_chosen_one_epoch_after_the_loss_rises():
+    schedule = Schedule((5, 10, 15, 20, 25), fixed=False)
+    for step, nll in ((5, 8.0), (10, 7.5)):
+        assert schedule.exact_at(step, 0)
+        schedule = schedule.after(step, nll)
+        assert (schedule.steps, schedule.fixed) == (25, False)
+    before = schedule.share(15)
+    schedule = schedule.after(15, 7.6)
+    assert (schedule.steps, schedule.fixed) == (20, True)
+    assert [schedule.share(step) for step in (15, 20)] == pytest.approx([before, 0.1])
+    assert schedule.after(20, 9.0) == schedule
+
+
+def test_a_loss_that_falls_to_the_last_epoch_ends_there():
+    schedule = Schedule((5, 10), fixed=False).after(5, 2.0).after(10, 1.0)
+    assert schedule.steps == 10
+    assert Schedule((5, 10), fixed=False).after(5, 2.0).after(10, 3.0).steps == 10
 
 
 @pytest.mark.parametrize("size", [1, 3, 63, 64, 100, 1000])

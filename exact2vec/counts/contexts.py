@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from exact2vec.counts.corpus import Corpus
+from exact2vec.counts.corpus import TRAINING, Corpus
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary
 
@@ -17,7 +17,7 @@ def count_contexts(corpus: Corpus, vocabulary: Vocabulary, *, least: int, window
     A row's window holds the nearest `window` kept tokens on each side; its own tokens take no place in other windows.
     n(c, w) = k(c, w) / window · s_c · s_w as for kept words.
     """
-    training = ~corpus.token_held
+    training = corpus.token_part == TRAINING
     times = np.bincount(corpus.ids[training], minlength=len(corpus.distinct))
     numbers = vocabulary.numbers(corpus.distinct)
     rare = np.flatnonzero((numbers == DROPPED) & (times >= least))

@@ -18,6 +18,8 @@ from exact2vec.errors import InputError
 
 BLOCK_TOKENS = 10_000
 HASH_KEY = b"exact2vec held-out 0"
+PARTS = ("training", "held_out", "choosing")
+TRAINING, HELD_OUT, CHOOSING = range(3)
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,15 @@ class Corpus:
     distinct: list[str]
     block_tokens: NDArray[np.int64]
     block_document: NDArray[np.int64]
-    block_held: NDArray[np.bool_]
+    block_part: NDArray[np.uint8]
 
     @property
     def documents(self) -> int:
         return len(np.unique(self.block_document))
 
     @property
-    def token_held(self) -> NDArray[np.bool_]:
-        return np.repeat(self.block_held, self.block_tokens)
+    def token_part(self) -> NDArray[np.uint8]:
+        return np.repeat(self.block_part, self.block_tokens)
 
     @property
     def token_document(self) -> NDArray[np.int64]:
@@ -44,46 +46,63 @@ class Corpus:
 
     @property
     def token_segment(self) -> NDArray[np.int32]:
-        """Windows stay within a segment: the neighbouring blocks of a document that are all kept, or all held out."""
-        starts = np.ones(len(self.block_held), bool)
-        starts[1:] = (np.diff(self.block_document) != 0) | (self.block_held[1:] != self.block_held[:-1])
+        """Windows stay within a segment: the neighbouring blocks of a document that lie in the same part."""
+        starts = np.ones(len(self.block_part), bool)
+        starts[1:] = (np.diff(self.block_document) != 0) | (self.block_part[1:] != self.block_part[:-1])
         return np.repeat(np.cumsum(starts, dtype=np.int32), self.block_tokens)
 
 
-def index_corpus(texts: Iterable[object], held_out: float = 0.0, tokenize: Callable[[str], list[str]] | None = None) -> Corpus:
+def index_corpus(texts: Iterable[object], draw: "Draw | None" = None, tokenize: Callable[[str], list[str]] | None = None) -> Corpus:
     """The corpus of a `Text`, by compiled loops where they know its tokens, or of documents as `pieces_of` takes them."""
     if isinstance(texts, Text) and texts.tokens is not None:
-        return index_text(texts, texts.tokens, held_out)
-    return index_pieces(pieces_of(texts, tokenize), held_out)
+        return index_text(texts, texts.tokens, draw)
+    return index_pieces(pieces_of(texts, tokenize), draw)
 
 
-def index_pieces(pieces: Iterable[Piece], held_out: float = 0.0) -> Corpus:
-    """Number the tokens in order of appearance, and draw the held-out blocks.
+@dataclass(frozen=True)
+class Draw:
+    """Draws the part of a block by the keyed BLAKE2 hash of its tokens (UTF-8, joined by spaces), as a number in [0, 1).
 
-    A document is one block, one of more than 10,000 tokens is cut into blocks of 10,000. A block is held out where the keyed
-    BLAKE2 hash of its tokens (UTF-8, joined by spaces), as a number in [0, 1), is below `held_out`: duplicates stay together, and neither
-    the order of the files nor their encoding matters.
+    Below `held_out` the block is held out, below `held_out` + `choosing` it is kept for choosing: duplicates stay together, and neither the order of the
+    files nor their encoding matters.
+    """
+
+    held_out: float = 0.0
+    choosing: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.held_out + self.choosing > 0
+
+    def part(self, digest: "hashlib.blake2b") -> int:
+        share = int.from_bytes(digest.digest(), "big") / 2**64
+        return HELD_OUT if share < self.held_out else CHOOSING if share < self.held_out + self.choosing else TRAINING
+
+
+def index_pieces(pieces: Iterable[Piece], draw: Draw | None = None) -> Corpus:
+    """Number the tokens in order of appearance, and draw the part of each block.
+
+    A document is one block, one of more than 10,000 tokens is cut into blocks of 10,000.
     """
     number: defaultdict[str, int] = defaultdict()
     number.default_factory = number.__len__
-    ids, lengths, documents, held = array("i"), array("q"), array("q"), array("b")
+    ids, lengths, documents, parts = array("i"), array("q"), array("q"), array("B")
     for document, tokens in _blocks(pieces):
         ids.extend(map(number.__getitem__, tokens))
         lengths.append(len(tokens))
         documents.append(document)
-        held.append(held_out > 0 and _hash_share(tokens) < held_out)
+        parts.append(draw.part(_new_hash(" ".join(tokens).encode("utf-8", "surrogatepass"))) if draw else TRAINING)
     return Corpus(
         np.frombuffer(ids, np.int32),
         list(number),
         np.frombuffer(lengths, np.int64),
         np.frombuffer(documents, np.int64),
-        np.frombuffer(held, np.bool_),
+        np.frombuffer(parts, np.uint8),
     )
 
 
-def index_text(text: Text, tokens: str, held_out: float = 0.0) -> Corpus:
+def index_text(text: Text, tokens: str, draw: Draw | None = None) -> Corpus:
     """What `index_pieces` makes of `text`, by compiled loops: one thread reduces the text to its tokens, another numbers them."""
-    reduction, numbering = _Reduction(tokens, held_out), Numbering()
+    reduction, numbering = _Reduction(tokens, draw), Numbering()
     ids: list[NDArray[np.int32]] = []
     with ThreadPoolExecutor(1) as other:
         waiting: Future[NDArray[np.int32]] | None = None
@@ -101,14 +120,14 @@ def index_text(text: Text, tokens: str, held_out: float = 0.0) -> Corpus:
 class _Reduction:
     """Text reduced to its tokens, stretch by stretch, with the blocks that it ends."""
 
-    def __init__(self, tokens: str, held_out: float) -> None:
-        self._tokens, self._held_out = tokens, held_out
+    def __init__(self, tokens: str, draw: Draw | None) -> None:
+        self._tokens, self._draw = tokens, draw
         self._state = np.zeros(3, np.int64)
         self._state[BLANK] = 1
         self._hash = _new_hash()
         self._lengths: list[NDArray[np.int64]] = []
         self._documents: list[NDArray[np.int64]] = []
-        self._held: list[bool] = []
+        self._parts: list[int] = []
 
     def reduced(self, text: str, document: str) -> NDArray[np.uint8]:
         codes = code_points(normal_form(text) if self._tokens == "words" else text)
@@ -117,9 +136,9 @@ class _Reduction:
     def end_document(self) -> NDArray[np.uint8]:
         return self._reduce(np.array([ord("\n")], np.uint8), LINE)
 
-    def blocks(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    def blocks(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
         none = np.empty(0, np.int64)
-        return np.concatenate([none, *self._lengths]), np.concatenate([none, *self._documents]), np.array(self._held, bool)
+        return np.concatenate([none, *self._lengths]), np.concatenate([none, *self._documents]), np.array(self._parts, np.uint8)
 
     def _reduce(self, codes: NDArray[Any], document: int) -> NDArray[np.uint8]:
         most = len(codes) // 2 + 2
@@ -128,17 +147,17 @@ class _Reduction:
         size, blocks = reduce_text(codes, classes_for(codes, self._tokens), document, BLOCK_TOKENS, self._state, reduced, ends, lengths, documents)
         self._lengths.append(lengths[:blocks].copy())
         self._documents.append(documents[:blocks].copy())
-        self._draw(reduced[:size], ends[:blocks].tolist())
+        self._add_parts(reduced[:size], ends[:blocks].tolist())
         return reduced[:size]
 
-    def _draw(self, reduced: NDArray[np.uint8], ends: list[int]) -> None:
-        if self._held_out == 0:
-            self._held += [False] * len(ends)
+    def _add_parts(self, reduced: NDArray[np.uint8], ends: list[int]) -> None:
+        if not self._draw:
+            self._parts += [TRAINING] * len(ends)
             return
         text, start = reduced.data, 0
         for end in ends:
             self._hash.update(text[start:end])
-            self._held.append(_share(self._hash) < self._held_out)
+            self._parts.append(self._draw.part(self._hash))
             self._hash, start = _new_hash(), end + 1
         self._hash.update(text[start:])
 
@@ -161,16 +180,8 @@ def _blocks(pieces: Iterable[Piece]) -> Iterator[tuple[int, list[str]]]:
         yield document, waiting
 
 
-def _hash_share(tokens: list[str]) -> float:
-    return _share(_new_hash(" ".join(tokens).encode("utf-8", "surrogatepass")))
-
-
 def _new_hash(data: bytes = b"") -> "hashlib.blake2b":
     return hashlib.blake2b(data, digest_size=8, key=HASH_KEY)
-
-
-def _share(digest: "hashlib.blake2b") -> float:
-    return int.from_bytes(digest.digest(), "big") / 2**64
 
 
 def pieces_of(texts: Iterable[object], tokenize: Callable[[str], list[str]] | None = None) -> Iterator[Piece]:

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from exact2vec import runs
 from exact2vec.compiled import compiled
 from exact2vec.counts.contexts import count_contexts
-from exact2vec.counts.corpus import Corpus, index_corpus
+from exact2vec.counts.corpus import PARTS, Corpus, Draw, index_corpus
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.read import Text, tokenizer
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary, build_vocabulary
@@ -28,9 +28,9 @@ TEXT_SETTINGS = ("tokens", "regex", "document")
 
 @dataclass(frozen=True)
 class Counts:
-    """Integer counts k(c, w) of the training part and of the held-out part, and all it takes to count other text alike.
+    """Integer counts k(c, w) of the training part, the held-out part and the part kept for choosing, and all it takes to count other text alike.
 
-    `held_out` is None where nothing is held out, `rare`, the weighted counts of words that are contexts only, where they were not asked for.
+    `held_out` and `choosing` are None where no pairs are in them, `rare`, the weighted counts of words that are contexts only, where they were not asked for.
     `tokens` says where each token that was read went.
     """
 
@@ -42,6 +42,7 @@ class Counts:
     tokens: dict[str, int]
     settings: dict[str, Any] = field(default_factory=dict)
     rare: RowCounts | None = None
+    choosing: csr_array | None = None
 
     @property
     def words(self) -> list[str]:
@@ -82,8 +83,9 @@ class Counts:
     def write(self, folder: Path) -> None:
         """Put the files of the counts into an open run folder."""
         arrays = {"training." + name: array for name, array in _arrays(self.training).items()}
-        if self.held_out is not None:
-            arrays |= {"held_out." + name: array for name, array in _arrays(self.held_out).items()}
+        for part, matrix in (("held_out.", self.held_out), ("choosing.", self.choosing)):
+            if matrix is not None:
+                arrays |= {part + name: array for name, array in _arrays(matrix).items()}
         if self.rare is not None:
             matrix = self.rare.matrix
             arrays |= {"rare.indptr": matrix.indptr.astype(np.int64), "rare.indices": matrix.indices.astype(np.int32), "rare.data": matrix.data}
@@ -106,6 +108,7 @@ class Counts:
             vocabulary, _matrix(arrays, "training.", size, folder),
             _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None,
             **counting, rare=_rare(run, arrays, vocabulary) if "rare.json" in run.files else None,
+            choosing=_matrix(arrays, "choosing.", size, folder) if "choosing.data" in arrays else None,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -115,7 +118,7 @@ class Counts:
 
 def count_text(
     texts: Iterable[object], *, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-    held_out: float = 0.02, rare: int | None = None, threads: int | None = None,
+    held_out: float = 0.02, choosing: float = 0.0, rare: int | None = None, threads: int | None = None,
 ) -> Counts:  # fmt: skip
     """Count the words near each word, in one pass over `texts`.
 
@@ -128,23 +131,23 @@ def count_text(
     >>> count_text(["the cat sat on the mat", "the dog sat on the log"] * 5, held_out=0)
     Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
     """
-    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out, rare=rare, threads=threads)
+    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out, choosing=choosing, rare=rare, threads=threads)
     texts, settings = _with_settings(texts)
-    settings |= {"min_count": min_count, "max_vocab": max_vocab, "held_out": held_out}
-    corpus = index_corpus(texts, held_out, tokenizer())
+    settings |= {"min_count": min_count, "max_vocab": max_vocab, "held_out": held_out, "choosing": choosing}
+    corpus = index_corpus(texts, Draw(held_out, choosing), tokenizer())
     vocabulary = build_vocabulary(corpus, min_count, max_vocab)
     size = len(vocabulary.words)
-    (training_tokens, held_tokens), tokens = _split(corpus, vocabulary)
-    training = count_windows(*training_tokens, size=size, window=window, threads=threads)
+    parts, tokens = _split(corpus, vocabulary)
+    training, held_pairs, choosing_pairs = (count_windows(*part, size=size, window=window, threads=threads) for part in parts)
     if training.nnz == 0:
         raise InputError(f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)")
-    held_pairs = count_windows(*held_tokens, size=size, window=window, threads=threads) if corpus.block_held.any() else None
     tokens |= {"min_count": min_count}
     contexts = None
     if rare is not None:
         contexts, context_tokens = count_contexts(corpus, vocabulary, least=rare, window=window, sample=sample)
         tokens |= {"context_only": context_tokens, "dropped_training": tokens["dropped_training"] - context_tokens}
-    return Counts(vocabulary, training, held_pairs if held_pairs is not None and held_pairs.nnz else None, window, sample, tokens, settings, contexts)
+    held, choosing_part = (pairs if pairs.nnz else None for pairs in (held_pairs, choosing_pairs))
+    return Counts(vocabulary, training, held, window, sample, tokens, settings, contexts, choosing_part)
 
 
 def count_new_words(texts: Iterable[object], vocabulary: Vocabulary, counting: dict[str, Any], *, least: int = 1) -> RowCounts:
@@ -224,16 +227,16 @@ def _weigh(starts, words, counts, keep, scale, values):  # type: ignore[no-untyp
 
 
 def _split(corpus: Corpus, vocabulary: Vocabulary) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:
-    """The kept tokens of the training part and of the held-out part, each with their segments, and where every token went."""
+    """The kept tokens of each part, with their segments, and where every token went."""
     ids, kept = _kept_ids(corpus, vocabulary)
-    held, segments = corpus.token_held, corpus.token_segment
-    parts = [kept & ~held, kept & held]
-    tokens = {
-        "read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct),
-        "training": int(parts[0].sum()), "dropped_training": int((~kept & ~held).sum()),
-        "held_out": int(parts[1].sum()), "dropped_held_out": int((~kept & held).sum()),
-    }  # fmt: skip
-    return [(ids[part], segments[part]) for part in parts], tokens
+    part_of, segments = corpus.token_part, corpus.token_segment
+    tokens = {"read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct)}
+    found = []
+    for number, name in enumerate(PARTS):
+        here = kept & (part_of == number)
+        found.append((ids[here], segments[here]))
+        tokens |= {name: len(found[-1][0]), f"dropped_{name}": int((part_of == number).sum()) - len(found[-1][0])}
+    return found, tokens
 
 
 def _kept_ids(corpus: Corpus, vocabulary: Vocabulary) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.counts.corpus import Corpus
+from exact2vec.counts.corpus import TRAINING, Corpus
 from exact2vec.errors import InputError
 
 DROPPED = -1
@@ -41,7 +41,7 @@ def build_vocabulary(corpus: Corpus, min_count: int = 5, max_vocab: int | None =
     Raises InputError where fewer than two words, or no pair, would be left.
     """
     tokens = len(corpus.ids)
-    training = corpus.ids[~corpus.token_held]
+    training = corpus.ids[corpus.token_part == TRAINING]
     if tokens == 0:
         raise InputError("no tokens: the text holds only white space or signs")
     if len(training) == 0:

@@ -19,12 +19,13 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
     pairs = int(counts.training.data.sum() // counts.window)
     seconds = (epochs + (epochs + 1) / 3) * 6 * words**2 * vector_size / (FLOPS_A_THREAD * (threads or available_threads())) + 1e-6 * counts.training.nnz
     gigabytes = (57 * counts.training.nnz + 4 * (256 * words + 12 * words * vector_size)) / 1e9 + 0.4
-    dropped = tokens["dropped_training"] + tokens["dropped_held_out"]
+    dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
+    choosing = f" + {tokens['choosing']:,} for choosing" if tokens["choosing"] else ""
     contexts = f"{len(counts.rare.rows):,} more context only, " if counts.rare else ""
     return [
         f"{tokens['read']:,} tokens, {words:,} words of {tokens['distinct']:,} (min-count {tokens['min_count']}), {contexts}"
         f"{_short(pairs)} pairs (weighted by distance); a rough estimate: {gigabytes:.1f} GB and {_duration(seconds)}",
-        f"tokens: {tokens['training']:,} training + {tokens['held_out']:,} held out + {dropped:,} of words that are not kept"
+        f"tokens: {tokens['training']:,} training + {tokens['held_out']:,} held out{choosing} + {dropped:,} of words that are not kept"
         f"{' + ' + format(tokens['context_only'], ',') + ' context only' if counts.rare else ''}, "
         f"in {tokens['documents']:,} documents",
     ]

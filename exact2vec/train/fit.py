@@ -1,11 +1,13 @@
 """Training: a generator of records over blocks of rows."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from jaxtyping import Float
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from exact2vec.counts.counts import Counts
@@ -18,8 +20,9 @@ from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
 from exact2vec.train.prior import Prior, Shrinkage, no_means, refit, shrinkage_penalty
 from exact2vec.train.rotation import Block, blocks
+from exact2vec.train.schedule import Schedule
 from exact2vec.train.start import spectral_start
-from exact2vec.train.updates import adam_in_place, falling, input_step, inverse_metric, pull_gradient, row_weights, shrunk_gradient
+from exact2vec.train.updates import adam_in_place, input_step, inverse_metric, pull_gradient, row_weights, shrunk_gradient
 
 Strengths = tuple[float, float]
 
@@ -65,7 +68,10 @@ class State:
 
 @dataclass(frozen=True)
 class Record:
-    """One step; `training` is None between passes, where no loss is measured, `held_out` also where nothing is held out."""
+    """One step; `training` is None between passes, where no loss is measured, the others also where nothing is held out.
+
+    `steps` is how many there will be, at most: with epochs "auto" it falls when the end has been chosen.
+    """
 
     state: State
     step: int
@@ -73,6 +79,7 @@ class Record:
     epoch: float
     training: Losses | None = None
     held_out: Losses | None = None
+    choosing: Losses | None = None
 
     @property
     def losses(self) -> Losses:
@@ -83,7 +90,7 @@ class Record:
 
 
 def fit(
-    counts: Counts, *, vector_size: int = 100, epochs: int = 4, rate: float = 0.05, row_power: float = 0.75,
+    counts: Counts, *, vector_size: int = 100, epochs: int | str = 4, max_epochs: int = 20, rate: float = 0.05, row_power: float = 0.75,
     prior: Strengths | None = (150.0, 500.0), features: Features | None = None, min_n: int = 3, max_n: int | None = None,
     block_rows: int = 256, exact_every: int = 1, seed: int = 1, threads: int | None = None,
 ) -> Iterator[Record]:  # fmt: skip
@@ -102,43 +109,70 @@ def fit(
     >>> records[-1].losses.objective < records[0].losses.objective
     True
 
+    epochs "auto": at most `max_epochs`, ended early where the NLL of the part kept for choosing has risen over an epoch: one more epoch then takes the rate
+    to its final value.
+
     Raises DivergedError where a loss is not finite or more than 1 nat above the start's. Results do not depend on `threads`.
     """
-    checked(vector_size=vector_size, epochs=epochs, rate=rate, row_power=row_power, block_rows=block_rows, exact_every=exact_every, seed=seed, threads=threads)
+    checked(
+        vector_size=vector_size,
+        epochs=epochs,
+        max_epochs=max_epochs,
+        rate=rate,
+        row_power=row_power,
+        block_rows=block_rows,
+        exact_every=exact_every,
+        seed=seed,
+        threads=threads,
+    )
+    if epochs == "auto" and counts.choosing is None:
+        raise UsageError("epochs 'auto' needs a part to choose by, and these counts have none: count with choosing=0.02, or give a number of epochs")
     strengths: Any = checked(prior=prior, min_n=min_n, max_n=max_n)["prior"]
     weighted = counts.weigh(counts.training)
     training = WeightedCounts(weighted)
     with Workers(threads) as workers:
         problem = Problem(
             CompiledNLL(workers, training.shape[1], block_rows),
-            [training] if counts.held_out is None else [training, WeightedCounts(counts.weigh(counts.held_out))],
+            {"training": training} | {name: WeightedCounts(counts.weigh(part)) for name, part in held_parts(counts).items()},
             torch.from_numpy(counts.unigram),
             row_weights(training.totals, row_power),
             seed,
             known_rows(counts, training, strengths, features, min_n, max_n),
         )
-        steps = sum(1 for _ in blocks(training.totals.numpy(), epochs, block_rows, seed))
+        totals, most = training.totals.numpy(), max_epochs if epochs == "auto" else int(epochs)
+        ends = tuple(step for step, block in enumerate(blocks(totals, most, block_rows, seed), start=1) if block.epoch == int(block.epoch))
+        schedule = Schedule(ends, fixed=epochs != "auto")
         state = initial_state(problem, spectral_start(weighted, vector_size, seed=seed, workers=workers))
-        state = refitted(state, problem) if epochs == 0 else state
-        record = problem.measured(Record(state, 0, steps, 0.0), exact=True)
+        state = refitted(state, problem) if most == 0 else state
+        record = problem.measured(Record(state, 0, schedule.steps, 0.0), exact=True)
         ceiling = max(record.losses.nll, record.losses.unigram) + WORSE_THAN_START
         yield record
-        for block in blocks(training.totals.numpy(), epochs, block_rows, seed):
-            state = step(state, block, problem, rate * falling(state.step, steps), falling(state.step, steps))
+        for block in blocks(totals, most, block_rows, seed):
+            share = schedule.share(state.step)
+            state = step(state, block, problem, rate * share, share)
             state = refitted(state, problem) if block.epoch == int(block.epoch) else state
-            record = Record(state, state.step, steps, block.epoch)
+            record = Record(state, state.step, schedule.steps, block.epoch)
             if block.epoch == int(block.epoch):
-                record = problem.measured(record, exact=state.step == steps or (exact_every > 0 and block.epoch % exact_every == 0))
+                record = problem.measured(record, exact=schedule.exact_at(state.step, exact_every))
                 _refuse_divergence(record, ceiling, rate)
+                schedule = schedule.after(state.step, record.choosing.nll if record.choosing else math.inf)
+                record = replace(record, steps=schedule.steps)
             yield record
+            if state.step == schedule.steps:
+                return
+
+
+def held_parts(counts: Counts) -> dict[str, csr_array]:
+    """The parts that are not trained on, by name, where they have pairs."""
+    return {name: part for name, part in (("held_out", counts.held_out), ("choosing", counts.choosing)) if part is not None}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is minimised: the counts (training, then held-out where there is any), their weights, and the way to their losses."""
+    """What is minimised: the counts ("training", and "held_out" and "choosing" where there are any), their weights, and the way to their losses."""
 
     tiled: TiledNLL
-    counted: list[WeightedCounts]
+    counted: dict[str, WeightedCounts]
     unigram: Float[Tensor, " word"]
     row_weights: Float[Tensor, " context"]
     seed: int
@@ -147,14 +181,16 @@ class Problem:
     def measured(self, record: Record, *, exact: bool) -> Record:
         """The record with its losses, training and held-out: exact from one sweep over all rows, or estimated from a share of them."""
         rows = record.state.input_rows, record.state.output_rows
+        counted = list(self.counted.values())
         if exact:
-            found = sweep(self.tiled, *rows, self.counted, self.unigram.log(), row_weights=self.row_weights)
+            found = sweep(self.tiled, *rows, counted, self.unigram.log(), row_weights=self.row_weights)
         else:
-            found = estimate(self.tiled, *rows, self.counted, self.unigram.log(), share=ESTIMATE_SHARE, seed=self.seed)
+            found = estimate(self.tiled, *rows, counted, self.unigram.log(), share=ESTIMATE_SHARE, seed=self.seed)
         if exact and (shrinkage := record.state.shrinkage) is not None:
-            shrinking = shrinkage_penalty(shrinkage, record.state.inputs, record.state.outputs, self.row_weights) / self.counted[0].total
+            shrinking = shrinkage_penalty(shrinkage, record.state.inputs, record.state.outputs, self.row_weights) / self.counted["training"].total
             found[0] = replace(found[0], objective=(found[0].objective or 0.0) + shrinking)
-        return replace(record, training=found[0], held_out=found[1] if len(found) > 1 else None)
+        losses = dict(zip(self.counted, found, strict=True))
+        return replace(record, training=losses["training"], held_out=losses.get("held_out"), choosing=losses.get("choosing"))
 
 
 def initial_state(problem: Problem, start: tuple[Tensor, Tensor, Tensor]) -> State:
@@ -184,7 +220,7 @@ def refitted(state: State, problem: Problem) -> State:
     if state.shrinkage is None:
         return state
     shrinkage = refit(state.shrinkage, state.inputs, state.outputs, problem.tiled.workers)
-    unseen = problem.counted[0].totals == 0
+    unseen = problem.counted["training"].totals == 0
     state.inputs[unseen] = shrinkage.pulls[0].means[unseen]
     return replace(state, shrinkage=shrinkage)
 
@@ -203,11 +239,11 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
     if state.step % METRIC_STEPS == 0:
         state = refreshed(state, problem)
     place, dim = torch.from_numpy(block.rows), len(state.inverse_metric)
-    rows, cells = state.input_rows[place], problem.counted[0].block(block.rows)
+    rows, cells = state.input_rows[place], problem.counted["training"].block(block.rows)
     weights = torch.from_numpy(block.weights) * problem.row_weights[place]
-    mean_total = problem.counted[0].total / max(1, int((problem.counted[0].totals > 0).sum()))
+    mean_total = problem.counted["training"].total / max(1, int((problem.counted["training"].totals > 0).sum()))
 
-    shrinkage, share = counted_in(state.shrinkage, float((weights * cells.totals).sum()) / problem.counted[0].total, state.step)
+    shrinkage, share = counted_in(state.shrinkage, float((weights * cells.totals).sum()) / problem.counted["training"].total, state.step)
 
     def update(words: slice, gradient: Tensor) -> None:
         if shrinkage is not None and share:

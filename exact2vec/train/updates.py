@@ -1,4 +1,4 @@
-"""Update rules and schedules: pure functions, and the compiled twin of the one that meets every output."""
+"""Update rules: pure functions, and the compiled twin of the one that meets every output."""
 
 import numpy as np
 import torch
@@ -10,7 +10,6 @@ from exact2vec.loss.formulas import DAMPING, Pull
 
 BETA1, BETA2, EPSILON = 0.9, 0.95, 1e-8
 LONGEST_STEP = 0.5  # of the mean length of the inputs
-FINAL_RATE = 0.1  # of the first
 
 
 def adam_update(
@@ -60,11 +59,6 @@ def input_step(gradient: Float[Tensor, "row dim"], inverse: Float[Tensor, "dim d
     length = direction.norm(dim=1, keepdim=True)
     clipped: Tensor = direction * (LONGEST_STEP * mean_length / length.clamp_min(1e-12)).clamp_max(1.0)
     return clipped
-
-
-def falling(step: int, steps: int) -> float:
-    """The share of the first rate at step 0 … steps − 1: falling linearly from 1 towards a tenth."""
-    return 1 - (1 - FINAL_RATE) * step / steps
 
 
 def row_weights(totals: Float[Tensor, " context"], power: float) -> Float[Tensor, " context"]:

@@ -1,0 +1,44 @@
+"""How the rate falls, and when training ends."""
+
+import math
+from dataclasses import dataclass, replace
+
+FINAL_RATE = 0.1  # of the first
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The rate falls linearly from its first value to a tenth of it at the end, which is fixed, or chosen as training goes.
+
+    `ends` are the steps at which each epoch ends. Where the end is not `fixed`, the first epoch over which the NLL of the part kept for choosing
+    does not fall is followed by a last one, in which the rate falls from where it is to the final value.
+    """
+
+    ends: tuple[int, ...]
+    fixed: bool = True
+    lowest: float = math.inf
+    falls_from: tuple[int, float] = (0, 1.0)
+
+    @property
+    def steps(self) -> int:
+        """How many there are, at most."""
+        return self.ends[-1] if self.ends else 0
+
+    def share(self, step: int) -> float:
+        """The rate of step 0 … steps − 1, as a share of the first."""
+        first, highest = self.falls_from
+        return highest - (highest - FINAL_RATE) * (step - first) / (self.steps - first)
+
+    def exact_at(self, step: int, exact_every: int) -> bool:
+        """Whether exact losses are due at the end of an epoch: at the last, every `exact_every` epochs, and always while the end is being chosen."""
+        epoch = self.ends.index(step) + 1
+        return step == self.steps or not self.fixed or (exact_every > 0 and epoch % exact_every == 0)
+
+    def after(self, step: int, choosing_nll: float) -> "Schedule":
+        """The schedule when the NLL of the part kept for choosing is known after `step`."""
+        if self.fixed:
+            return self
+        if choosing_nll < self.lowest:
+            return replace(self, lowest=choosing_nll)
+        one_more = tuple(end for end in self.ends if end <= step) + tuple(end for end in self.ends if end > step)[:1]
+        return replace(self, ends=one_more, fixed=True, falls_from=(step, self.share(step) if step < self.steps else FINAL_RATE))
