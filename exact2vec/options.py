@@ -107,7 +107,13 @@ COUNTING = (
 )
 TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
-    Option("epochs", 4, passes, "each costs a pass over all rows, the frequent visited more often; 0 writes the start; auto: until --choosing rises", least=0),
+    Option(
+        "epochs",
+        4,
+        passes,
+        "each costs a pass over all rows, the frequent visited more often; 0 writes the start; auto: until the NLL of --choosing stops falling",
+        least=0,
+    ),
     Option("max_epochs", 20, int, "with --epochs auto: at most this many", least=1),
     Option("rate", 0.05, float, "the first learning rate of the outputs; it falls linearly to a tenth", least=0, below=float("inf")),
     Option("row_power", 0.75, float, "what is minimised weighs contexts as their counts to this power; 1 is the plain NLL", least=0, below=float("inf")),

@@ -36,8 +36,7 @@ def test_the_number_of_epochs_is_chosen_by_a_part_of_its_own(counts):
     records = [record for record in fit(chosen, vector_size=7, epochs="auto", prior=None, max_epochs=30, block_rows=11) if record.training is not None]
     nll = [record.choosing.nll for record in records]
     assert records[-1].epoch < 30
-    assert nll[-2] >= min(nll[:-2])
-    assert nll[1:-2] == sorted(nll[1:-2], reverse=True)
+    assert min(nll[-3:-1]) >= min(nll[:-3])
     assert records[-1].step == records[-1].steps
     assert all(record.losses.standard_error is None for record in records)
     with pytest.raises(UsageError, match="choosing"):

@@ -62,9 +62,9 @@ def test_the_rate_falls_from_one_to_a_tenth():
     assert [schedule.exact_at(step, every) for every in (0, 1, 2) for step in (5, 10)] == [False, True, True, True, False, True]
 
 
-def test_an_end_is_chosen_one_epoch_after_the_loss_rises():
+def test_an_end_is_chosen_one_epoch_after_the_loss_has_not_fallen_for_two():
     schedule = Schedule((5, 10, 15, 20, 25), fixed=False)
-    for step, nll in ((5, 8.0), (10, 7.5)):
+    for step, nll in ((5, 7.5), (10, 7.6)):
         assert schedule.exact_at(step, 0)
         schedule = schedule.after(step, nll)
         assert (schedule.steps, schedule.fixed) == (25, False)
@@ -76,9 +76,16 @@ def test_an_end_is_chosen_one_epoch_after_the_loss_rises():
 
 
 def test_a_loss_that_falls_to_the_last_epoch_ends_there():
-    schedule = Schedule((5, 10), fixed=False).after(5, 2.0).after(10, 1.0)
-    assert schedule.steps == 10
-    assert Schedule((5, 10), fixed=False).after(5, 2.0).after(10, 3.0).steps == 10
+    for nll in ((2.0, 1.0, 0.5), (2.0, 3.0, 4.0)):
+        schedule = Schedule((5, 10, 15), fixed=False)
+        for step, value in zip((5, 10, 15), nll, strict=True):
+            schedule = schedule.after(step, value)
+        assert schedule.steps == 15
+
+
+def test_one_epoch_without_a_new_low_is_forgiven():
+    schedule = Schedule((5, 10, 15, 20, 25), fixed=False).after(5, 2.0).after(10, 2.1).after(15, 1.9).after(20, 2.0)
+    assert not schedule.fixed
 
 
 @pytest.mark.parametrize("size", [1, 3, 63, 64, 100, 1000])

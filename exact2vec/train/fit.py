@@ -109,8 +109,8 @@ def fit(
     >>> records[-1].losses.objective < records[0].losses.objective
     True
 
-    epochs "auto": at most `max_epochs`, ended early where the NLL of the part kept for choosing has risen over an epoch: one more epoch then takes the rate
-    to its final value.
+    epochs "auto": at most `max_epochs`, ended early where the NLL of the part kept for choosing has not fallen for two epochs: one more epoch then takes
+    the rate to its final value.
 
     Raises DivergedError where a loss is not finite or more than 1 nat above the start's. Results do not depend on `threads`.
     """

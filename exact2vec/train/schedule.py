@@ -4,19 +4,21 @@ import math
 from dataclasses import dataclass, replace
 
 FINAL_RATE = 0.1  # of the first
+PATIENCE = 2  # epochs without a new low before the end: one alone is often noise of the high rate
 
 
 @dataclass(frozen=True)
 class Schedule:
     """The rate falls linearly from its first value to a tenth of it at the end, which is fixed, or chosen as training goes.
 
-    `ends` are the steps at which each epoch ends. Where the end is not `fixed`, the first epoch over which the NLL of the part kept for choosing
-    does not fall is followed by a last one, in which the rate falls from where it is to the final value.
+    `ends` are the steps at which each epoch ends. Where the end is not `fixed`, two epochs without a new low of the NLL of the part kept
+    for choosing are followed by a last one, in which the rate falls from where it is to the final value.
     """
 
     ends: tuple[int, ...]
     fixed: bool = True
     lowest: float = math.inf
+    waited: int = 0
     falls_from: tuple[int, float] = (0, 1.0)
 
     @property
@@ -39,6 +41,8 @@ class Schedule:
         if self.fixed:
             return self
         if choosing_nll < self.lowest:
-            return replace(self, lowest=choosing_nll)
+            return replace(self, lowest=choosing_nll, waited=0)
+        if self.waited + 1 < PATIENCE:
+            return replace(self, waited=self.waited + 1)
         one_more = tuple(end for end in self.ends if end <= step) + tuple(end for end in self.ends if end > step)[:1]
         return replace(self, ends=one_more, fixed=True, falls_from=(step, self.share(step) if step < self.steps else FINAL_RATE))
