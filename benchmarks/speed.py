@@ -1,0 +1,201 @@
+"""What counting, the start and a pass cost, on two threads and one.
+
+    python benchmarks/speed.py ../shared/data SCRATCH benchmarks/results/speed.jsonl [PART…]     measures
+    python benchmarks/speed.py                                                                    prints the tables
+
+Parts: counting (text to counts, saved, peak memory, each in a process of its own, min-count 20, 5 and 1, and text that is not ASCII), pass (a pass beside
+its three matrix products alone at the same and other tile sizes, interleaved), threads (the same training with one and two workers and with torch's own
+threads, digests compared), scaling (a pass over tokens and over words, beside the model 6·V²·D).
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
+COUNT = """
+import json, resource, sys, time
+from exact2vec import Text, count_text
+times = []
+for _ in range(2):  # the first compiles, where nothing is cached yet
+    began = time.perf_counter(); counts = count_text(Text(sys.argv[1]), min_count=int(sys.argv[2])); counted = time.perf_counter()
+    counts.save(sys.argv[3], force=True); times.append((counted - began, time.perf_counter() - began))
+print(json.dumps({"counted": times[1][0], "saved": times[1][1], "first": times[0][0], "words": len(counts.words), "cells": counts.training.nnz,
+    "tokens": counts.tokens["read"], "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+"""
+
+
+def counting(data: Path, scratch: Path) -> list[dict[str, Any]]:
+    """Seconds from text to counts and to counts on the disk."""
+    text = _text(data, scratch)
+    accented = scratch / "accented.txt"
+    accented.write_text(text.read_text().translate(str.maketrans("aeo", "áéö")))
+    rows = []
+    for path, min_count in ((text, 20), (text, 5), (text, 1), (accented, 20)):
+        found = json.loads(subprocess.check_output([sys.executable, "-c", COUNT, str(path), str(min_count), str(scratch / "counts")]))
+        rows.append({"part": "counting", "text": path.name, "bytes": path.stat().st_size, "min_count": min_count, **found})
+    return rows
+
+
+def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
+    """Seconds of a pass, and of its three products alone at several tile sizes; five rounds, interleaved."""
+    import torch
+
+    from exact2vec import count_text
+    from exact2vec.counts.read import Text
+    from exact2vec.loss import tiles
+    from exact2vec.loss.tiles_cpu import CompiledNLL
+    from exact2vec.train import fit
+    from exact2vec.train.rotation import blocks
+
+    problem, state = _problem(fit, count_text(Text(_text(data, scratch)), min_count=20), 100)
+    some = list(blocks(problem.counted["training"].totals.numpy(), 1, 256, 1))
+    workers, words = problem.tiled.workers, len(state.output_rows)
+    ways = {}
+    for size in (512, 1024, 2048):
+        tiles.TILE_WORDS = size
+        ways[size] = CompiledNLL(workers, words, 256)
+    tiles.TILE_WORDS = 1024
+
+    def products(tiled: CompiledNLL) -> None:
+        inputs = state.input_rows[:256]
+        parts = torch.empty(len(tiled.slices), *inputs.shape)
+
+        def three(tile: int) -> None:
+            scores = tiled._tile_scores(tile, inputs, state.output_rows)
+            torch.mm(scores, state.output_rows[tiled.slices[tile]], out=parts[tile])
+            scores.T @ inputs
+
+        for block in some:
+            inputs = state.input_rows[: len(block.rows)]
+            parts = torch.empty(len(tiled.slices), *inputs.shape)
+            workers.map(three, tiled.tiles)
+
+    rows = []
+    for number in range(5):
+        began = time.perf_counter()
+        for block in some:
+            state = fit.step(state, block, problem, 0.01, 0.2)
+        row: dict[str, Any] = {"part": "pass", "round": number, "words": words, "seconds": time.perf_counter() - began, "products": {}}
+        for size, tiled in ways.items():
+            began = time.perf_counter()
+            products(tiled)
+            row["products"][size] = time.perf_counter() - began
+        began = time.perf_counter()
+        problem.measured(fit.Record(state, 0, 0, 0.0), exact=True)
+        rows.append(row | {"sweep_seconds": time.perf_counter() - began, "load_average": os.getloadavg()[0]})
+    return rows
+
+
+def threads(data: Path, scratch: Path) -> list[dict[str, Any]]:
+    """The same two epochs with one and two workers."""
+    from exact2vec import Text, count_text, fit
+
+    counts = count_text(Text(_text(data, scratch)), min_count=20, max_vocab=15_000)
+    rows = []
+    for number in (1, 2, 1, 2):
+        began, cpu = time.perf_counter(), time.process_time()
+        *_, last = fit(counts, epochs=2, exact_every=0, threads=number)
+        digest = hashlib.sha256(last.state.input_rows.numpy().tobytes() + last.state.output_rows.numpy().tobytes()).hexdigest()
+        rows.append({"part": "threads", "threads": number, "seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu, "digest": digest})
+    return rows
+
+
+def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
+    """Seconds to count and of a pass, over tokens and over words, D = 100."""
+    from exact2vec import Text, count_text
+    from exact2vec.train import fit
+    from exact2vec.train.rotation import blocks
+
+    text, rows = _text(data, scratch), []
+    for tokens, words, min_count in ((5, 20_000, 1), (10, 20_000, 1), (17, 20_000, 1), (17, 10_000, 1), (17, 33_000, 1), (17, 77_000, 5)):
+        part = scratch / "part.txt"
+        part.write_bytes(text.read_bytes()[: round(len(text.read_bytes()) * min(1, tokens / 16.556))].rpartition(b"\n")[0])
+        began = time.perf_counter()
+        counts = count_text(Text(part), min_count=min_count, max_vocab=words)
+        counted = time.perf_counter() - began
+        problem, state = _problem(fit, counts, 100)
+        began = time.perf_counter()
+        for block in blocks(problem.counted["training"].totals.numpy(), 1, 256, 1):
+            state = fit.step(state, block, problem, 0.01, 0.2)
+        seconds = time.perf_counter() - began
+        rows.append({
+            "part": "scaling", "tokens": counts.tokens["read"], "words": len(counts.words), "count_seconds": counted, "pass_seconds": seconds,
+            "model_gigaflops": 6 * len(counts.words) ** 2 * 100 / 1e9, "load_average": os.getloadavg()[0],
+        })  # fmt: skip
+    return rows
+
+
+def _problem(fit: Any, counts: Any, dim: int) -> tuple[Any, Any]:
+    """A problem without prior and its first state."""
+    import torch
+
+    from exact2vec.loss.tiles import WeightedCounts
+    from exact2vec.loss.tiles_cpu import CompiledNLL
+    from exact2vec.loss.workers import Workers
+    from exact2vec.train.start import spectral_start
+    from exact2vec.train.updates import row_weights
+
+    weighted = counts.weigh(counts.training)
+    training, workers = WeightedCounts(weighted), Workers(2)
+    problem = fit.Problem(
+        CompiledNLL(workers, len(counts.words), 256), {"training": training}, torch.from_numpy(counts.unigram), row_weights(training.totals, 0.75), 1
+    )
+    return problem, fit.initial_state(problem, spectral_start(weighted, dim, seed=1, workers=workers))
+
+
+def _text(data: Path, scratch: Path) -> Path:
+    text = scratch / "wiki.txt"
+    if not text.exists():
+        text.write_bytes(gzip.decompress((data / "text/wiki.txt.gz").read_bytes()))
+    return text
+
+
+def tables(rows: list[dict[str, Any]]) -> str:
+    """Each part's figures: medians, with the range where there are several."""
+    lines = ["| text | min-count | words | tokens | text to counts | saved | peak memory |", "|---|---|---|---|---|---|---|"]
+    for row in (row for row in rows if row["part"] == "counting"):
+        lines.append(
+            f"| {row['text']}, {row['bytes'] / 1e6:.0f} MB | {row['min_count']} | {row['words']:,} | {row['tokens']:,} | {row['counted']:.1f} s "
+            f"| {row['saved']:.1f} s | {row['peak_bytes'] / 1e9:.2f} GB |"
+        )
+    if passes := [row for row in rows if row["part"] == "pass"]:
+        ratios = [row["seconds"] / min(row["products"].values()) for row in passes]
+        seconds, best = (float(np.median(values)) for values in ([row["seconds"] for row in passes], [min(row["products"].values()) for row in passes]))
+        lines += ["", f"A pass at V = {passes[0]['words']:,}, D = 100: {seconds:.1f} s, {np.median(ratios):.2f} times (from {min(ratios):.2f} to "
+                  f"{max(ratios):.2f}) its three products alone at the best tile size ({best:.1f} s); an exact sweep, training and held out: "
+                  f"{np.median([row['sweep_seconds'] for row in passes]):.1f} s."]  # fmt: skip
+    if runs := [row for row in rows if row["part"] == "threads"]:
+        one, two = ([row for row in runs if row["threads"] == number] for number in (1, 2))
+        same = len({row["digest"] for row in runs}) == 1
+        lines += ["", f"One and two workers give {'the same bytes' if same else 'DIFFERENT bytes'}; two take {min(row['seconds'] for row in two):.1f} s where one "
+                  f"takes {min(row['seconds'] for row in one):.1f} s."]  # fmt: skip
+    if scales := [row for row in rows if row["part"] == "scaling"]:
+        lines += ["", "| tokens | words | counting | a pass | GF/s of the model 6·V²·D |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {row['tokens']:,} | {row['words']:,} | {row['count_seconds']:.1f} s | {row['pass_seconds']:.1f} s "
+            f"| {row['model_gigaflops'] / row['pass_seconds']:.0f} |"
+            for row in scales
+        ]
+    return "\n".join(lines)
+
+
+PARTS = {"counting": counting, "pass": one_pass, "threads": threads, "scaling": scaling}
+
+if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
+        for part in sys.argv[4:] or PARTS:
+            for row in PARTS[part](Path(sys.argv[1]), Path(sys.argv[2])):
+                with open(sys.argv[3], "a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(row, flush=True)
+    print(tables([json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []))
