@@ -1,11 +1,13 @@
 """log_softmax, nll_loss and cross_entropy with torch's arguments, and the last digits right (docs/maths.md; differences: docs/torch.md)."""
 
+import math
+import warnings
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from exact2vec.errors import LossInputError
+from exact2vec.errors import LossInputError, LossWarning
 from exact2vec.loss import checks
 from exact2vec.loss.rows import log_softmax_rows, target_rows
 from exact2vec.loss.targets import Targets, of_counts, of_indices, of_probabilities
@@ -30,7 +32,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     scores = _autocast(scores)
     dim = checks.class_dim(tuple(scores.shape), scores, dim)
     last = scores.movedim(dim, -1)
-    return log_softmax_rows(last.reshape(-1, last.shape[-1])).reshape(last.shape).movedim(-1, dim)
+    return log_softmax_rows(last.reshape(math.prod(last.shape[:-1]), last.shape[-1])).reshape(last.shape).movedim(-1, dim)
 
 
 def nll_loss(
@@ -50,7 +52,7 @@ def nll_loss(
     checks.weight(weight, words, input.dtype)
     checks.index_target(target, rest, tuple(input.shape), words)
     indices = target.long()
-    log_p = input.movedim(dim, -1).reshape(-1, words)
+    log_p = input.movedim(dim, -1).reshape(math.prod(rest), words)
     if checks.looks(input, target):
         checks.index_values(indices, words, ignore_index)
         checks.not_scores(log_p.detach())
@@ -86,7 +88,7 @@ def cross_entropy(
     rest = tuple(size for place, size in enumerate(scores.shape) if place != dim)
     words = scores.shape[dim]
     checks.weight(weight, words, input.dtype)
-    rows = scores.movedim(dim, -1).reshape(-1, words)
+    rows = scores.movedim(dim, -1).reshape(math.prod(rest), words)
     if checks.looks(scores):
         checks.not_probabilities(rows.detach())
     targets = targets_of(target, counts, weight, ignore_index, label_smoothing, tuple(scores.shape), dim)
@@ -110,7 +112,7 @@ def targets_of(
         if tuple(counts.shape) != shape:
             raise LossInputError(f"counts have shape {tuple(counts.shape)}, the scores {shape}: give one count for each score")
         if counts.layout == torch.strided:
-            counts = counts.movedim(dim, -1).reshape(-1, words)
+            counts = counts.movedim(dim, -1).reshape(math.prod(rest), words)
         targets = of_counts(counts, weight, smoothing)
         _check_counts(targets, counts)
         return targets
@@ -118,7 +120,7 @@ def targets_of(
     if target.is_floating_point() and tuple(target.shape) == shape:
         if ignore_index >= 0:
             raise LossInputError("ignore_index is not supported for floating point target (class probabilities): give such rows probabilities 0")
-        return of_probabilities(target.movedim(dim, -1).reshape(-1, words), weight, smoothing)
+        return of_probabilities(target.movedim(dim, -1).reshape(math.prod(rest), words), weight, smoothing)
     checks.index_target(target, rest, shape, words)
     indices = target.long()
     if checks.looks(target):
@@ -133,7 +135,7 @@ def _check_counts(targets: Targets, counts: Tensor) -> None:
     if values.numel() and not float(values.detach().amin()) >= 0:
         raise LossInputError(f"counts and weights must be ≥ 0; the smallest is {float(values.detach().amin()):.4g}")
     if float(targets.divisor.detach()) == 0:
-        checks.warnings.warn(f"0 of {counts.shape[0]} rows have counts: the mean of nothing is nan, the sum 0", checks.LossWarning, stacklevel=4)
+        warnings.warn(f"0 of {counts.shape[0]} rows have counts: the mean of nothing is nan, the sum 0", LossWarning, stacklevel=4)
 
 
 def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:

@@ -1,5 +1,7 @@
 """HOW, on a CPU: maximum, exponential and sum of rows of scores in one pass each, compiled by numba (the numbers cite docs/maths.md)."""
 
+from typing import no_type_check
+
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic, overload
@@ -8,25 +10,28 @@ CHUNK = 1024  # scores whose exponentials stay in the first-level cache
 
 
 @intrinsic
-def _float_of_bits(context, bits):  # type: ignore[no-untyped-def]
+@no_type_check
+def _float_of_bits(context, bits):
     result = {types.int32: types.float32, types.int64: types.float64}[bits]
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         return builder.bitcast(arguments[0], context.get_value_type(result))
 
     return result(bits), generate
 
 
-def exp_of_difference(d, error):  # type: ignore[no-untyped-def]
+@no_type_check
+def exp_of_difference(d, error):
     """exp(d + error) for d ≤ 0; 0 below the normal numbers."""
     raise NotImplementedError("compiled code only")
 
 
 @overload(exp_of_difference, inline="always")
-def _exp_of_difference(d, error):  # type: ignore[no-untyped-def]
+@no_type_check
+def _exp_of_difference(d, error):
     if d == types.float32:
 
-        def single(d, error):  # type: ignore[no-untyped-def]
+        def single(d, error):
             k = np.floor(d * np.float32(1.44269504) + np.float32(0.5))
             r = (d - k * np.float32(0.693359375)) - k * np.float32(-2.12194440e-4) + error
             p = np.float32(1 / 5040)
@@ -42,7 +47,7 @@ def _exp_of_difference(d, error):  # type: ignore[no-untyped-def]
 
         return single
 
-    def double(d, error):  # type: ignore[no-untyped-def]
+    def double(d, error):
         k = np.floor(d * 1.4426950408889634 + 0.5)
         r = (d - k * 0.6931471803691238) - k * 1.9082149292705877e-10 + error
         p = 1 / 6227020800
@@ -55,7 +60,8 @@ def _exp_of_difference(d, error):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _exponentials(z, m, out):  # type: ignore[no-untyped-def]
+@no_type_check
+def _exponentials(z, m, out):
     """exp(z − m), equation (4): the rounding error of z − m, by two-sum, goes into the exponent."""
     for i in range(z.shape[0]):
         d = z[i] - m
@@ -64,7 +70,8 @@ def _exponentials(z, m, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _largest(z):  # type: ignore[no-untyped-def]
+@no_type_check
+def _largest(z):
     m = z[0]
     for i in range(z.shape[0]):
         m = z[i] if z[i] > m else m
@@ -72,7 +79,8 @@ def _largest(z):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
-def _total(z, m, e):  # type: ignore[no-untyped-def]
+@no_type_check
+def _total(z, m, e):
     """(Σ e where z < m, how many z are m): the largest terms, 1 each, stay out of the sum."""
     total = np.float64(0)
     ties = np.float32(0)
@@ -84,7 +92,8 @@ def _total(z, m, e):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def normalise(scores, exponentials, largest, others):  # type: ignore[no-untyped-def]
+@no_type_check
+def normalise(scores, exponentials, largest, others):
     """For each row m = max z and K = Σ exp(z − m) without one of the largest, float64 (3); exp(z − m) too, unless `exponentials` has no columns."""
     buffer = np.empty(CHUNK, scores.dtype)
     for row in range(scores.shape[0]):
@@ -104,7 +113,8 @@ def normalise(scores, exponentials, largest, others):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)
-def scaled_exponentials(scores, largest, factor, out):  # type: ignore[no-untyped-def]
+@no_type_check
+def scaled_exponentials(scores, largest, factor, out):
     """out = factor · exp(z − m) for each row (6)."""
     for row in range(scores.shape[0]):
         _exponentials(scores[row], largest[row], out[row])
@@ -113,7 +123,8 @@ def scaled_exponentials(scores, largest, factor, out):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def log_probabilities(scores, largest, log_sum, out):  # type: ignore[no-untyped-def]
+@no_type_check
+def log_probabilities(scores, largest, log_sum, out):
     """out = (z − m) − log1p K for each row (2), rounded once."""
     for row in range(scores.shape[0]):
         m = np.float64(largest[row])

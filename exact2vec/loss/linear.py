@@ -52,11 +52,12 @@ def linear_cross_entropy(
     if target is not None:
         target = target if input.dim() == 2 else target[None]
     found = []
+    inner = "sum" if reduction == "mean" and positions.shape[1] > 1 else reduction
     batch_shape = (batch.shape[0], linear_weight.shape[0])
     for k in range(positions.shape[1]):
         its_target = None if target is None else _position(target, k, linear_weight, batch_shape)
         targets = targets_of(its_target, counts, weight, ignored, label_smoothing, batch_shape, 1)
-        found.append((_rows_or_sum(batch, positions[:, k], None if biases is None else biases[:, k], targets, reduction, rows), targets.divisor))
+        found.append((_rows_or_sum(batch, positions[:, k], None if biases is None else biases[:, k], targets, inner, rows), targets.divisor))
     rest = tuple(size for dim, size in enumerate(shape) if dim != place)
     out = input.dtype if not torch.is_autocast_enabled(input.device.type) else torch.promote_types(input.dtype, torch.float32)
     if reduction == "none":
@@ -69,10 +70,10 @@ def _rows_or_sum(inputs: Tensor, outputs: Tensor, bias: Tensor | None, targets: 
     """Float64: nll rows ("none"), or their sum, over the divisor where it is constant."""
     if not compiled(inputs, outputs, bias, targets.value, targets.dense, targets.spread) or outputs.shape[0] == 0:
         nll = _dense_rows(inputs, outputs, bias, targets)
-        return nll if reduction == "none" else nll.sum() / targets.divisor if reduction == "mean" and outputs.dim() == 2 else nll.sum()
+        return nll if reduction == "none" else nll.sum() / targets.divisor if reduction == "mean" else nll.sum()
     mean = reduction == "mean"
     inside = 1.0 if not mean or targets.divisor.requires_grad else 1.0 / float(targets.divisor) if float(targets.divisor) else math.nan
-    found: Tensor = _LinearNLL.apply(
+    found: Tensor = _LinearNLL.apply(  # type: ignore[no-untyped-call]
         inputs, outputs, bias, targets.value, targets.dense, targets.spread, targets.row, targets.column, rows, None if reduction == "none" else inside
     )
     return found / targets.divisor if mean and targets.divisor.requires_grad else found

@@ -66,7 +66,8 @@ def target_rows(scores: Tensor, targets: Targets) -> Tensor:
     """Equation (1) for each row of `scores`, float64."""
     if not compiled(scores, targets.value, targets.dense, targets.spread) or scores.shape[1] == 0:
         return formulas.target_nll(scores.double(), targets.matrix(*scores.shape))
-    return _TargetNLL.apply(scores, targets.value, targets.dense, targets.spread, targets.row, targets.column)
+    nll: Tensor = _TargetNLL.apply(scores, targets.value, targets.dense, targets.spread, targets.row, targets.column)  # type: ignore[no-untyped-call]
+    return nll
 
 
 class _TargetNLL(torch.autograd.Function):
@@ -112,7 +113,7 @@ class _TargetNLL(torch.autograd.Function):
             if d_dense is not None:
                 d_dense[these] = gradient[these][:, None] * dense_nll(block) * (1.0 if spread is None else spread[these][:, None])
 
-        in_blocks(gradients, *scores.shape, WIDE if dense is not None else NARROW)
+        in_blocks(gradients, len(scores), scores.shape[1], WIDE if dense is not None else NARROW)
         return d_scores, d_value, d_dense, None, None, None
 
 
@@ -215,7 +216,7 @@ def log_softmax_rows(scores: Tensor) -> Tensor:
     """Equation (2) for each row, in the number format of `scores`."""
     if not compiled(scores) or scores.shape[1] == 0:
         return formulas.log_softmax(scores.double()).to(scores.dtype) if scores.shape[1] else scores.clone()
-    found: Tensor = _LogSoftmax.apply(scores)
+    found: Tensor = _LogSoftmax.apply(scores)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -233,7 +234,7 @@ class _LogSoftmax(torch.autograd.Function):
             kernels.log_probabilities(block.scores.numpy(), block.largest.numpy(), block.log_sum().numpy(), part.numpy())
             out[these] = part
 
-        in_blocks(rows, *scores.shape, NARROW)
+        in_blocks(rows, len(scores), scores.shape[1], NARROW)
         ctx.save_for_backward(scores)
         return out
 
@@ -252,5 +253,5 @@ class _LogSoftmax(torch.autograd.Function):
             totals[these] = torch.from_numpy(part.contiguous().numpy().sum(axis=1))
             d_scores[these] = score_gradients(block, -torch.ones(len(part)).double(), totals[these], none, none, none.double(), part)
 
-        in_blocks(rows, *scores.shape, WIDE)
+        in_blocks(rows, len(scores), scores.shape[1], WIDE)
         return d_scores

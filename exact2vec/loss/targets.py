@@ -78,7 +78,7 @@ def _cells(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         pointer = counts.crow_indices().long()
         row = torch.repeat_interleave(torch.arange(counts.shape[0], device=counts.device), pointer.diff())
         column, value = counts.col_indices().long(), counts.values()
-        if len((row * counts.shape[1] + column).unique()) == len(row):
+        if len(torch.unique(row * counts.shape[1] + column)) == len(row):
             return row, column, value
         counts = torch.sparse_coo_tensor(torch.stack([row, column]), value, counts.shape, check_invariants=False)
     coalesced = counts.coalesce()
