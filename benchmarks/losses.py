@@ -177,7 +177,10 @@ def check_cost(rows: int, words: int) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """The lines of docs/torch.md, a pure function of the results."""
     of = {kind: [row for row in rows if row["kind"] == kind] for kind in ("accuracy", "linear", "memory", "dense", "checks")}
-    lines = ["| scores | V | largest error of the loss, ulp: ours / torch's | of the gradient: ours / torch's | losses rounded to 0: ours / torch's |", "|---|---|---|---|---|"]
+    lines = [
+        "| scores | V | largest error of the loss, ulp: ours / torch's | of the gradient: ours / torch's | losses rounded to 0: ours / torch's |",
+        "|---|---|---|---|---|",
+    ]
     for dtype in dict.fromkeys(row["dtype"] for row in of["accuracy"]):
         for words in dict.fromkeys(row["words"] for row in of["accuracy"]):
             these = [row for row in of["accuracy"] if (row["dtype"], row["words"]) == (dtype, words)]
@@ -190,7 +193,11 @@ def table(rows: list[dict[str, Any]]) -> str:
     for row in of["linear"]:
         ours, best = row["exact2vec_seconds"], min(row["torch_chunked_256_seconds"], row["torch_chunked_512_seconds"])
         others = [row["products_seconds"], row["eager_seconds"], row["torch_chunked_seconds"], best, row["exact2vec_2_percent_seconds"]]
-        lines.append(f"| {row['rows']}, {row['dim']}, {row['words']} | {row['threads']} | {ours:.2f} | " + " | ".join(f"{one:.2f} ({ours / one:.2f})" for one in others) + " |")
+        lines.append(
+            f"| {row['rows']}, {row['dim']}, {row['words']} | {row['threads']} | {ours:.2f} | "
+            + " | ".join(f"{one:.2f} ({ours / one:.2f})" for one in others)
+            + " |"
+        )
     same = all(a["gradients"] == b["gradients"] for a in of["linear"] for b in of["linear"] if (a["words"], a["dim"]) == (b["words"], b["dim"]))
     lines += ["", f"The gradients of 1 and 2 threads are {'the same bits' if same else 'DIFFERENT'}. Extra memory in rows of V scores: "
               + ", ".join(f"{row['rows_times_words']:.0f} (V = {row['words']}, D = {row['dim']})" for row in of["memory"]) + ".", "",
@@ -211,7 +218,12 @@ def read(results: Path) -> list[dict[str, Any]]:
 def main(results: Path) -> None:
     machine = {"processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "torch": torch.__version__,
                "numpy": np.__version__, "load": os.getloadavg()[0], "commit": subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()}  # fmt: skip
-    rows = [accuracy(dtype, words, sigma) for dtype in (torch.float32, torch.bfloat16, torch.float16) for words in (2, 1000, 50000) for sigma in (1.0, 5.0, 10.0, 20.0)]
+    rows = [
+        accuracy(dtype, words, sigma)
+        for dtype in (torch.float32, torch.bfloat16, torch.float16)
+        for words in (2, 1000, 50000)
+        for sigma in (1.0, 5.0, 10.0, 20.0)
+    ]
     rows += [linear(*size, threads) for size in SIZES for threads in (1, 2)]
     rows += [memory(*size) for size in SIZES]
     rows += [dense(*size, threads) for size in ((2048, 32000), (8192, 1000), (64, 10)) for threads in (1, 2)]

@@ -36,7 +36,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
 
 
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None,
+    input: Tensor, target: Tensor, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None,
     reduction: str = "mean", *, dim: int | None = None,
 ) -> Tensor:  # fmt: skip
     """−Σ w_y log p_y / Σ w_y of the targets y that are not `ignore_index`, from log-probabilities, nats.
@@ -65,7 +65,7 @@ def nll_loss(
 
 
 def cross_entropy(
-    input: Tensor, target: Tensor | None = None, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
+    input: Tensor, target: Tensor | None = None, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
     reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0, *, counts: Tensor | None = None, dim: int | None = None,
 ) -> Tensor:  # fmt: skip
     """−Σ w_y log p_y / Σ w_y with p = softmax of the scores `input`, nats: equations (1), (7) indices, (8) probabilities, (9) `counts`.

@@ -54,9 +54,7 @@ class NLLLoss(_Described, nn.NLLLoss):
     formula = "Σ −w_y log p_y / divisor"
     expects = "log-probabilities (N, C) or (N, C, d1, …), such as log_softmax gives; targets (N) or (N, d1, …), integers 0..C−1"
 
-    def __init__(
-        self, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean") -> None:
         _refuse_data("NLLLoss", weight, size_average)
         super().__init__(weight, size_average, ignore_index, reduce, reduction)
 
@@ -73,12 +71,10 @@ class CrossEntropyLoss(_Described, nn.CrossEntropyLoss):
     """
 
     formula = "Σ_i t_i (log Σ_k exp z_k − z_i) / divisor"
-    expects = (
-        "scores (N, C) or (N, C, d1, …); targets: integers (N) or (N, d1, …), probabilities as the scores (divisor: N), or counts= (divisor: Σ w n)"
-    )
+    expects = "scores (N, C) or (N, C, d1, …); targets: integers (N) or (N, d1, …), probabilities as the scores (divisor: N), or counts= (divisor: Σ w n)"
 
     def __init__(
-        self, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean",
+        self, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean",
         label_smoothing: float = 0.0, *, dim: int | None = None,
     ) -> None:  # fmt: skip
         _refuse_data("CrossEntropyLoss", weight, size_average)
@@ -88,7 +84,14 @@ class CrossEntropyLoss(_Described, nn.CrossEntropyLoss):
     def forward(self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None) -> Tensor:
         """The loss of scores."""
         return cross_entropy(
-            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction, label_smoothing=self.label_smoothing, counts=counts, dim=self.dim
+            input,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+            counts=counts,
+            dim=self.dim,
         )
 
     def terms(self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None) -> Terms:

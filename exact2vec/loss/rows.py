@@ -64,7 +64,9 @@ class Block:
 
 def target_rows(scores: Tensor, targets: Targets) -> Tensor:
     """Equation (1) for each row of `scores`, float64."""
-    if not compiled(scores, targets.value, targets.dense, targets.spread) or scores.shape[1] == 0:
+    if scores.shape[1] == 0:
+        return scores.double().sum(dim=1)
+    if not compiled(scores, targets.value, targets.dense, targets.spread):
         return formulas.target_nll(scores.double(), targets.matrix(*scores.shape))
     nll: Tensor = _TargetNLL.apply(scores, targets.value, targets.dense, targets.spread, targets.row, targets.column)  # type: ignore[no-untyped-call]
     return nll
@@ -183,9 +185,7 @@ def dense_sums(block: Block, dense: Tensor | None) -> Tensor:
     return torch.from_numpy(terms.numpy().sum(axis=1))
 
 
-def score_gradients(
-    block: Block, gradient: Tensor, totals: Tensor, row: Tensor, column: Tensor, value: Tensor, dense: Tensor | None
-) -> Tensor:
+def score_gradients(block: Block, gradient: Tensor, totals: Tensor, row: Tensor, column: Tensor, value: Tensor, dense: Tensor | None) -> Tensor:
     """c (T p_w − t_w), equation (6); where z_w = m as c ((T − t_w) − T K / (1 + K)), which keeps its digits as p → 1."""
     from exact2vec.loss import kernels
 

@@ -41,7 +41,9 @@ def of_indices(target: Tensor, words: int, weight: Tensor | None, ignore_index: 
 def of_probabilities(target: Tensor, weight: Tensor | None, smoothing: float) -> Targets:
     """(8): t_i = w_i ((1 − ε) q_i + ε / V). The divisor is the number of rows, as in torch."""
     dense = target if smoothing == 0 else target.double() * (1 - smoothing) + smoothing / target.shape[1]
-    return Targets(*_no_cells(target), torch.tensor(float(len(target)), device=target.device).double(), dense if weight is None else dense.double() * weight.double())
+    return Targets(
+        *_no_cells(target), torch.tensor(float(len(target)), device=target.device).double(), dense if weight is None else dense.double() * weight.double()
+    )
 
 
 def of_counts(counts: Tensor, weight: Tensor | None, smoothing: float) -> Targets:
