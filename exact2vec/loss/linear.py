@@ -32,7 +32,7 @@ def linear_cross_entropy(
 
     >>> inputs, outputs = torch.tensor([[1.0, 0.0], [2.0, 1.0]]), torch.tensor([[1.0, 1.0], [0.0, -1.0], [2.0, 0.5]])
     >>> linear_cross_entropy(inputs, outputs, torch.tensor([2, 0]))
-    tensor(1.0564)
+    tensor(1.0562)
     """
     rows = _rows(rows, options)
     wanted = one_target(target, counts, ignore_index)
