@@ -121,3 +121,17 @@ def test_nothing_to_count():
     scores = torch.zeros(2, 3, requires_grad=True)
     e2v.cross_entropy(scores, torch.tensor([-100, -100]), reduction="sum").backward()
     assert (scores.grad == 0).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(st.integers(1, 6), st.integers(1, 5), st.booleans(), st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.float16]))
+def test_expanded_and_strided_scores_are_their_copies(rows, words, expanded, dtype):
+    base = torch.randn(1 if expanded else rows, 2 * words, generator=torch.Generator().manual_seed(rows + words)).to(dtype)
+    scores = base.expand(rows, -1)[:, ::2].detach().requires_grad_()
+    target = torch.arange(rows) % words
+    found = []
+    for given_scores in (scores, scores.detach().clone().contiguous().requires_grad_()):
+        loss = e2v.cross_entropy(given_scores, target)
+        found.append((loss.detach(), *torch.autograd.grad(loss, given_scores)))
+    assert all(map(torch.equal, *found))
+    assert words > 1 or found[0][0] == 0
