@@ -1,6 +1,6 @@
 """The losses by themselves: accuracy in ulps, speed, extra memory and the price of the checks, beside torch's, in one run.
 
-    python benchmarks/losses.py benchmarks/results/losses.jsonl
+    python benchmarks/losses.py benchmarks/results/losses.jsonl [how many of SIZES, all by default]
 
 Truth is the log1p form in float64 of the scores as stored. Seconds are the least of `REPEATS` turns, taken in turn; every turn is in the
 raw lines. Writes a line a measurement.
@@ -216,7 +216,7 @@ def read(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text().splitlines()]
 
 
-def main(results: Path) -> None:
+def main(results: Path, sizes: int = len(SIZES)) -> None:
     machine = {"processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "torch": torch.__version__,
                "numpy": np.__version__, "load": os.getloadavg()[0],
                "commit": subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()}  # fmt: skip
@@ -226,8 +226,8 @@ def main(results: Path) -> None:
         for words in (2, 1000, 50000)
         for sigma in (1.0, 5.0, 10.0, 20.0)
     ]
-    rows += [linear(*size, threads) for size in SIZES for threads in (1, 2)]
-    rows += [memory(*size) for size in SIZES]
+    rows += [linear(*size, threads) for size in SIZES[:sizes] for threads in (1, 2)]
+    rows += [memory(*size) for size in SIZES[:sizes]]
     rows += [dense(*size, threads) for size in ((2048, 32000), (8192, 1000), (64, 10)) for threads in (1, 2)]
     rows += [check_cost(*size) for size in ((64, 10), (2048, 32000), (64, 200000))]
     results.write_text("".join(json.dumps({**row, "machine": machine}) + "\n" for row in rows))
@@ -237,4 +237,4 @@ def main(results: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
