@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
 
-.PHONY: demo check bench clean
+.PHONY: demo check bench bench-losses clean
 
 demo: .venv/installed
 	$(BIN)/exact2vec train python-docs -o runs/python-docs --force
@@ -15,8 +15,11 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n auto
 
-bench: .venv/installed
+bench: .venv/installed bench-losses
 	$(BIN)/python benchmarks/training.py $(DATA) benchmarks/results/training.jsonl
+
+bench-losses: .venv/installed
+	$(BIN)/python -W ignore benchmarks/losses.py benchmarks/results/losses.jsonl
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

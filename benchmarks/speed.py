@@ -176,7 +176,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
     if runs := [row for row in rows if row["part"] == "threads"]:
         one, two = ([row for row in runs if row["threads"] == number] for number in (1, 2))
         same = len({row["digest"] for row in runs}) == 1
-        lines += ["", f"One and two workers give {'the same bytes' if same else 'DIFFERENT bytes'}; two take {min(row['seconds'] for row in two):.1f} s where one "
+        lines += ["", f"One and two workers give {'the same bytes' if same else 'DIFFERENT bytes'}; two: {min(row['seconds'] for row in two):.1f} s where one "
                   f"takes {min(row['seconds'] for row in one):.1f} s."]  # fmt: skip
     if scales := [row for row in rows if row["part"] == "scaling"]:
         lines += ["", "| tokens | words | counting | a pass | GF/s of the model 6·V²·D |", "|---|---|---|---|---|"]

@@ -1,10 +1,14 @@
-"""The loss shown: explain() one row of scores, descend() a few steps of gradient descent."""
+"""The loss shown: explain() scores, descend() a few steps of gradient descent; one row or a batch."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import Any, overload
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from exact2vec.errors import UsageError
 from exact2vec.loss.formulas import log_softmax
@@ -25,31 +29,81 @@ class Explanation:
         """−log p of the target, nats."""
         return None if self.target is None else self.nll[self.target]
 
-    def __str__(self) -> str:
+    def table(self) -> list[list[str]]:
+        """A header, and a row a class."""
         header = ["class", "score", "p", "-log p"] + (["gradient p - y"] if self.gradient else [])
         columns = [self.scores, self.probabilities, self.nll] + ([self.gradient] if self.gradient else [])
         rows = [[str(number), *(f"{value:.6g}" if 0 < abs(value) < 5e-5 else f"{value:.4f}" for value in row)]
                 for number, row in enumerate(zip(*columns, strict=True))]  # fmt: skip
-        lines = aligned([header, *rows])
-        return "\n".join(lines + ([f"loss of target {self.target}: {self.loss:.6g} nats"] if self.target is not None else []))
+        return [header, *rows]
+
+    def summary(self) -> list[str]:
+        """One line with the loss of the target, where there is one."""
+        return [f"loss of target {self.target}: {self.loss:.6g} nats"] if self.target is not None else []
+
+    def __str__(self) -> str:
+        return "\n".join(aligned(self.table()) + self.summary())
+
+    def _repr_html_(self) -> str:
+        return _html(self.table(), self.summary())
+
+
+@dataclass(frozen=True)
+class BatchExplanation:
+    """The Explanation of each row; `gradient` of a row is that of its own loss, N times its part in the gradient of the mean."""
+
+    rows: list[Explanation]
+
+    @property
+    def loss(self) -> float | None:
+        """The mean of −log p of the targets, nats."""
+        losses = [row.loss for row in self.rows if row.loss is not None]
+        return math.fsum(losses) / len(losses) if losses else None
+
+    def table(self) -> list[list[str]]:
+        """A header, and a row a class of each row."""
+        return [["row", *self.rows[0].table()[0]], *([str(number), *line] for number, row in enumerate(self.rows) for line in row.table()[1:])]
+
+    def summary(self) -> list[str]:
+        """The loss of each row, and their mean."""
+        each = [f"row {number}: {line}" for number, row in enumerate(self.rows) for line in row.summary()]
+        return each + ([f"mean loss: {self.loss:.6g} nats"] if self.loss is not None else [])
+
+    def __str__(self) -> str:
+        return "\n".join(aligned(self.table()) + self.summary())
+
+    def _repr_html_(self) -> str:
+        return _html(self.table(), self.summary())
 
 
 @dataclass(frozen=True)
 class Descent:
-    """Steps of gradient descent on −log p of the target: a loss before each step (nats), and the scores before each and after the last."""
+    """Steps of gradient descent on (the mean of) −log p of the target: a loss before each step (nats), and the scores before each and after the last."""
 
     losses: list[float]
-    weights: list[list[float]]
+    weights: list[Any]
+
+    def table(self) -> list[list[str]]:
+        """A header, and a row a step."""
+        flat = [np.ravel(weights).tolist() for weights in self.weights]
+        losses = [f"{loss:.6f}" for loss in self.losses] + [""]
+        rows = [[str(step), loss, *(f"{weight:.6f}" for weight in weights)] for step, (loss, weights) in enumerate(zip(losses, flat, strict=True))]
+        shape = np.shape(self.weights[0])
+        return [["step", "loss", *("w" + ",".join(map(str, place)) for place in np.ndindex(shape))], *rows]
 
     def __str__(self) -> str:
-        header = ["step", "loss", *(f"w{number}" for number in range(len(self.weights[0])))]
-        losses = [f"{loss:.6f}" for loss in self.losses] + [""]
-        rows = [[str(step), loss, *(f"{weight:.6f}" for weight in weights)] for step, (loss, weights) in enumerate(zip(losses, self.weights, strict=True))]
-        return "\n".join(aligned([header, *rows]))
+        return "\n".join(aligned(self.table()))
+
+    def _repr_html_(self) -> str:
+        return _html(self.table(), [])
 
 
-def explain(scores: Sequence[float], target: int | None = None) -> Explanation:
-    """What −log softmax makes of one row of scores, in float64.
+@overload
+def explain(scores: Sequence[float], target: int | None = None) -> Explanation: ...
+@overload
+def explain(scores: Sequence[Sequence[float]] | Tensor, target: Any = None) -> Explanation | BatchExplanation: ...
+def explain(scores: Any, target: Any = None) -> Any:
+    """What −log softmax makes of one row of scores, or of each row of a batch with its target, in float64.
 
     >>> print(explain([-1, 2.3, 0.1], target=0))
     class    score       p  -log p  gradient p - y
@@ -57,15 +111,21 @@ def explain(scores: Sequence[float], target: int | None = None) -> Explanation:
         1   2.3000  0.8713  0.1377          0.8713
         2   0.1000  0.0965  2.3377          0.0965
     loss of target 0: 3.43775 nats
+    >>> print(explain([[-1, 0.2], [0, 1]], [0, 1]).summary()[-1])
+    mean loss: 0.888272 nats
     """
-    values = _checked(scores, target)
+    values, targets = _checked(scores, target)
+    if values.dim() == 2:
+        return BatchExplanation([explain(row.tolist(), None if targets is None else int(targets[number])) for number, row in enumerate(values)])
     log_p = log_softmax(values)
-    gradient = None if target is None else _gradient(log_p, target).tolist()
-    return Explanation(values.tolist(), log_p.exp().tolist(), (0.0 - log_p).tolist(), target, gradient)
+    gradient = None if targets is None else _gradient(log_p[None], targets[None])[0].tolist()
+    return Explanation(values.tolist(), log_p.exp().tolist(), (0.0 - log_p).tolist(), None if targets is None else int(targets), gradient)
 
 
-def descend(scores: Sequence[float], target: int, *, steps: int = 10, rate: float = 0.5) -> Descent:
-    """w ← w − rate · (p − y), `steps` times from w = `scores`: every loss and every weight, in float64.
+def descend(scores: Any, target: Any, *, steps: int = 10, rate: float = 0.5) -> Descent:
+    """w ← w − rate · (p − y), `steps` times from w = `scores`, a row or a batch (p − y over its rows' number): every loss and weight, in float64.
+
+    The steps have the bits of torch.optim.SGD without momentum.
 
     >>> descent = descend([-1, 0.2], 0, steps=10, rate=0.5)
     >>> [round(loss, 6) for loss in (descent.losses[0], descent.losses[-1])]
@@ -73,16 +133,20 @@ def descend(scores: Sequence[float], target: int, *, steps: int = 10, rate: floa
     >>> [round(weight, 6) for weight in descent.weights[-1]]
     [0.641514, -1.441514]
     """
-    weights = _checked(scores, target)
+    weights, targets = _checked(scores, target)
+    if targets is None:
+        raise UsageError("descend needs a target: the class whose loss falls")
     if steps < 1:
         raise UsageError(f"steps must be at least 1; got {steps}")
     if not math.isfinite(rate):
         raise UsageError(f"rate must be a finite number; got {rate}")
     losses, path = [], [weights.tolist()]
+    places = targets.reshape(-1, 1)
     for _ in range(steps):
-        log_p = log_softmax(weights)
-        losses.append(0.0 - float(log_p[target]))
-        weights = weights - rate * _gradient(log_p, target)
+        log_p = log_softmax(weights).reshape(len(places), -1)
+        losses.append(0.0 - float(log_p.gather(1, places).mean()))
+        gradient = (_gradient(log_p, places[:, 0]) / len(places)).reshape(weights.shape)
+        weights = weights.add(gradient, alpha=-rate)
         path.append(weights.tolist())
     return Descent(losses, path)
 
@@ -93,20 +157,35 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _gradient(log_p: torch.Tensor, target: int) -> torch.Tensor:
-    """p − y; for the target −Σ of the other p, which keeps its digits as p → 1."""
-    gradient = log_p.exp()
-    gradient[target] = 0.0
-    gradient[target] = -gradient.sum()
-    return gradient
+def _html(table: list[list[str]], lines: list[str]) -> str:
+    """A table for notebooks, its cells escaped."""
+    body = "".join(
+        f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>" for row, tag in zip(table, ["th"] + ["td"] * len(table), strict=False)
+    )
+    return f'<table style="text-align: right; font-variant-numeric: tabular-nums">{body}</table>' + "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
-def _checked(scores: Sequence[float], target: int | None) -> torch.Tensor:
-    if len(scores) < 1:
-        raise UsageError("the loss needs at least one score")
-    values = torch.tensor(scores, dtype=torch.float64)
-    if values.isnan().any() or values.max().isinf():
-        raise UsageError(f"scores must be numbers below infinity, one of them finite; got {list(scores)}")
-    if target is not None and not 0 <= target < len(scores):
-        raise UsageError(f"target = {target}, but there are {len(scores)} classes (0..{len(scores) - 1})")
-    return values
+def _gradient(log_p: Tensor, target: Tensor) -> Tensor:
+    """p − y of each row; for the target −Σ of the other p, which keeps its digits as p → 1."""
+    gradient = log_p.exp().scatter(1, target[:, None], 0.0)
+    return gradient.scatter(1, target[:, None], -gradient.sum(dim=1, keepdim=True))
+
+
+def _checked(scores: Any, target: Any) -> tuple[Tensor, Tensor | None]:
+    """Scores (class) or (row × class) in float64, and the target or targets."""
+    try:
+        values = scores.detach().double() if isinstance(scores, Tensor) else torch.tensor(scores, dtype=torch.float64)
+        targets = None if target is None else torch.as_tensor(target).long()
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"scores must be numbers, in one row or rows of equal length: {error}") from None
+    if not values.numel() or not 1 <= values.dim() <= 2:
+        raise UsageError("the loss needs at least one score, in one row or in rows of classes")
+    if values.isnan().any() or values.amax(dim=-1).isinf().any():
+        raise UsageError(f"scores must be numbers below infinity, one of them finite; got {values.tolist()}")
+    if targets is not None:
+        if targets.shape != values.shape[:-1]:
+            raise UsageError(f"give one target for each row of scores: {list(values.shape[:-1])}; got {list(targets.shape)}")
+        for place in targets.reshape(-1).tolist():
+            if not 0 <= place < values.shape[-1]:
+                raise UsageError(f"target = {place}, but there are {values.shape[-1]} classes (0..{values.shape[-1] - 1})")
+    return values, targets

@@ -1,0 +1,178 @@
+"""linear_cross_entropy against the dense formula: each kind of target, tile and number of threads; derivatives and transforms."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import by_hand
+import pytest
+import torch
+
+import exact2vec as e2v
+from exact2vec.loss import linear
+from exact2vec.loss.formulas import target_nll
+
+TARGETS = ["index", "probability", "csr", "coo", "dense"]
+SETTINGS = [
+    {},
+    {"weight": True},
+    {"label_smoothing": 0.2},
+    {"weight": True, "label_smoothing": 0.1, "reduction": "sum"},
+    {"reduction": "none", "label_smoothing": 0.3},
+]
+
+
+def problem(rows=7, dim=3, words=11, seed=3):
+    torch.manual_seed(seed)
+    x, u, b = torch.randn(rows, dim) + 0.3, torch.randn(words, dim) - 0.2, torch.randn(words)
+    counts = torch.poisson(torch.rand(rows, words)).double()
+    counts[2], counts[0, 1] = 0, 3
+    given = {"index": torch.randint(0, words, (rows,)), "probability": torch.rand(rows, words).double(), "dense": counts}
+    return [one.double().requires_grad_() for one in (x, u, b)], given, torch.rand(words).double()
+
+
+def keywords(kind, given, settings, weight):
+    if kind in ("index", "probability"):
+        found = {"target": given[kind]}
+    else:
+        found = {"counts": given["dense"] if kind == "dense" else given["dense"].to_sparse_csr() if kind == "csr" else given["dense"].to_sparse()}
+    return {**found, **settings, **({"weight": weight} if settings.get("weight") else {})}
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch):
+    monkeypatch.setattr(linear, "TILE_WORDS", 4)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("kind", TARGETS)
+def test_blocks_are_the_dense_loss(kind, settings):
+    leaves, given, weight = problem()
+    named = keywords(kind, given, settings, weight)
+    dense = e2v.cross_entropy(leaves[0] @ leaves[1].T + leaves[2], **named)
+    direction = torch.rand(dense.shape).double()
+    expected = torch.autograd.grad((dense * direction).sum(), leaves)
+    for rows in (1, 3, 240):
+        loss = e2v.linear_cross_entropy(*leaves[:2], linear_bias=leaves[2], rows=rows, **named)
+        torch.testing.assert_close(loss, dense)
+        torch.testing.assert_close(torch.autograd.grad((loss * direction).sum(), leaves), expected)
+    if "reduction" not in settings and kind != "coo":
+
+        def run(*parameters):
+            return e2v.linear_cross_entropy(*parameters[:2], linear_bias=parameters[2], rows=3, **named)
+
+        assert torch.autograd.gradcheck(run, leaves)
+        assert torch.autograd.gradgradcheck(run, leaves)
+
+
+@pytest.mark.parametrize("kind", ["index", "probability", "dense"])
+def test_the_dense_loss_is_its_formula_by_hand(kind):
+    (x, u, b), given, _weight = problem()
+    scores = x @ u.T + b
+    named = keywords(kind, given, {}, None)
+    rows = [by_hand.log_softmax(row) for row in scores.tolist()]
+    t = torch.nn.functional.one_hot(given["index"], 11).double() if kind == "index" else given[kind]
+    sums = [sum(-n * log_p for n, log_p in zip(*pair, strict=True)) for pair in zip(t.tolist(), rows, strict=True)]
+    assert e2v.cross_entropy(scores, **named, reduction="none").tolist() == pytest.approx(sums)
+    assert target_nll(scores, t).tolist() == pytest.approx(sums)
+    assert e2v.cross_entropy(scores, **named).item() == pytest.approx(sum(sums) / (7 if kind != "dense" else t.sum().item()))
+    terms = e2v.loss_terms(x.detach(), **named, linear_weight=u, linear_bias=b, rows=3)
+    assert terms.nll.tolist() == pytest.approx(sums)
+    assert (terms.entropy + terms.excess).tolist() == pytest.approx(sums)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_stored_counts_have_gradients():
+    (x, u, b), given, weight = problem()
+    found = []
+    for loss in (
+        lambda c: e2v.linear_cross_entropy(x, u, counts=c, linear_bias=b, weight=weight, rows=3),
+        lambda c: e2v.cross_entropy(x @ u.T + b, counts=c, weight=weight),
+    ):
+        counts = given["dense"].to_sparse_csr().requires_grad_()
+        loss(counts).backward()
+        found.append(counts.grad.values())
+    dense = given["dense"].clone().requires_grad_()
+    e2v.cross_entropy(x @ u.T + b, counts=dense, weight=weight).backward()
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(found[0], dense.grad[given["dense"] > 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_same_bits_for_1_and_2_threads(monkeypatch, dtype):
+    monkeypatch.setattr(linear, "TILE_WORDS", 512)
+    torch.manual_seed(0)
+    x, u, y = torch.randn(500, 24).to(dtype).requires_grad_(), torch.randn(5000, 24).to(dtype).requires_grad_(), torch.randint(0, 5000, (500,))
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            loss, dense = e2v.linear_cross_entropy(x, u, y), e2v.cross_entropy(x @ u.detach()[:999].T, y % 999)
+            scores = torch.linspace(-9, 9, 500 * 999).reshape(500, 999).to(dtype).requires_grad_()
+            found.append([loss.detach(), *torch.autograd.grad(loss, (x, u)), *torch.autograd.grad(e2v.cross_entropy(scores, y % 999), scores)])
+            assert dense.isfinite()
+    finally:
+        torch.set_num_threads(before)
+    assert all(map(torch.equal, *found))
+    other = e2v.linear_cross_entropy(x, u, y, rows=17)
+    torch.testing.assert_close(other.detach(), found[0][0], rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_second_backward_tied_weights_transforms_and_autocast():
+    (x, u, _b), given, _weight = problem()
+    y = given["index"]
+    loss = e2v.linear_cross_entropy(x, u, y)
+    first = torch.autograd.grad(loss, (x, u), retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(2 * loss, (x, u)), tuple(2 * one for one in first))
+    table = torch.randn(5, 3).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda e: e2v.linear_cross_entropy(torch.tanh(e), e, torch.arange(5)), table)
+    plain = torch.nn.functional.cross_entropy
+    for ours, theirs in (
+        (lambda x: e2v.linear_cross_entropy(x, u.detach(), y), lambda x: plain(x @ u.detach().T, y)),
+        (lambda x: e2v.cross_entropy(x, y % 3), lambda x: plain(x, y % 3)),
+    ):
+        z = x.detach()
+        torch.testing.assert_close(torch.func.grad(ours)(z), torch.func.grad(theirs)(z))
+        torch.testing.assert_close(torch.func.jvp(ours, (z,), (z.cos(),)), torch.func.jvp(theirs, (z,), (z.cos(),)))
+        torch.testing.assert_close(torch.func.hessian(ours)(z), torch.func.hessian(theirs)(z))
+        torch.testing.assert_close(torch.autograd.functional.hessian(ours, z), torch.func.hessian(theirs)(z))
+    per_row = torch.func.vmap(torch.func.grad(e2v.cross_entropy))(x.detach(), y % 3)
+    torch.testing.assert_close(per_row, torch.func.vmap(torch.func.grad(plain))(x.detach(), y % 3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = e2v.linear_cross_entropy(x.float(), u.float(), y)
+        dense = e2v.cross_entropy(x.bfloat16(), y % 3)
+    assert found.dtype == dense.dtype == torch.float32
+    torch.testing.assert_close(found, loss.detach().float(), rtol=2e-2, atol=0)
+
+
+def test_steps_have_the_bits_of_torchs_sgd():
+    start, targets = [[-1.0, 0.2, 3.0], [0.5, 0.1, -2.0]], torch.tensor([0, 2])
+    found = e2v.descend(start, targets, steps=7, rate=0.3)
+    assert (len(found.losses), len(found.weights)) == (7, 8)
+    weights = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    sgd = torch.optim.SGD([weights], lr=0.3)
+    for step in range(7):
+        weights.grad = torch.tensor([row.gradient for row in e2v.explain(weights, targets).rows], dtype=torch.float64) / 2
+        sgd.step()
+        assert weights.tolist() == found.weights[step + 1]
+    assert found.losses[0] == pytest.approx(torch.nn.functional.cross_entropy(torch.tensor(start), targets).item(), rel=1e-6)
+    assert "<td>" in found._repr_html_()
+    assert "mean loss" in str(e2v.explain(start, targets))
+    assert e2v.explain(start, targets)._repr_html_().count("<tr>") == 7
+
+
+def test_torch_compile():
+    code = """
+import torch, exact2vec as e2v
+x, u, y = torch.randn(5, 3), torch.randn(7, 3), torch.tensor([0, 6, 2, -100, 1])
+for loss in (lambda x: e2v.linear_cross_entropy(x, u, y), lambda x: e2v.cross_entropy(x @ u.T, y, label_smoothing=.1)):
+    a, b = (x.clone().requires_grad_() for _ in range(2))
+    one, two = loss(a), torch.compile(loss, backend="aot_eager")(b)
+    one.backward(), two.backward()
+    torch.testing.assert_close((one, a.grad), (two, b.grad))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(e2v.__file__).parents[1])}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
