@@ -1,5 +1,6 @@
 """torch's own samples for these functions and modules: the same values, gradients and kinds of error. Deliberate deviations: the table below."""
 
+import itertools
 import math
 import warnings
 
@@ -83,7 +84,8 @@ def test_torchs_samples_of_functions(op, dtype):
 def test_torchs_samples_of_modules(name):
     torch.manual_seed(0)
     (info,) = [info for info in module_db if info.module_cls.__name__ == name]
-    for sample in info.module_inputs_func(info, "cpu", torch.float64, True, False):
+    samples = info.module_inputs_func(info, "cpu", torch.float64, True, False)
+    for sample in itertools.islice(samples, 0, None, 7 if name == "LinearCrossEntropyLoss" else 1):  # of 857, of which most differ in torch's chunks
         mine, theirs = (kind(*sample.constructor_input.args, **sample.constructor_input.kwargs) for kind in (MODULES[name], getattr(torch.nn, name)))
         theirs.load_state_dict(mine.state_dict())
         theirs.options = None
