@@ -212,22 +212,36 @@ def export(run: str, output: str, which: Any, force: bool) -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("scores", nargs=-1, required=True, type=float, metavar="SCORE…")
+@click.argument("scores", nargs=-1, type=float, metavar="[SCORE…]")
 @click.option("--target", type=int, help="the class whose loss and gradient to show")
 @click.option("--steps", type=click.IntRange(1), help="steps of gradient descent on the scores")
 @click.option("--rate", type=float, default=0.5, show_default=True, help="the step size of --steps")
+@click.option("--figure", metavar="FILE", help="draw it (.svg, .png, .pdf): −log p with the classes on it, or the steps")
+@FORCE
 @JSON
-def loss(scores: tuple[float, ...], target: int | None, steps: int | None, rate: float, as_json: bool) -> None:
+def loss(scores: tuple[float, ...], target: int | None, steps: int | None, rate: float, figure: str | None, force: bool, as_json: bool) -> None:
     """Score, probability, −log p and gradient of each class; negative numbers need no --.
 
-    Examples: exact2vec loss -1 2.3 .1 --target 0;  exact2vec loss -1 .2 --target 0 --steps 10 --rate .5
+    Examples: exact2vec loss -1 2.3 .1 --target 0;  exact2vec loss --figure log.svg;
+    exact2vec loss -1 .2 --target 0 --steps 10 --rate .5 --figure steps.svg
     """
     from exact2vec.loss.explain import descend, explain
+    from exact2vec.see import figures
 
+    if not scores and (steps or target is not None or not figure):
+        raise UsageError("no scores: name some, such as exact2vec loss -1 2.3 .1; only --figure alone, the curve of −log p, needs none")
     if steps and target is None:
         raise UsageError("--steps needs --target, the class whose loss falls")
-    found = descend(scores, target, steps=steps, rate=rate) if steps and target is not None else explain(scores, target)
-    click.echo(json.dumps(_finite(asdict(found))) if as_json else str(found))
+    found: Any = None
+    if steps and target is not None:
+        found = descend(scores, target, steps=steps, rate=rate)
+    elif scores:
+        found = explain(scores, target)
+    if figure:
+        figures.save(figures.of_loss(found, target), figure, force=force)
+        _stderr(f"{figure}: written")
+    if found:
+        click.echo(json.dumps(_finite(asdict(found))) if as_json else str(found))
 
 
 @main.command()
