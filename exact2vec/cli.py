@@ -22,6 +22,7 @@ WHICH = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 OUT_OF_MEMORY = "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size"
 QUIET = click.option("-q", "--quiet", is_flag=True, help="say nothing on stderr but errors")
+MAP = click.option("--map", "plane", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="how the map is made; umap is an extra")
 FORCE = click.option("--force", is_flag=True, help="replace an existing output")
 
 
@@ -242,6 +243,47 @@ def loss(scores: tuple[float, ...], target: int | None, steps: int | None, rate:
         _stderr(f"{figure}: written")
     if found:
         click.echo(json.dumps(_finite(asdict(found))) if as_json else str(found))
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="RUN…")
+@click.option("-o", "--output", metavar="FILE", help="the page to write  [default: the first RUN with .html behind it]")
+@MAP
+@click.option("--similarity", multiple=True, metavar="FILE", help="as in evaluate, with a 95 % interval")
+@click.option("--analogies", multiple=True, metavar="FILE", help="as in evaluate, with a 95 % interval")
+@FORCE
+def report(paths: tuple[str, ...], output: str | None, plane: str, similarity: tuple[str, ...], analogies: tuple[str, ...], force: bool) -> None:
+    """One offline HTML page of a run: curves, loss by frequency, calibration, words, map; several runs overlaid where they compare.
+
+    Example: exact2vec report runs/python-docs
+    """
+    from exact2vec.see.report import report as written
+
+    out = written(*paths, output=output, force=force, plane=plane, similarity=similarity, analogies=analogies)
+    _stderr(f"{out}: {out.stat().st_size / 1e6:.1f} MB; open it in a browser")
+
+
+@main.command()
+@click.argument("run", required=False)
+@click.option("-o", "--output", metavar="FOLDER", help="write FOLDER/index.html instead of serving it: it opens from disk, and on any static host")
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535), help="of 127.0.0.1; where it is in use, the next free one")
+@MAP
+@FORCE
+def explore(run: str | None, output: str | None, port: int, plane: str, force: bool) -> None:
+    """A page to play with the loss, and with RUN to look at its words; nothing leaves this machine.
+
+    Examples: exact2vec explore;  exact2vec explore runs/python-docs;  exact2vec explore -o playground
+    """
+    from exact2vec.see.explore import explorer, write_folder
+
+    if output:
+        _stderr(f"{write_folder(output, run, force=force, plane=plane)}: written; open it in a browser")
+        return
+    from exact2vec.see.serve import serve
+    from exact2vec.vectors.vectors import load
+
+    page = explorer(run, served=True, plane=plane)
+    serve(page, load(run) if run else None, port=port, ready=lambda address: _stderr(f"{address} (Ctrl-C stops it)"))
 
 
 @main.command()

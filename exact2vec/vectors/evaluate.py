@@ -116,7 +116,7 @@ def new_text(vectors: Vectors, texts: Iterable[object], *, tokenized: bool = Fal
     known = ids >= 0
     if counts.nnz == 0:
         raise InputError(f"{len(ids):,} tokens, {int(known.sum()):,} of them known to the run: no pairs, so no loss")
-    nll = _cell_nll(vectors, counts, threads)
+    nll = cell_nll(vectors, counts, threads)
     per_document = _document_sums(ids[known], corpus.token_document[known], vectors, window, nll)
     total = per_document.sum(axis=0)
     return NewText(
@@ -198,7 +198,7 @@ def _tensors(vectors: Vectors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     return inputs, outputs, bias
 
 
-def _cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_array:
+def cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_array:
     """−log p(w | c) of each counted cell, float64, in a matrix of the same cells."""
     values = np.empty(counts.nnz)
     inputs, outputs, bias = _tensors(vectors)
