@@ -106,6 +106,7 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
     from exact2vec.estimator import Exact2Vec
     from exact2vec.see import talk
     from exact2vec.see.progress import shown, waiting
+    from exact2vec.see.report import QUICK_CELLS
 
     if not inputs and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("nothing to read: name a file, a folder or python-docs, or pipe text into the command")
@@ -127,9 +128,11 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
             why = str(error) if isinstance(error, DivergedError) else "interrupted"
             fail(f"{why}; {output} holds the last good vectors, of epoch {model.last_.epoch:g}", getattr(error, "exit_code", 130))
         raise
-    model.save(folder, force=force, provenance=provenance)
+    quick = counts.training.nnz <= QUICK_CELLS
+    model.save(folder, force=force, provenance=provenance, report=quick)
     for line in talk.closing(model.wv, model.last_, output):
         say(line)
+    say(f"     open {folder / 'report.html'} in a browser" if quick else f"     exact2vec report {output}")
 
 
 @main.command()

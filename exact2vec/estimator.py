@@ -17,7 +17,10 @@ from exact2vec.counts.corpus import pieces_of
 from exact2vec.counts.counts import Counts, count_text
 from exact2vec.counts.read import Text
 from exact2vec.errors import UsageError
+from exact2vec.files import write_whole
 from exact2vec.options import COUNTING, TRAINING, checked
+from exact2vec.see.gather import Gathered
+from exact2vec.see.report import report_page
 from exact2vec.train.fit import Record, fit
 from exact2vec.vectors.evaluate import new_text
 from exact2vec.vectors.vectors import Vectors
@@ -89,18 +92,24 @@ class Exact2Vec:
     def classes_(self) -> list[str]:
         return self.wv.index_to_key
 
-    def save(self, folder: str | Path, *, force: bool = False, provenance: dict[str, Any] | None = None) -> None:
-        """Write a run folder: what `load`, `evaluate` and the command line read."""
+    def save(self, folder: str | Path, *, force: bool = False, provenance: dict[str, Any] | None = None, report: bool = False) -> None:
+        """Write a run folder: what `load`, `evaluate` and the command line read. `report` adds report.html, to be opened in a browser."""
         with runs.create(Path(folder), kind="run", force=force) as part:
             self.counts_.write(part)
             self.wv.write(part)
-            runs.write_json(part / "config.json", {option.name: getattr(self, option.name) for option in TRAINING} | {"threads": None})
-            runs.write_json(part / "summary.json", summary(self.last_, len(self.wv), self.counts_.held_out_digest))
+            config = {option.name: getattr(self, option.name) for option in TRAINING} | {"threads": None}
+            summed = summary(self.last_, len(self.wv), self.counts_.held_out_digest)
+            runs.write_json(part / "config.json", config)
+            runs.write_json(part / "summary.json", summed)
             runs.write_table(part, "history", self.history_)
             runs.write_table(part, "times", self.times_)
             (part / "times.csv").unlink()
             versions = {"exact2vec": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-            runs.write_json(part / "provenance.json", {"versions": versions, "machine": platform.machine(), **(provenance or {})})
+            origin = {"versions": versions, "machine": platform.machine(), **(provenance or {})}
+            runs.write_json(part / "provenance.json", origin)
+            if report:
+                seen = Gathered(str(folder), self.wv, self.counts_, config, summed, origin, self.history_, self.times_)
+                write_whole(part / "report.html", report_page([seen]))
 
     def _count(self, sentences: Iterable[object]) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)

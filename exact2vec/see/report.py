@@ -14,11 +14,12 @@ from exact2vec.see.explore import map_note
 from exact2vec.see.gather import Gathered, gather
 from exact2vec.see.html import PARTS, packed, page
 from exact2vec.see.measures import MAPS, Calibration, WordLosses, band_means, calibration, frequency_bands, nearest, rank_interval, wilson_interval
-from exact2vec.vectors.evaluate import Evaluation, evaluate
+from exact2vec.vectors.evaluate import Analogies, Similarity, word_analogies, word_similarity
 
 SCRIPTS = ("dom.js", "map.js", "curves.js", "report.js")
 NEIGHBOURS_OF, NEIGHBOURS = 2_000, 8
-TABLE_WORDS, LEAST_PAIRS = 15, 30.0
+TABLE_WORDS, LEAST_PAIRS = 15, 100.0
+QUICK_CELLS = 3_000_000  # counted cells up to which train writes a report too: about 4 s on two cores; 25.6 M of them take half a minute
 READ = {
     "read": "tokens read", "documents": "documents", "distinct": "distinct tokens", "training": "tokens kept for training", "held_out": "tokens held out",
     "dropped_training": "dropped in the training part: below min-count or beyond max-vocab", "dropped_held_out": "dropped in the held-out part: not among the words",
@@ -37,8 +38,7 @@ def report(
     check_page(out, force=force)
     runs = [gather(path) for path in paths]
     refuse_overlay(runs)
-    found = [evaluate(path, similarity=similarity, analogies=analogies) for path in paths]
-    write_whole(out, report_page(runs, found, plane=plane))
+    write_whole(out, report_page(runs, plane=plane, similarity=similarity, analogies=analogies))
     return out
 
 
@@ -51,8 +51,10 @@ def refuse_overlay(runs: Sequence[Gathered]) -> None:
             )
 
 
-def report_page(runs: Sequence[Gathered], found: Sequence[Evaluation | None], *, plane: str = "pca") -> bytes:
-    """The page, UTF-8; `found` adds evaluations of the same runs."""
+def report_page(
+    runs: Sequence[Gathered], *, plane: str = "pca", similarity: Sequence[str | Path] = (), analogies: Sequence[str | Path] = ()
+) -> bytes:  # fmt: skip
+    """The page, UTF-8."""
     spec = importlib.util.find_spec("plotly")
     assert spec is not None and spec.origin is not None  # a dependency of ours
     plotly = Path(spec.origin).parent / "package_data" / "plotly.min.js"
@@ -60,7 +62,7 @@ def report_page(runs: Sequence[Gathered], found: Sequence[Evaluation | None], *,
     data = {
         "words": first.vectors.index_to_key, "counts": first.vectors.vocabulary.counts.tolist(), "read": read_rows(first), "same": same_settings(runs),
         "bands": [band.label for band in frequency_bands(first.vectors.vocabulary.counts)[0]],
-        "runs": [run_data(run, evaluation, plane) for run, evaluation in zip(runs, found, strict=True)],
+        "least_pairs": LEAST_PAIRS, "runs": [run_data(run, plane) | {"evaluation": evaluation_rows(run, similarity, analogies)} for run in runs],
     }  # fmt: skip
     return page("report.html", styles=["page.css"], scripts=[plotly, *(PARTS / name for name in SCRIPTS)], data=data)
 
@@ -84,7 +86,7 @@ def same_settings(runs: Sequence[Gathered]) -> list[list[Any]]:
     return [[name, *(table.get(name) for table in tables)] for name in dict.fromkeys(name for table in tables for name in table)]
 
 
-def run_data(run: Gathered, found: Evaluation | None, plane: str) -> dict[str, Any]:
+def run_data(run: Gathered, plane: str) -> dict[str, Any]:
     """What report.js reads of one run."""
     counts, place = run.vectors.vocabulary.counts, frequency_bands(run.vectors.vocabulary.counts)[1]
     parts: dict[str, WordLosses | None] = {"training": run.training_losses, "held_out": run.held_out_losses}
@@ -98,7 +100,6 @@ def run_data(run: Gathered, found: Evaluation | None, plane: str) -> dict[str, A
         "bands": {name: band_data(losses, place, bands) for name, losses in parts.items() if losses is not None},
         "calibration": {name: calibrated(calibration(run.vectors, run.counts.weigh(part))) for name, part in weighted.items() if part is not None},
         "best": predicted(run, best=True), "worst": predicted(run, best=False),
-        "evaluation": evaluation_rows(run, found),
         "map": {"points": packed(plotted.points.astype(np.float32)), "nll": packed(run.training_losses.row_nll.astype(np.float32)),
                 "note": map_note(plotted.method, plotted.faithful)},
         "near": packed(near.astype(np.int32).ravel()), "cosines": packed(cosines.ravel()), "near_of": near.shape[1],
@@ -128,18 +129,20 @@ def predicted(run: Gathered, *, best: bool) -> list[list[Any]]:
     return [[words[at], int(counts[at]), float(losses.column_nll[at]), float(losses.column_unigram[at]), float(gain[at])] for at in order]
 
 
-def evaluation_rows(run: Gathered, found: Evaluation | None) -> list[list[Any]]:
+def evaluation_rows(run: Gathered, similarity: Sequence[str | Path], analogies: Sequence[str | Path]) -> list[list[Any]]:
     """(what, value, 95 % interval, measured on): exact sums have no interval; rank correlations and shares do."""
     rows: list[list[Any]] = []
     for name in ("training", "held_out"):
         losses: Mapping[str, Any] | None = run.summary[name]
-        title = name.replace("_", "-")
-        rows.append([f"{title} NLL", losses["nll"], "exact", f"{losses['pairs']:,.1f} weighted pairs"] if losses else [f"{title} NLL", None, "", "nothing"])
-    for path, rank in (found.similarity if found else {}).items():
+        title = f"{name.replace('_', '-')} NLL"
+        rows.append([title, losses["nll"], "exact", f"{losses['pairs']:,.1f} weighted pairs"] if losses else [title, None, "", "nothing"])
+    for path in similarity:
+        rank: Similarity = word_similarity(run.vectors, path)
         rows.append([f"Spearman's ρ, {Path(path).name}", rank.rho, interval(rank_interval(rank.rho, rank.n)), of(rank.n, "pairs", rank.out_of_vocabulary)])
-    for path, share in (found.analogies if found else {}).items():
-        ends = wilson_interval(share.accuracy, share.n)
-        rows.append([f"analogies, {Path(path).name}", share.accuracy, interval(ends), of(share.n, "questions", share.out_of_vocabulary)])
+    for path in analogies:
+        share: Analogies = word_analogies(run.vectors, path)
+        ends = interval(wilson_interval(share.accuracy, share.n))
+        rows.append([f"analogies, {Path(path).name}", share.accuracy, ends, of(share.n, "questions", share.out_of_vocabulary)])
     return rows
 
 

@@ -15,7 +15,7 @@ const Curves = {
     const { xaxis = {}, yaxis = {}, ...rest } = more;
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: Dom.colour("soft"), size: 13, family: "system-ui, sans-serif" },
-      margin: { l: 60, r: 16, t: 10, b: 50 }, height: 360, hovermode: "closest", legend: { orientation: "h", y: -0.24, font: { color: Dom.colour("ink") } },
+      margin: { l: 60, r: 16, t: 30, b: 50 }, height: 360, hovermode: "closest", legend: { orientation: "h", x: 0, y: 1.03, yanchor: "bottom", font: { color: Dom.colour("ink") } },
       hoverlabel: { font: { family: "system-ui, sans-serif" } },
       xaxis: { ...axis, title: { text: xTitle }, ...xaxis }, yaxis: { ...axis, title: { text: yTitle }, ...yaxis }, ...rest,
     };

@@ -95,6 +95,7 @@
   }
 
   Dom.find("title").textContent = runs.map((run) => run.name).join(", ");
+  Dom.find("least").textContent = Dom.whole(data.least_pairs);
   document.title = `exact2vec: ${runs.map((run) => run.name).join(", ")}`;
   cards();
   about();
