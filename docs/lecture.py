@@ -7,7 +7,6 @@
 # This notebook is made and executed by `python docs/make_lecture.py`, from `docs/lecture.py`.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
@@ -197,7 +196,7 @@ figures.training_curve(model.history_, baselines)
 print(f"loss {last.nll:.4f} = floor {last.floor:.4f} + excess {last.excess:.4f}")
 assert abs(last.nll - last.floor - last.excess) < 1e-5
 assert last.floor < last.nll < last.unigram < np.log(len(model.wv))
-for before, after in zip(model.history_, model.history_[1:]):
+for before, after in zip(model.history_, model.history_[1:], strict=False):
     assert after["nll"] < before["nll"]
 
 # %% [markdown]

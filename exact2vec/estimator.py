@@ -20,6 +20,8 @@ from exact2vec.errors import UsageError
 from exact2vec.files import write_whole
 from exact2vec.options import COUNTING, TRAINING, checked
 from exact2vec.see.gather import Gathered
+from exact2vec.see.history import History
+from exact2vec.see.progress import in_notebook, notebook_bar
 from exact2vec.see.report import report_page
 from exact2vec.train.fit import Record, fit
 from exact2vec.vectors.evaluate import new_text
@@ -59,17 +61,18 @@ class Exact2Vec:
             setattr(self, name, value)
         return self
 
-    def fit(self, sentences: Iterable[object] | Counts, y: None = None, *, listen: Listener = iter) -> "Exact2Vec":
-        """Train on lists of tokens, a `Text`, or `Counts`. `listen` sees the records of `fit` pass, as a progress bar does.
+    def fit(self, sentences: Iterable[object] | Counts, y: None = None, *, listen: Listener | None = None) -> "Exact2Vec":
+        """Train on lists of tokens, a `Text`, or `Counts`. `listen` sees the records of `fit` pass, as a progress bar does; a notebook shows one.
 
         Raises DivergedError, with `wv` and `history_` as last measured, where the loss runs away.
         """
         checked(**self.get_params())
         self.counts_ = sentences if isinstance(sentences, Counts) else self._count(sentences)
-        self.history_: list[dict[str, Any]] = []
+        self.history_ = History()
         self.times_: list[dict[str, Any]] = []
         began = time.perf_counter()
         arguments = {option.name: getattr(self, option.name) for option in TRAINING}
+        listen = listen or (notebook_bar if in_notebook() else iter)
         for record in listen(fit(self.counts_, **arguments)):
             if record.training is not None:
                 self.wv = Vectors.of(record.state, self.counts_)

@@ -69,9 +69,11 @@ def cells(counts: csr_array) -> dict[str, Any]:
     kept = np.arange(counts.nnz) if counts.nnz <= ALL_CELLS else largest_of_rows(counts, CELLS_A_ROW)
     rows = np.repeat(np.arange(counts.shape[0]), row_cells)[kept]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=counts.shape[0]))])
+    kind = np.int32 if counts.data.max(initial=0) < 2**31 else np.float64
     return {
         "indptr": packed(indptr.astype(np.int32)), "indices": packed(counts.indices[kept].astype(np.int32)),
-        "counts": packed(counts.data[kept].astype(np.int32 if counts.data.max(initial=0) < 2**31 else np.float64)), "row_cells": packed(row_cells.astype(np.int32)), "row_total": packed(row_total),
+        "counts": packed(counts.data[kept].astype(kind)),
+        "row_cells": packed(row_cells.astype(np.int32)), "row_total": packed(row_total),
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Figures for paper and notebook: data in, matplotlib Figure out; `save` writes svg, png or pdf by suffix."""
 
+import functools
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -119,22 +120,35 @@ def save(figure: "Figure", path: str | Path, *, force: bool = False) -> None:
         raise UsageError(f"{path}: a figure is written as {', '.join(SUFFIXES)}; got the suffix {path.suffix!r}")
     if path.exists() and not force:
         raise UsageError(f"{path} exists; use --force to replace it")
+    write_whole(path, _bytes(figure, path.suffix.lower()[1:]))
+
+
+def _bytes(figure: "Figure", kind: str) -> bytes:
     import matplotlib
 
     data = io.BytesIO()
-    kind = path.suffix.lower()[1:]
     with matplotlib.rc_context(LOOK):
         figure.savefig(data, format=kind, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind])
-    write_whole(path, data.getvalue())
+    return data.getvalue()
+
+
+@functools.cache
+def _drawing() -> "type[Figure]":
+    """A Figure of its own, outside pyplot: nothing to close, no window opened; a notebook shows it."""
+    from matplotlib.figure import Figure
+
+    class Drawing(Figure):
+        def _repr_png_(self) -> bytes:
+            return _bytes(self, "png")
+
+    return Drawing
 
 
 def _panels(number: int, *, height: float = 3.4) -> "tuple[Figure, list[Axes]]":
-    """A Figure of its own, outside pyplot: nothing to close, no window opened."""
     import matplotlib
-    from matplotlib.figure import Figure
 
     with matplotlib.rc_context(LOOK):
-        figure = Figure(figsize=(4.4 * number if number > 1 else 6.4, height), layout="constrained")
+        figure = _drawing()(figsize=(4.4 * number if number > 1 else 6.4, height), layout="constrained")
         return figure, list(figure.subplots(1, number, squeeze=False)[0])
 
 

@@ -1,9 +1,11 @@
 """The progress of a training: one bar with ETA on a terminal, a line a measured record elsewhere."""
 
 import contextlib
+import importlib
 import math
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from exact2vec.loss.sweep import Losses
 from exact2vec.train.fit import Record
@@ -32,6 +34,32 @@ def shown(records: Iterable[Record], words: int, *, quiet: bool = False) -> Iter
             if record.training is not None:
                 print(line(record, words), file=sys.stderr, flush=True)
             yield record
+
+
+def in_notebook() -> bool:
+    """Whether this is a notebook's kernel, which shows HTML; IPython is asked only where it is loaded already."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and getattr(shell, "kernel", None) is not None
+
+
+def notebook_bar(records: Iterable[Record]) -> Iterator[Record]:
+    """The same records, with a bar below the cell that runs."""
+    notebook: Any = importlib.import_module("IPython.display")
+    shown = notebook.display(notebook.HTML(_bar_html(None)), display_id=True)
+    last = -1
+    for record in records:
+        done = 50 * record.step // max(record.steps, 1)
+        if record.training is not None or done > last:
+            shown.update(notebook.HTML(_bar_html(record)))
+            last = done
+        yield record
+
+
+def _bar_html(record: Record | None) -> str:
+    if record is None:
+        return "<progress></progress> counted; the spectral start"
+    loss = "" if record.training is None else f"  nll{_mean(record.training)}" + (f"  held-out{_mean(record.held_out)}" if record.held_out else "")
+    return f'<progress value="{record.step}" max="{max(record.steps, 1)}"></progress> epoch {record.epoch:.2f}{loss}'
 
 
 def line(record: Record, words: int) -> str:

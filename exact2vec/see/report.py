@@ -22,7 +22,8 @@ TABLE_WORDS, LEAST_PAIRS = 15, 100.0
 QUICK_CELLS = 3_000_000  # counted cells up to which train writes a report too: about 4 s on two cores; 25.6 M of them take half a minute
 READ = {
     "read": "tokens read", "documents": "documents", "distinct": "distinct tokens", "training": "tokens kept for training", "held_out": "tokens held out",
-    "dropped_training": "dropped in the training part: below min-count or beyond max-vocab", "dropped_held_out": "dropped in the held-out part: not among the words",
+    "dropped_training": "dropped in the training part: below min-count or beyond max-vocab",
+    "dropped_held_out": "dropped in the held-out part: not among the words",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from exact2vec import runs
 from exact2vec.counts.counts import Counts, read_vocabulary, unigram
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
+from exact2vec.tables import html_table
 
 Which = Literal["sum", "inputs", "outputs"]
 
@@ -76,6 +77,17 @@ class Vectors:
         if which not in ("inputs", "outputs"):
             raise UsageError(f"which must be one of sum, inputs, outputs; got {which!r}")
         return self.inputs if which == "inputs" else self.outputs
+
+    def __repr__(self) -> str:
+        return f"Vectors({len(self):,} words, vector_size={self.vector_size})"
+
+    def _repr_html_(self) -> str:
+        """The first words with their counts and nearest words."""
+        rows = [(word, f"{self.vocabulary.counts[row]:,}", ", ".join(self._nearest(word))) for row, word in enumerate(self.index_to_key[:10])]
+        return html_table(["word", "counted", "nearest"], rows, caption=f"{len(self):,} words, {self.vector_size} numbers each")
+
+    def _nearest(self, word: str) -> list[str]:
+        return [near for near, _ in self.most_similar(word, topn=5)] if self[word].any() else []
 
     def __len__(self) -> int:
         return len(self.index_to_key)
