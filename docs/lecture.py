@@ -12,6 +12,7 @@ import torch
 
 import exact2vec as e2v
 from exact2vec.see import figures
+from exact2vec.see.measures import principal_plane
 
 torch.set_printoptions(precision=4, sci_mode=False)
 
@@ -220,8 +221,6 @@ for place in np.argsort(-log_p)[:5]:
 # A map of the words: the plane in which the vectors differ most (principal components). Distances in a plane are only a shadow of those in 60 dimensions.
 
 # %%
-from exact2vec.see.measures import principal_plane  # noqa: E402
-
 plane = principal_plane(model.wv.vectors)
 figures.word_map(plane.points[:1500], model.wv.index_to_key[:1500], np.log10(model.wv.vocabulary.counts[:1500]), labels=50, colour_name="log₁₀ count")
 

@@ -45,7 +45,8 @@ def in_notebook() -> bool:
 def notebook_bar(records: Iterable[Record]) -> Iterator[Record]:
     """The same records, with a bar below the cell that runs."""
     notebook: Any = importlib.import_module("IPython.display")
-    shown = notebook.display(notebook.HTML(_bar_html(None)), display_id=True)
+    shown = notebook.DisplayHandle()
+    shown.display(notebook.HTML(_bar_html(None)))
     last = -1
     for record in records:
         done = 50 * record.step // max(record.steps, 1)

@@ -1,6 +1,6 @@
 """The report: one offline HTML file of a run, or of several that compare."""
 
-import importlib.util
+import importlib.resources
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,7 @@ def report_page(
     runs: Sequence[Gathered], *, plane: str = "pca", similarity: Sequence[str | Path] = (), analogies: Sequence[str | Path] = ()
 ) -> bytes:  # fmt: skip
     """The page, UTF-8."""
-    spec = importlib.util.find_spec("plotly")
-    assert spec is not None and spec.origin is not None  # a dependency of ours
-    plotly = Path(spec.origin).parent / "package_data" / "plotly.min.js"
+    plotly = Path(str(importlib.resources.files("plotly"))) / "package_data" / "plotly.min.js"
     first = runs[0]
     data = {
         "words": first.vectors.index_to_key, "counts": first.vectors.vocabulary.counts.tolist(), "read": read_rows(first), "same": same_settings(runs),
