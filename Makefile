@@ -13,7 +13,7 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/training.py $(DATA) benchmarks/results/training.jsonl

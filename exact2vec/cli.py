@@ -27,7 +27,10 @@ FORCE = click.option("--force", is_flag=True, help="replace an existing output")
 
 
 class Commands(click.Group):
-    """Turns every Exact2VecError into one line and its exit code."""
+    """Turns every Exact2VecError into one line and its exit code; lists the commands in the order of their use."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):
@@ -48,7 +51,7 @@ class Commands(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(0) from None
         except OSError as error:
-            fail(str(error), ResourceError.exit_code)
+            fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), ResourceError.exit_code)
         except RuntimeError as error:
             if "allocate memory" not in str(error):
                 raise
@@ -69,8 +72,8 @@ def options(table: Sequence[Option]) -> Callable[[Command], Command]:
                 "" if option.default is None else f"  [default: {option.default:g}]" if isinstance(option.default, float) else f"  [default: {option.default}]"
             )
             command = click.option(
-                "--" + option.name.replace("_", "-"), option.name, metavar=option.kind.__name__.upper(), default=option.default,
-                callback=lambda _, __, given, option=option: option.parse(given), type=click.UNPROCESSED, help=option.help + default,
+                option.flag, option.name, metavar=option.metavar, default=option.default,
+                callback=lambda _, __, given, option=option: option.parse(given, option.flag), type=click.UNPROCESSED, help=option.help + default,
             )(command)  # fmt: skip
         return command
 
@@ -101,6 +104,7 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
 
     folder = Path(output)
     runs.check_output(folder, force=force)
+    from exact2vec.compiled import compilation_announced
     from exact2vec.counts.counts import count_text
     from exact2vec.counts.read import Text
     from exact2vec.estimator import Exact2Vec
@@ -112,8 +116,8 @@ def train(inputs: tuple[str, ...], output: str, force: bool, quiet: bool, **give
         raise UsageError("nothing to read: name a file, a folder or python-docs, or pipe text into the command")
     text = Text(*(inputs or ("-",)), **_of(READING, given))
     say = _silent if quiet else _stderr
-    with waiting("reading and counting", quiet=quiet):
-        counts = count_text(text, **_of(COUNTING, given))
+    with compilation_announced(say), waiting("reading and counting", quiet=quiet):
+        counts = count_text(text, threads=given["threads"], **_of(COUNTING, given))
     for note in text.notes:
         say(note)
     for line in talk.opening(counts, given["vector_size"], given["epochs"], given["threads"]):
@@ -150,14 +154,22 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
     """
     from exact2vec.vectors.vectors import load, signed_words
 
+    if weighted and not given:
+        raise UsageError("--weighted needs --given: it says which p(word | …) is meant")
+    if given and which != "sum":
+        raise UsageError("--which chooses the vectors of neighbours; p(word | …) with --given comes from inputs, outputs and biases together")
     vectors = load(run)
     if given:
         words = [word for expression in expressions for word in expression.split()]
         log_p = vectors.log_probabilities(words, weighted=weighted)
+        if topn > len(vectors):
+            _stderr(f"{topn} words were asked for, there are {len(vectors)}")
         top = [vectors.index_to_key[place] for place in (-log_p).argsort(kind="stable")[:topn]]
         rows = [{"word": word, "p": math.exp(log_p[vectors.key_to_index[word]]), "nats": -float(log_p[vectors.key_to_index[word]])} for word in top]
         _emit(rows if as_json else None, [["word", "percent", "nats"], *([row["word"], f"{100 * row['p']:.4g}", f"{row['nats']:.4f}"] for row in rows)])
         return
+    if repeated := [one for number, one in enumerate(expressions) if one in expressions[:number]]:
+        _stderr(f"{repeated[0]!r} was asked more than once; it is answered once")
     found = {one: vectors.most_similar(*signed_words(one), topn=topn, which=which) for one in expressions}
     if (most := max(map(len, found.values()))) < topn:
         _stderr(f"{topn} words were asked for, there are {most} besides those of the query")
@@ -172,11 +184,13 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
 @click.option("--analogies", multiple=True, metavar="FILE", help="lines: a b c answer; share answered by the nearest word")
 @click.option("--restrict", default=30_000, show_default=True, type=click.IntRange(4), help="analogies among this many most frequent words")
 @WHICH
+@click.option("--document", type=click.Choice(OPTIONS["document"].choices), help="what a document of TEXT is  [default: as in the run]")
 @options([OPTIONS[name] for name in ("encoding", "errors", "threads")])
 @JSON
 def evaluate(
-    run: str, texts: tuple[str, ...], as_json: bool, similarity: tuple[str, ...], analogies: tuple[str, ...], encoding: str, errors: str, **extra: Any
-) -> None:
+    run: str, texts: tuple[str, ...], as_json: bool, similarity: tuple[str, ...], analogies: tuple[str, ...], document: str | None, encoding: str, errors: str,
+    **extra: Any,
+) -> None:  # fmt: skip
     """The exact NLL of RUN beside its baselines, computed anew; of new TEXT too.
 
     Example: exact2vec evaluate runs/python-docs news.txt
@@ -188,6 +202,7 @@ def evaluate(
     from exact2vec.vectors.vectors import load
 
     settings = {name: value for name, value in load(run).counting["settings"].items() if name in TEXT_SETTINGS}
+    settings |= {"document": document} if document else {}
     text = Text(*texts, encoding=encoding, errors=errors, **settings) if texts else None
     found = evaluated(run, text, similarity=similarity, analogies=analogies, **extra)
     for note in text.notes if text else ():

@@ -42,12 +42,21 @@ class Exact2Vec:
 
     def __init__(
         self, *, vector_size: int = 100, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-        held_out: float = 0.02, epochs: int = 4, rate: float = 0.01, block_rows: int = 256, exact_every: int = 1, seed: int = 1,
-        threads: int | None = None,
+        held_out: float = 0.02, epochs: int = 4, rate: float = 0.05, row_power: float = 0.75, block_rows: int = 256, exact_every: int = 1,
+        seed: int = 1, threads: int | None = None,
     ) -> None:  # fmt: skip
         self.vector_size, self.window, self.min_count, self.max_vocab = vector_size, window, min_count, max_vocab
         self.sample, self.held_out, self.epochs, self.rate = sample, held_out, epochs, rate
-        self.block_rows, self.exact_every, self.seed, self.threads = block_rows, exact_every, seed, threads
+        self.row_power, self.block_rows, self.exact_every, self.seed, self.threads = row_power, block_rows, exact_every, seed, threads
+
+    def __repr__(self) -> str:
+        changed = [f"{option.name}={getattr(self, option.name)!r}" for option in COUNTING + TRAINING if getattr(self, option.name) != option.default]
+        return f"Exact2Vec({', '.join(changed)})"
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("wv", "counts_", "history_", "times_", "last_"):
+            raise AttributeError(f"this Exact2Vec has no {name} yet: call fit(sentences) first")
+        raise AttributeError(f"'Exact2Vec' object has no attribute {name!r}")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments by name, as scikit-learn reads them."""
@@ -83,7 +92,7 @@ class Exact2Vec:
 
     def score(self, sentences: Iterable[object], y: None = None) -> float:
         """The mean log-likelihood of new sentences under this vocabulary, window and weights, nats per pair; higher is better."""
-        return -new_text(self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads).nll
+        return -float(new_text(self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads).nll)
 
     def predict_proba(self, words: Iterable[str], *, weighted: bool = False) -> NDArray[np.float64]:
         """p(w | c) for each context word c (rows) and each word of `classes_` (columns)."""
@@ -116,7 +125,7 @@ class Exact2Vec:
 
     def _count(self, sentences: Iterable[object]) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)
-        return count_text(checked_sentences, **{option.name: getattr(self, option.name) for option in COUNTING})
+        return count_text(checked_sentences, threads=self.threads, **{option.name: getattr(self, option.name) for option in COUNTING})
 
 
 def history_row(record: Record) -> dict[str, Any]:
@@ -124,7 +133,7 @@ def history_row(record: Record) -> dict[str, Any]:
     training, held_out = record.losses, record.held_out
     return {
         "step": record.step, "epoch": record.epoch, "exact": training.standard_error is None,
-        "nll": training.nll, "nll_standard_error": training.standard_error, "excess": training.excess,
+        "nll": training.nll, "nll_standard_error": training.standard_error, "excess": training.excess, "objective": training.objective,
         "held_out_nll": held_out.nll if held_out else None,
         "held_out_nll_standard_error": held_out.standard_error if held_out else None,
         "held_out_excess": held_out.excess if held_out else None,

@@ -27,22 +27,27 @@ class Readable(Protocol):
 
 def write_whole(path: Path, data: bytes) -> None:
     """Replace `path` whole or leave it as it was: a killed run never leaves half a file."""
+    with replaced(path) as part:
+        part.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which takes its place when it is whole and on the disk."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with full_disk_named(path):
-            with open(part, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            yield part
+            sync(part)
             os.replace(part, path)
-            sync_folder(path.parent)
+            sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` as durable as the files."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Put the content of a file, or the names in a folder, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

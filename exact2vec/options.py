@@ -3,6 +3,7 @@
 The command line, the Python functions, the documentation and the tests all read it.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,35 +25,45 @@ class Option:
     choices: tuple[str, ...] = ()
 
     @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def metavar(self) -> str:
+        """What --help shows for the value: its type, or the choices."""
+        return f"[{'|'.join(self.choices)}]" if self.choices else self.kind.__name__.upper()
+
+    @property
     def wanted(self) -> str:
         """The range in words: 'an integer of at least 1'."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        noun = {int: "an integer", float: "a number"}.get(self.kind, "text")  # type: ignore[call-overload]
+        finite = self.below == float("inf")
+        noun = {int: "an integer", float: "a finite number" if finite else "a number"}.get(self.kind, "text")  # type: ignore[call-overload]
         bounds = [f"at least {self.least:g}"] if self.least is not None else []
-        bounds += [f"below {self.below:g}"] if self.below is not None else []
+        bounds += [f"below {self.below:g}"] if self.below is not None and not finite else []
         return f"{noun} of {' and '.join(bounds)}" if bounds else str(noun)
 
-    def parse(self, given: Value) -> Value:
-        """The checked value; a UsageError naming the range otherwise. None stands for 'not set' where that is the default."""
+    def parse(self, given: Value, name: str = "") -> Value:
+        """The checked value; a UsageError naming the range otherwise (and the option as `name`). None stands for 'not set' where that is the default."""
         if given is None and self.default is None:
             return None
         try:
             value = self.kind(str(given))
         except ValueError:
-            raise self.refusal(given) from None
+            raise self.refusal(given, name) from None
         if self.choices and value not in self.choices:
-            raise self.refusal(given)
+            raise self.refusal(given, name)
         if isinstance(value, int | float):
             low = self.least is not None and not value >= self.least
             high = self.below is not None and not value < self.below
             if low or high or value != value:
-                raise self.refusal(given)
+                raise self.refusal(given, name)
         return value
 
-    def refusal(self, given: object) -> UsageError:
+    def refusal(self, given: object, name: str = "") -> UsageError:
         """The error that names the range."""
-        return UsageError(f"{self.name} must be {self.wanted}; got {given!r}")
+        return UsageError(f"{name or self.name} must be {self.wanted}; got {given!r}")
 
 
 READING = (
@@ -71,13 +82,21 @@ COUNTING = (
 )
 TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
-    Option("epochs", 4, int, "passes over all rows; 0 writes the spectral start", least=0),
-    Option("rate", 0.01, float, "the first learning rate; it falls linearly to a hundredth", least=0, below=float("inf")),
+    Option("epochs", 4, int, "each costs a pass over all rows, the frequent visited more often; 0 writes the spectral start", least=0),
+    Option("rate", 0.05, float, "the first learning rate of the outputs; it falls linearly to a tenth", least=0, below=float("inf")),
+    Option("row_power", 0.75, float, "what is minimised weighs contexts as their counts to this power; 1 is the plain NLL", least=0, below=float("inf")),
     Option("block_rows", 256, int, "rows of one step; also the rows of scores held in memory at once", least=1),
     Option("exact_every", 1, int, "passes between exact losses (0: at the start and the end only); between them an estimate, marked as such", least=0),
     Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),
     Option("threads", None, int, "worker threads; by default the cores this process may use. Results do not depend on it", least=1),
 )
+
+
+def available_threads() -> int:
+    """The cores this process may use: the default of `threads`."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 OPTIONS = {option.name: option for option in READING + COUNTING + TRAINING}
 
 

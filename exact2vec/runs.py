@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exact2vec.errors import CorruptFileError, InputError, UsageError
-from exact2vec.files import full_disk_named, sha256, sync_folder, write_whole
+from exact2vec.files import full_disk_named, replaced, sha256, sync, write_whole
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -139,7 +139,8 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """A safetensors file of contiguous arrays."""
     import safetensors.numpy
 
-    write_whole(path, safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    with replaced(path) as part:
+        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
 
 
 def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -159,12 +160,12 @@ def _try_to_write(folder: Path) -> None:
 
 
 def _put_in_place(part: Path, folder: Path) -> None:
-    sync_folder(part)
+    sync(part)
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     if folder.exists():
         os.replace(folder, old)
     os.replace(part, folder)
-    sync_folder(folder.parent)
+    sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -1,8 +1,11 @@
 """Bad inputs at the command line: one clear line, the exit code of the design, no run folder left behind."""
 
+import bz2
+import contextlib
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -15,6 +18,7 @@ from exact2vec.cli import main
 from exact2vec.counts import read
 from exact2vec.counts.counts import Counts, count_text
 from exact2vec.counts.read import Text
+from exact2vec.see import progress
 
 GOOD = "\n".join(["the cat sat on the mat", "the dog sat on the log", "a cat and a dog ran"] * 8)
 
@@ -41,8 +45,13 @@ BAD_FILES = {
     "white space": (b" \n\t\r\n ", "no tokens"),
     "one token": (b"word", "1 token: no pairs"),
     "one word": (b"a a a a a a", "one word: nothing to predict"),
+    "one rare word": (b"a a a a", "one word: nothing to predict"),
     "rare words": (b"a b c d a b a", "the most frequent one 3 times; --min-count 2 would keep some"),
     "UTF-16": ("two words".encode("utf-16"), "looks like UTF-16; use --encoding utf-16"),
+    "UTF-16 without a mark": ("two words".encode("utf-16-be"), "without a byte order mark; use --encoding utf-16-be"),
+    "xz": (b"\xfd7zXZ\0\0\4\xe6\xd6", "looks like xz, which is not read here"),
+    "bzip2": (bz2.compress(GOOD.encode()), "looks like bzip2, which is not read here"),
+    "zip": (b"PK\3\4\x14\0\0\0\x08\0", "looks like a zip archive"),
     "bad byte": (b"fine words\nb\xffd", "byte 0xff at offset 12"),
     "cut gzip": (gzip.compress(GOOD.encode() * 50)[:-20], "cut off or damaged"),
     "wrong CRC": (gzip.compress(GOOD.encode())[:-8] + b"\0" * 8, "cut off or damaged"),
@@ -75,6 +84,8 @@ OUT_OF_RANGE = [
     ("--window", "0"),
     ("--held-out", "1"),
     ("--sample", "nan"),
+    ("--rate", "inf"),
+    ("--tokens", "chars"),
     ("--regex", "("),
 ]
 
@@ -83,7 +94,7 @@ OUT_OF_RANGE = [
 def test_an_option_out_of_its_range_is_exit_2(tmp_path, flags):
     (tmp_path / "good.txt").write_text(GOOD)
     result = call("train", tmp_path / "good.txt", "-o", tmp_path / "run", *flags)
-    assert (result.exit_code, flags[0][2:].replace("-", "_") in result.stderr) == (2, True), result.stderr
+    assert (result.exit_code, flags[0].removeprefix("--") in result.stderr) == (2, True), result.stderr
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 300, ""])
@@ -236,9 +247,9 @@ def test_a_closed_pipe_and_a_full_start_of_the_program(run):
 
 def test_a_long_line_comes_in_short_parts(monkeypatch):
     chunks = ["word " * 200] * 50
-    parts = list(read._line_parts(chunks, str.isspace))
-    assert "".join(part for part, _ in parts) == "".join(chunks)
-    assert max(len(part) for part, _ in parts) <= len(chunks[0])
+    parts = list(read._whole_tokens(chunks, str.isspace))
+    assert "".join(parts) == "".join(chunks)
+    assert max(map(len, parts)) <= len(chunks[0])
 
 
 def test_a_terminal_on_stdin_is_a_hint_and_no_hanging(tmp_path):
@@ -253,20 +264,49 @@ def test_a_terminal_on_stdin_is_a_hint_and_no_hanging(tmp_path):
     os.close(theirs)
 
 
-def test_a_bar_on_a_terminal_and_no_control_codes_elsewhere(tmp_path):
+def seen_on_a_terminal(command, **environment):
+    """What a terminal of 80 columns is sent."""
+    import fcntl
     import pty
+    import struct
+    import termios
 
-    (tmp_path / "good.txt").write_text(GOOD)
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "exact2vec", "train", str(tmp_path / "good.txt"), "-o", str(tmp_path / "run"), "--min-count=2"]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
-    assert subprocess.run(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=60, env=environment).returncode == 0
-    shown = os.read(ours, 1 << 16).decode()
-    assert "ETA" in shown
-    assert "epoch 4" in shown
-    result = subprocess.run([*command, "--force"], capture_output=True, text=True, timeout=60)
-    assert "\x1b" not in result.stderr
-    assert "epoch 4" in result.stderr
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=60, env={**inherited, **environment})
+    os.close(theirs)
+    assert result.returncode == 0
+    shown = b""
+    with contextlib.suppress(OSError):  # the end, on Linux
+        while part := os.read(ours, 1 << 16):
+            shown += part
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_bar_on_a_terminal_and_no_control_codes_elsewhere(tmp_path):
+    (tmp_path / "good.txt").write_text(GOOD)
+    command = [sys.executable, "-m", "exact2vec", "train", str(tmp_path / "good.txt"), "-o", str(tmp_path / "run"), "--min-count=2", "--force"]
+    lines = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr
+    assert "\x1b" not in lines
+    assert [text.split("  ")[0] for text in lines.splitlines() if text.startswith("epoch")] == ["epoch 0", "epoch 1/4", "epoch 2/4", "epoch 3/4", "epoch 4/4"]
+    assert seen_on_a_terminal(command, TERM="dumb") == lines
+    shown = seen_on_a_terminal(command, TERM="xterm")
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "━" in plain
+    assert re.search(r"ETA (-|\d+):", plain)
+    for text in lines.splitlines():
+        assert plain.count(f"{text}\n") == 1, text
+
+
+@pytest.mark.parametrize(("environment", "moves"), [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_the_cursor_is_moved_only_where_it_may(monkeypatch, environment, moves):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert progress._moves() is moves
 
 
 def test_one_word_can_be_fitted():
@@ -369,6 +409,58 @@ def test_other_faults_are_one_line(tmp_path, run, arguments, code, expected):
     result = call(*filled, *(["-o", tmp_path / "out"] if arguments[0] == "train" else []))
     assert (result.exit_code, expected in result.stderr, result.stderr.splitlines()[-1].startswith("exact2vec: ")) == (code, True, True), result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_help_shows_the_choices_and_errors_name_the_flag_and_its_range():
+    shown = call("train", "--help").stdout
+    for choices in ("[words|space]", "[line|paragraph|file]", "[strict|replace|ignore]"):
+        assert choices in shown
+    assert call("train", "x", "-o", "y", "--rate", "inf").stderr == "exact2vec: --rate must be a finite number of at least 0; got 'inf'\n"
+    commands = call("--help").stdout.partition("Commands:")[2]
+    assert commands.split()[0] == "train"
+
+
+def test_what_neighbors_would_ignore_is_said(run):
+    assert "--weighted needs --given" in call("neighbors", run, "cat", "--weighted").stderr
+    assert call("neighbors", run, "cat", "--given", "--which", "inputs").exit_code == 2
+    assert "'cat' was asked more than once" in call("neighbors", run, "cat", "cat").stderr
+    assert "there are 10" in call("neighbors", run, "cat", "--given", "-n", "99").stderr
+
+
+def test_a_file_that_cannot_be_written_is_named_without_numbers_of_the_system(run):
+    result = call("export", run, "/proc/v.vec")
+    assert (result.exit_code, result.stderr.startswith("exact2vec: /proc/"), "Errno" in result.stderr) == (5, True, False), result.stderr
+
+
+def test_evaluate_takes_another_document_than_the_run(run, tmp_path):
+    (tmp_path / "new.txt").write_text("the cat\nsat on\n\na dog\nran\n")
+    found = [json.loads(call("evaluate", run, tmp_path / "new.txt", "--json", *flags).stdout)["new_text"] for flags in ([], ["--document", "paragraph"])]
+    assert [text["pairs"] for text in found] == [6, 18]
+
+
+def test_a_run_whose_name_has_a_space_is_quoted(tmp_path):
+    (tmp_path / "good.txt").write_text(GOOD)
+    result = call("train", tmp_path / "good.txt", "-o", tmp_path / "my run", "--epochs", "0", "--vector-size", "2")
+    assert f"evaluate '{tmp_path / 'my run'}'" in result.stderr
+
+
+def test_python_objects_say_what_they_are_and_what_is_missing():
+    from exact2vec.estimator import Exact2Vec
+
+    model = Exact2Vec(vector_size=2, held_out=0, min_count=2)
+    assert repr(model) == "Exact2Vec(min_count=2, held_out=0, vector_size=2)"
+    with pytest.raises(AttributeError, match=r"no wv yet: call fit\(sentences\) first"):
+        model.score([["a", "b"]])
+    assert not hasattr(model, "nonsense")
+    vectors = model.fit([["a", "b", "c"]] * 9).wv
+    assert repr(vectors) == "Vectors(3 words, 2 numbers each)"
+    np.testing.assert_array_equal(vectors[["a", "c"]], np.stack([vectors["a"], vectors["c"]]))
+    with pytest.raises(TypeError, match="words are strings; got 0 of type int"):
+        vectors.number(0)
+
+
+def test_one_class_loses_nothing_and_not_minus_nothing():
+    assert "-0.0000" not in call("loss", "1").stdout
 
 
 def test_utf_32_is_named(tmp_path):

@@ -1,31 +1,76 @@
+import numpy as np
+import pytest
 import torch
 
-from exact2vec.train.updates import adam_update, linear_rate, rms_update
+from exact2vec.train import rotation
+from exact2vec.train.updates import DAMPING, adam_in_place, adam_update, falling, input_step, inverse_metric, row_weights
 
 
-def test_adam_is_torchs():
+def test_adam_is_torchs_and_the_compiled_one_its_twin():
     torch.manual_seed(0)
     parameter = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
     ours, mean, square = parameter.detach().clone(), torch.zeros(4, 3).double(), torch.zeros(4, 3).double()
+    compiled = [tensor.float() for tensor in (ours, mean, square)]
     adam = torch.optim.Adam([parameter], lr=0.1, betas=(0.9, 0.95))
     for step in range(1, 6):
         parameter.grad = torch.randn(4, 3, dtype=torch.float64)
         direction, mean, square = adam_update(parameter.grad, mean, square, step)
         ours -= 0.1 * direction
+        adam_in_place(*(tensor.numpy() for tensor in compiled), (4 * parameter.grad).float().numpy(), 0.25, step, 0.1)
         adam.step()
         torch.testing.assert_close(ours, parameter.detach())
+        for fast, plain in zip(compiled, (ours, mean, square), strict=True):
+            torch.testing.assert_close(fast.double(), plain, rtol=2e-5, atol=2e-6)
 
 
-def test_rms_by_hand():
-    direction, square = rms_update(torch.tensor([[3.0, 4.0]]), torch.tensor([0.0]))
-    assert square.tolist() == [12.5]
-    torch.testing.assert_close(direction, torch.tensor([[3.0, 4.0]]) / 12.5**0.5)
-    _, square = rms_update(torch.tensor([[0.0, 1.0]]), square)
-    assert square.tolist() == [6.5]
+def test_adam_leaves_alone_what_has_no_gradient():
+    value = np.full((1, 2), 3, np.float32)
+    adam_in_place(value, np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32), 1.0, 1, 0.1)
+    assert value.tolist() == [[3, 3]]
 
 
-def test_rate_falls_from_first_towards_a_hundredth():
-    rates = [linear_rate(step, 10, first=0.01) for step in range(11)]
-    assert rates[0] == 0.01
-    assert abs(rates[10] - 1e-4) < 1e-12
+def test_the_input_step_is_newtons_where_the_metric_is_the_hessian():
+    torch.manual_seed(0)
+    outputs, share = torch.randn(9, 3).double(), torch.rand(9).double()
+    moment = (outputs * share[:, None]).T @ outputs
+    damped = moment + DAMPING * torch.linalg.eigvalsh(moment).mean() * torch.eye(3).double()
+    inverse = inverse_metric(moment)
+    torch.testing.assert_close(inverse @ damped, torch.eye(3).double())
+    wanted = torch.tensor([[0.1, -0.2, 0.3], [0, 0, 0]]).double()
+    torch.testing.assert_close(input_step(wanted @ damped, inverse, 1.0, 100.0), wanted)
+    clipped = input_step(1e6 * wanted @ damped, inverse, 1.0, 2.0)
+    assert clipped[0].norm().item() == pytest.approx(1.0)
+    torch.testing.assert_close(clipped[0] / clipped[0].norm(), wanted[0] / wanted[0].norm())
+
+
+def test_rows_weigh_one_on_average_over_the_pairs():
+    totals = torch.tensor([1.0, 0.0, 16.0, 81.0]).double()
+    weights = row_weights(totals, 0.75)
+    assert weights[1] == 0
+    assert (weights * totals).sum().item() == pytest.approx(98)
+    assert (weights[0] / weights[2]).item() == pytest.approx(16**0.25)
+    assert row_weights(totals, 1.0)[[0, 2, 3]].tolist() == pytest.approx([1, 1, 1])
+
+
+def test_rate_falls_from_one_towards_a_tenth():
+    rates = [falling(step, 10) for step in range(11)]
+    assert (rates[0], rates[10]) == (1.0, pytest.approx(0.1))
     assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize("size", [1, 3, 63, 64, 100, 1000])
+def test_two_epochs_visit_every_row_and_the_weights_add_up(size):
+    totals = np.concatenate([np.random.default_rng(0).integers(1, 100, size), np.zeros(5, np.int64)]).astype(float)
+    seen, visits = np.zeros(size + 5), np.zeros(size + 5)
+    blocks = list(rotation.blocks(totals, 2, 30, 1))
+    for block in blocks:
+        assert 0 < len(block.rows) <= 30
+        assert len(set(block.rows)) == len(block.rows)
+        seen[block.rows] += block.weights
+        visits[block.rows] += 1
+    np.testing.assert_array_equal(seen, np.where(totals > 0, 2 * rotation.PARTS, 0))
+    assert blocks[-1].epoch == 2
+    assert [block.epoch for block in blocks] == sorted(block.epoch for block in blocks)
+    if size >= rotation.FEW_ROWS:
+        assert visits.sum() == pytest.approx(2 * size, abs=3 * rotation.TURNS)
+        assert totals[visits == 6].min() >= totals[visits == 1].max()

@@ -22,9 +22,10 @@ from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.loss.formulas import count_nll
 from exact2vec.loss.sweep import sweep
-from exact2vec.loss.tiles import RowLosses, TiledCounts, TiledNLL
+from exact2vec.loss.tiles import RowLosses, TiledNLL, WeightedCounts
 from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
+from exact2vec.train.updates import row_weights
 from exact2vec.vectors.evaluate import new_text
 from exact2vec.vectors.formats import export
 
@@ -279,16 +280,17 @@ def test_nothing_depends_on_the_threads_of_the_caller():
     counts = csr_array(
         (random.random(200_000).astype(np.float32), (random.integers(0, 70_000, 200_000), random.integers(0, 70_000, 200_000))), shape=(70_000, 70_000)
     )
-    vectors = [torch.from_numpy(random.standard_normal(shape).astype(np.float32)) for shape in ((70_000, 2), (70_000, 2), (70_000,))]
+    log_unigram = torch.log(torch.rand(70_000, generator=torch.Generator().manual_seed(1)).double())
+    rows = torch.zeros(70_000, 8)
     found = []
-    tiled = TiledNLL(Workers(1), 1, 1, 1)
     before = torch.get_num_threads()
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        tiled_counts = TiledCounts(counts)
-        rows = RowLosses(tiled_counts.totals * 1.1, tiled_counts.totals * 0.3)
-        with patch("exact2vec.loss.sweep.row_losses", return_value=[rows]):
-            found.append(sweep(tiled, *vectors, [tiled_counts], torch.log(torch.rand(70_000, generator=torch.Generator().manual_seed(1)).double())))
+        weighted = WeightedCounts(counts)
+        losses = RowLosses(weighted.totals[weighted.totals > 0] * 1.1, weighted.totals[weighted.totals > 0] * 0.3)
+        weights = row_weights(weighted.totals, 0.75)
+        with patch("exact2vec.loss.sweep.row_losses", return_value=[losses]):
+            found.append((sweep(TiledNLL(Workers(1), 1, 1), rows, rows, [weighted], log_unigram, row_weights=weights), weights.tolist()))
     torch.set_num_threads(before)
     assert found[0] == found[1]
 

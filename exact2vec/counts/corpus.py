@@ -4,12 +4,16 @@ import hashlib
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.counts.read import Piece
+from exact2vec.counts.characters import BLANK, DOCUMENT_KINDS, LINE, classes_for, code_points, reduce_text
+from exact2vec.counts.numbering import Numbering
+from exact2vec.counts.read import Piece, Text, normal_form
 from exact2vec.errors import InputError
 
 BLOCK_TOKENS = 10_000
@@ -46,7 +50,14 @@ class Corpus:
         return np.repeat(np.cumsum(starts, dtype=np.int32), self.block_tokens)
 
 
-def index_corpus(pieces: Iterable[Piece], held_out: float = 0.0) -> Corpus:
+def index_corpus(texts: Iterable[object], held_out: float = 0.0, tokenize: Callable[[str], list[str]] | None = None) -> Corpus:
+    """The corpus of a `Text`, by compiled loops where they know its tokens, or of documents as `pieces_of` takes them."""
+    if isinstance(texts, Text) and texts.tokens is not None:
+        return index_text(texts, texts.tokens, held_out)
+    return index_pieces(pieces_of(texts, tokenize), held_out)
+
+
+def index_pieces(pieces: Iterable[Piece], held_out: float = 0.0) -> Corpus:
     """Number the tokens in order of appearance, and draw the held-out blocks.
 
     A document is one block, one of more than 10,000 tokens is cut into blocks of 10,000. A block is held out where the keyed
@@ -70,6 +81,68 @@ def index_corpus(pieces: Iterable[Piece], held_out: float = 0.0) -> Corpus:
     )
 
 
+def index_text(text: Text, tokens: str, held_out: float = 0.0) -> Corpus:
+    """What `index_pieces` makes of `text`, by compiled loops: one thread reduces the text to its tokens, another numbers them."""
+    reduction, numbering = _Reduction(tokens, held_out), Numbering()
+    ids: list[NDArray[np.int32]] = []
+    with ThreadPoolExecutor(1) as other:
+        waiting: Future[NDArray[np.int32]] | None = None
+        for stretch in text.stretches():
+            for reduced in (reduction.reduced(stretch.text, stretch.document), reduction.end_document() if stretch.ends_document else None):
+                if reduced is not None and len(reduced):
+                    if waiting is not None:
+                        ids.append(waiting.result())
+                    waiting = other.submit(numbering.numbers, reduced)
+        if waiting is not None:
+            ids.append(waiting.result())
+    return Corpus(np.concatenate([np.empty(0, np.int32), *ids]), numbering.tokens(), *reduction.blocks())
+
+
+class _Reduction:
+    """Text reduced to its tokens, stretch by stretch, with the blocks that it ends."""
+
+    def __init__(self, tokens: str, held_out: float) -> None:
+        self._tokens, self._held_out = tokens, held_out
+        self._state = np.zeros(3, np.int64)
+        self._state[BLANK] = 1
+        self._hash = _new_hash()
+        self._lengths: list[NDArray[np.int64]] = []
+        self._documents: list[NDArray[np.int64]] = []
+        self._held: list[bool] = []
+
+    def reduced(self, text: str, document: str) -> NDArray[np.uint8]:
+        codes = code_points(normal_form(text) if self._tokens == "words" else text)
+        return self._reduce(codes, DOCUMENT_KINDS[document])
+
+    def end_document(self) -> NDArray[np.uint8]:
+        return self._reduce(np.array([ord("\n")], np.uint8), LINE)
+
+    def blocks(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        none = np.empty(0, np.int64)
+        return np.concatenate([none, *self._lengths]), np.concatenate([none, *self._documents]), np.array(self._held, bool)
+
+    def _reduce(self, codes: NDArray[Any], document: int) -> NDArray[np.uint8]:
+        most = len(codes) // 2 + 2
+        ends, lengths, documents = (np.empty(most, np.int64) for _ in range(3))
+        reduced = np.empty(len(codes) * (1 if codes.dtype == np.uint8 else 4) + 2, np.uint8)
+        size, blocks = reduce_text(codes, classes_for(codes, self._tokens), document, BLOCK_TOKENS, self._state, reduced, ends, lengths, documents)
+        self._lengths.append(lengths[:blocks].copy())
+        self._documents.append(documents[:blocks].copy())
+        self._draw(reduced[:size], ends[:blocks].tolist())
+        return reduced[:size]
+
+    def _draw(self, reduced: NDArray[np.uint8], ends: list[int]) -> None:
+        if self._held_out == 0:
+            self._held += [False] * len(ends)
+            return
+        text, start = reduced.data, 0
+        for end in ends:
+            self._hash.update(text[start:end])
+            self._held.append(_share(self._hash) < self._held_out)
+            self._hash, start = _new_hash(), end + 1
+        self._hash.update(text[start:])
+
+
 def _blocks(pieces: Iterable[Piece]) -> Iterator[tuple[int, list[str]]]:
     document = 0
     waiting: list[str] = []
@@ -89,9 +162,15 @@ def _blocks(pieces: Iterable[Piece]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _hash_share(tokens: list[str]) -> float:
-    text = " ".join(tokens).encode("utf-8", "surrogatepass")
-    digest = hashlib.blake2b(text, digest_size=8, key=HASH_KEY).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    return _share(_new_hash(" ".join(tokens).encode("utf-8", "surrogatepass")))
+
+
+def _new_hash(data: bytes = b"") -> "hashlib.blake2b":
+    return hashlib.blake2b(data, digest_size=8, key=HASH_KEY)
+
+
+def _share(digest: "hashlib.blake2b") -> float:
+    return int.from_bytes(digest.digest(), "big") / 2**64
 
 
 def pieces_of(texts: Iterable[object], tokenize: Callable[[str], list[str]] | None = None) -> Iterator[Piece]:

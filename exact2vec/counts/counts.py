@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec import runs
-from exact2vec.counts.corpus import Corpus, index_corpus, pieces_of
+from exact2vec.compiled import compiled
+from exact2vec.counts.corpus import Corpus, index_corpus
 from exact2vec.counts.read import Text, tokenizer
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary, build_vocabulary
 from exact2vec.counts.windows import count_windows
@@ -58,11 +59,15 @@ class Counts:
             digest.update(np.ascontiguousarray(array, np.int64).tobytes())
         return digest.hexdigest()
 
+    @cached_property
+    def unigram(self) -> NDArray[np.float64]:
+        """p(w), the share of the weighted pairs of the training part that w ends."""
+        return unigram(self.keep * (self.training.T @ self.keep))
+
     def weigh(self, counts: csr_array) -> csr_array:
         """n(c, w) = k(c, w) / window · s_c · s_w, float32."""
-        rows = np.repeat((self.keep / self.window).astype(np.float64), np.diff(counts.indptr))
-        values = (counts.data * rows * self.keep[counts.indices]).astype(np.float32)
-        if not values.all():
+        values = np.empty(counts.nnz, np.float32)
+        if not _weigh(counts.indptr, counts.indices, counts.data, self.keep, 1 / self.window, values):
             raise UsageError(f"sample = {self.sample:g} gives weights too small for a float32; use a larger one, or 0 for none")
         return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
 
@@ -116,7 +121,7 @@ def _token_rows(counts: Counts) -> list[tuple[str, str]]:
 
 def count_text(
     texts: Iterable[object], *, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-    held_out: float = 0.02,
+    held_out: float = 0.02, threads: int | None = None,
 ) -> Counts:  # fmt: skip
     """Count the words near each word, in one pass over `texts`.
 
@@ -128,23 +133,18 @@ def count_text(
     >>> count_text(["the cat sat on the mat", "the dog sat on the log"] * 5, held_out=0)
     Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
     """
-    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out)
+    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out, threads=threads)
     texts, settings = _with_settings(texts)
     settings |= {"min_count": min_count, "max_vocab": max_vocab, "held_out": held_out}
-    corpus = index_corpus(pieces_of(texts, tokenizer()), held_out)
+    corpus = index_corpus(texts, held_out, tokenizer())
     vocabulary = build_vocabulary(corpus, min_count, max_vocab)
     size = len(vocabulary.words)
-    ids, kept = _kept_ids(corpus, vocabulary)
-    held = corpus.token_held
-    training = count_windows(ids[kept & ~held], corpus.token_segment[kept & ~held], size=size, window=window)
+    (training_tokens, held_tokens), tokens = _split(corpus, vocabulary)
+    training = count_windows(*training_tokens, size=size, window=window, threads=threads)
     if training.nnz == 0:
         raise InputError(f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)")
-    held_pairs = count_windows(ids[kept & held], corpus.token_segment[kept & held], size=size, window=window) if held.any() else None
-    tokens = {
-        "read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct),
-        "training": int((kept & ~held).sum()), "dropped_training": int((~kept & ~held).sum()),
-        "held_out": int((kept & held).sum()), "dropped_held_out": int((~kept & held).sum()), "min_count": min_count,
-    }  # fmt: skip
+    held_pairs = count_windows(*held_tokens, size=size, window=window, threads=threads) if corpus.block_held.any() else None
+    tokens |= {"min_count": min_count}
     return Counts(vocabulary, training, held_pairs if held_pairs is not None and held_pairs.nnz else None, window, sample, tokens, settings)
 
 
@@ -170,7 +170,7 @@ def count_alike(
 ) -> tuple[csr_array, Corpus, NDArray[np.int32]]:
     """Count new texts with a run's vocabulary, window and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
     tokenize = None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
-    corpus = index_corpus(pieces_of(texts, tokenize))
+    corpus = index_corpus(texts, tokenize=tokenize)
     if len(corpus.ids) == 0:
         raise InputError("no tokens: the text holds only white space or signs")
     ids, kept = _kept_ids(corpus, vocabulary)
@@ -194,6 +194,31 @@ def read_vocabulary(run: runs.Run) -> Vocabulary:
             f"{run.folder / 'vocabulary.json'}: {len(words)} words, {len(counts)} counts, {len(set(words))} distinct; they should be as many"
         )
     return Vocabulary(words, counts)
+
+
+@compiled
+def _weigh(starts, words, counts, keep, scale, values):  # type: ignore[no-untyped-def]
+    """Fill in the weighted counts; False where one is too small for a float32."""
+    smallest = np.float32(np.inf)
+    for row in range(len(starts) - 1):
+        weight = scale * keep[row]
+        for cell in range(starts[row], starts[row + 1]):
+            values[cell] = np.float32(counts[cell] * weight * keep[words[cell]])
+            smallest = min(smallest, values[cell])
+    return smallest > 0
+
+
+def _split(corpus: Corpus, vocabulary: Vocabulary) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:
+    """The kept tokens of the training part and of the held-out part, each with their segments, and where every token went."""
+    ids, kept = _kept_ids(corpus, vocabulary)
+    held, segments = corpus.token_held, corpus.token_segment
+    parts = [kept & ~held, kept & held]
+    tokens = {
+        "read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct),
+        "training": int(parts[0].sum()), "dropped_training": int((~kept & ~held).sum()),
+        "held_out": int(parts[1].sum()), "dropped_held_out": int((~kept & held).sum()),
+    }  # fmt: skip
+    return [(ids[part], segments[part]) for part in parts], tokens
 
 
 def _kept_ids(corpus: Corpus, vocabulary: Vocabulary) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:

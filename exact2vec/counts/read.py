@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import functools
 import io
 import re
 import stat
@@ -19,6 +20,7 @@ PYTHON_DOCS = "python-docs"
 STDIN = "-"
 TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".rst", ".gz", ".zst")
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+PACKED = {"xz": (0, b"\xfd7zXZ\0"), "bzip2": (4, b"1AY&SY"), "a zip archive (docx, epub, odt)": (0, b"PK\x03\x04"), "PDF": (0, b"%PDF-")}
 UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
@@ -26,6 +28,14 @@ class Piece(NamedTuple):
     """Some tokens of a document, and whether the document ends with them."""
 
     tokens: list[str]
+    ends_document: bool
+
+
+class Stretch(NamedTuple):
+    """Some text, what its line ends mean ("line": each ends a document, "paragraph": a blank one does, "file": none), and whether the document ends with it."""
+
+    text: str
+    document: str
     ends_document: bool
 
 
@@ -43,6 +53,7 @@ class Text:
         self.settings = checked(tokens=tokens, regex=regex, document=document, encoding=encoding, errors=errors)
         self.inputs = [str(one) for one in inputs]
         self.tokenize = tokenizer(tokens, regex)
+        self.tokens = None if regex is not None else tokens
         self.between_tokens = _between_words if tokens == "words" and regex is None else str.isspace
         self.document = document
         self.encoding = _known_encoding(encoding)
@@ -52,23 +63,31 @@ class Text:
             raise UsageError("nothing to read: name a file, a folder, - for stdin, or python-docs")
 
     def __iter__(self) -> Iterator[Piece]:
+        blank = True
+        for stretch in self.stretches():
+            *ended, rest = stretch.text.split("\n")
+            for line in ended:
+                blank = blank and not line.strip()
+                yield Piece(self.tokenize(line), stretch.document == "line" or (blank and stretch.document == "paragraph"))
+                blank = True
+            blank = (blank and not rest.strip()) or stretch.ends_document
+            yield Piece(self.tokenize(rest), stretch.ends_document)
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The text in stretches of about a MB that end between tokens."""
         self.notes = []
         for name in self.inputs:
             if name == PYTHON_DOCS:
-                yield from self._python_docs()
+                from exact2vec.counts.python_docs import documents
+
+                yield from (Stretch(text, "file", True) for text in documents())
             elif name == STDIN:
                 with input_errors_named("stdin"), _stdin() as file, decompressed(file) as stream:
-                    yield from self._pieces(stream, "stdin")
+                    yield from self._stretches(stream, "stdin")
             else:
                 for path in self._files(Path(name)):
                     with open_decompressed(path) as stream:
-                        yield from self._pieces(stream, str(path))
-
-    def _python_docs(self) -> Iterator[Piece]:
-        from exact2vec.counts.python_docs import documents
-
-        for text in documents():
-            yield Piece(self.tokenize(text), True)
+                        yield from self._stretches(stream, str(path))
 
     def _files(self, path: Path) -> list[Path]:
         if "\0" in str(path):
@@ -85,28 +104,22 @@ class Text:
             self.notes.append(f"{path}: {len(skipped)} files skipped for their ending: {', '.join(skipped[:5])}{' …' * (len(skipped) > 5)}")
         return text
 
-    def _pieces(self, stream: Readable, name: str) -> Iterator[Piece]:
-        """The documents of one file; a long line comes in pieces that are cut between tokens."""
-        empty = True
-        replaced = lines = line_characters = 0
-        blank = True
-        for part, ends_line in _line_parts(self._decoded(stream, name), self.between_tokens):
-            empty = False
-            blank = blank and not part.strip()
-            lines += ends_line
-            line_characters += len(part)
+    def _stretches(self, stream: Readable, name: str) -> Iterator[Stretch]:
+        replaced = lines = characters = 0
+        for text in _whole_tokens(self._decoded(stream, name), self.between_tokens):
+            lines += text.count("\n")
+            characters += len(text)
             if self.errors == "replace":
-                replaced += part.count("\ufffd")
-            yield Piece(self.tokenize(part), ends_line and (self.document == "line" or (blank and self.document == "paragraph")))
-            blank = blank or ends_line
-        if empty:
+                replaced += text.count("\ufffd")
+            yield Stretch(text, self.document, False)
+        if not characters:
             raise InputError(f"{name} is empty (0 bytes)")
-        yield Piece([], True)
+        yield Stretch("", self.document, True)
         if replaced:
             self.notes.append(f"{name}: {replaced:,} characters U+FFFD stand for bytes that are not {self.encoding}")
-        if self.document == "line" and lines >= 100 and line_characters < 90 * lines:
+        if self.document == "line" and lines >= 100 and characters < 91 * lines:
             self.notes.append(
-                f"{name}: lines of {line_characters // lines} characters on average look hard-wrapped; windows stop at each line: consider --document paragraph"
+                f"{name}: lines of {characters // lines - 1} characters on average look hard-wrapped; windows stop at each line: consider --document paragraph"
             )
 
     def _decoded(self, stream: Readable, name: str) -> Iterator[str]:
@@ -143,6 +156,12 @@ def _refuse_other_unicode(data: bytes, name: str, encoding: str) -> None:
     for marks, other in ((UTF32_MARKS, "utf-32"), (UTF16_MARKS, "utf-16")):
         if data.startswith(marks) and not encoding.startswith(("utf-16", "utf-32")):
             raise InputError(f"{name} looks like {other.upper()}; use --encoding {other}")
+    for other, (place, mark) in PACKED.items():
+        if data.startswith(mark, place):
+            raise InputError(f"{name} looks like {other}, which is not read here; make plain text, .gz or .zst of it first")
+    for halves, other in ((data[1:4096:2], "utf-16-le"), (data[0:4096:2], "utf-16-be")):
+        if halves.count(0) > len(halves) / 2 and not encoding.startswith(("utf-16", "utf-32")):
+            raise InputError(f"{name} holds more NULs than text and looks like UTF-16 without a byte order mark; use --encoding {other}")
 
 
 def _read(stream: Readable, name: str) -> bytes:
@@ -150,22 +169,18 @@ def _read(stream: Readable, name: str) -> bytes:
         return stream.read(READ_BYTES)
 
 
-def _line_parts(chunks: Iterable[str], between_tokens: Callable[[str], bool]) -> Iterator[tuple[str, bool]]:
-    """(part of a line, whether it ends it): a long line comes in parts that end with a character between tokens."""
-    word: list[str] = []
+def _whole_tokens(chunks: Iterable[str], between_tokens: Callable[[str], bool]) -> Iterator[str]:
+    """The chunks, each cut behind its last character between tokens; the rest comes with the next."""
+    unfinished: list[str] = []
     for chunk in chunks:
-        *ended, rest = chunk.split("\n")
-        for line in ended:
-            yield "".join([*word, line]), True
-            word.clear()
-        head, tail = _cut(rest, between_tokens)
+        head, tail = _cut(chunk, between_tokens)
         if head:
-            yield "".join([*word, head]), False
-            word.clear()
+            yield "".join([*unfinished, head])
+            unfinished.clear()
         if tail:
-            word.append(tail)
-    if word:
-        yield "".join(word), True
+            unfinished.append(tail)
+    if unfinished:
+        yield "".join(unfinished)
 
 
 def _cut(text: str, between_tokens: Callable[[str], bool]) -> tuple[str, str]:
@@ -203,19 +218,24 @@ def _by_pattern(regex: str) -> Callable[[str], list[str]]:
     return lambda text: [match[0] for stretch in text.split() for match in pattern.finditer(stretch) if match[0]]
 
 
+def normal_form(text: str) -> str:
+    """`text` as its words are spelled: lower case, NFC, ’ as '."""
+    text = text.lower()
+    return text if text.isascii() else unicodedata.normalize("NFC", text).replace("’", "'")
+
+
 _ascii_words = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*").findall
-_find_words: list[Callable[[str], list[Any]]] = []
 
 
 def _words(text: str) -> list[str]:
-    text = text.lower()
-    if text.isascii():
-        return _ascii_words(text)
-    if not _find_words:
-        marks = "".join(chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("M"))
-        _find_words.append(re.compile(rf"\w[\w{marks}]*(?:'\w[\w{marks}]*)*").findall)
-    text = unicodedata.normalize("NFC", text).replace("’", "'").replace("_", " ")
-    return _find_words[0](text)
+    text = normal_form(text)
+    return _ascii_words(text) if text.isascii() else _any_words()(text.replace("_", " "))
+
+
+@functools.cache
+def _any_words() -> Callable[[str], list[Any]]:
+    marks = "".join(chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("M"))
+    return re.compile(rf"\w[\w{marks}]*(?:'\w[\w{marks}]*)*").findall
 
 
 @contextlib.contextmanager

@@ -48,12 +48,14 @@ def build_vocabulary(corpus: Corpus, min_count: int = 5, max_vocab: int | None =
         raise InputError(f"all {corpus.documents:,} documents ({tokens:,} tokens) fell into the held-out part; use --held-out 0")
     if tokens == 1:
         raise InputError("1 token: no pairs")
+    if len(corpus.distinct) == 1:
+        raise InputError("one word: nothing to predict")
     counts = np.bincount(training, minlength=len(corpus.distinct))
     kept = np.flatnonzero(counts >= min_count)
     if len(kept) == 0:
         most = int(counts.max())
         raise InputError(f"no word is counted {min_count} times: the most frequent one {most} times; --min-count {_keeping_two(counts)} would keep some")
-    if len(corpus.distinct) == 1 or (len(kept) == 1 and np.count_nonzero(counts) == 1):
+    if len(kept) == 1 and np.count_nonzero(counts) == 1:
         raise InputError("one word: nothing to predict")
     if len(kept) == 1:
         raise InputError(

@@ -61,7 +61,7 @@ def explain(scores: Sequence[float], target: int | None = None) -> Explanation:
     values = _checked(scores, target)
     log_p = log_softmax(values)
     gradient = None if target is None else _gradient(log_p, target).tolist()
-    return Explanation(values.tolist(), log_p.exp().tolist(), (-log_p).tolist(), target, gradient)
+    return Explanation(values.tolist(), log_p.exp().tolist(), (0.0 - log_p).tolist(), target, gradient)
 
 
 def descend(scores: Sequence[float], target: int, *, steps: int = 10, rate: float = 0.5) -> Descent:
@@ -81,7 +81,7 @@ def descend(scores: Sequence[float], target: int, *, steps: int = 10, rate: floa
     losses, path = [], [weights.tolist()]
     for _ in range(steps):
         log_p = log_softmax(weights)
-        losses.append(-float(log_p[target]))
+        losses.append(0.0 - float(log_p[target]))
         weights = weights - rate * _gradient(log_p, target)
         path.append(weights.tolist())
     return Descent(losses, path)

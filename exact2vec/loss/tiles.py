@@ -2,52 +2,86 @@
 
 Two terms a row: the log-sum-exp of its scores, and the scores of what was counted. Each tile (rows of a block × TILE_WORDS) keeps its own
 maximum m_t and sum S_t = Σ exp(z − m_t), so that log-sum-exp = m + log Σ_t S_t exp(m_t − m), m = max m_t, needs one exp a score.
+Vectors come as `rows`: a context's with a 1 behind it, a word's with its bias, so that a score b_w + u_w·x_c is one product.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
 from exact2vec.loss.formulas import excess_terms
 from exact2vec.loss.workers import Workers
 
-TILE_WORDS = 2048
+TILE_WORDS = 1024
+PART_ROWS = 32  # rows whose cells one thread sums up
+LANES = 8  # a row is padded with zeros to a multiple of this many numbers
 
 
-@dataclass(frozen=True)
-class Cells:
-    """The counted cells of some rows within one tile: where they lie in the tile, and their counts."""
+def rows_of(vectors: Float[Tensor, "row dim"], last: Float[Tensor, " row"] | float) -> Float[Tensor, "row width"]:
+    """Each vector with `last` behind it, and zeros up to a multiple of 8: x_c with 1, u_w with b_w."""
+    size, dim = vectors.shape
+    rows = vectors.new_zeros(size, -(-(dim + 1) // LANES) * LANES)
+    rows[:, :dim] = vectors
+    rows[:, dim] = last
+    return rows
 
-    row: Int64[Tensor, " cell"]
-    word: Int64[Tensor, " cell"]
-    count: Float[Tensor, " cell"]
 
+class WeightedCounts:
+    """Weighted counts n(c, w), sparse; `totals` are the N_c, `column_totals` the N_w, `total` is N, `floor` their entropy, nats."""
 
-class TiledCounts:
-    """Weighted counts n(c, w), cut into tiles of columns; `totals` are the N_c."""
-
-    def __init__(self, counts: csr_array, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, counts: csr_array) -> None:
         self.shape: tuple[int, int] = (int(counts.shape[0]), int(counts.shape[1]))
-        self.slices = [slice(start, min(start + TILE_WORDS, self.shape[1])) for start in range(0, self.shape[1], TILE_WORDS)]
-        self.tiles = [counts[:, columns] for columns in self.slices]
+        self.matrix = counts
         self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel())
         self.column_totals = torch.from_numpy(np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel())
         self.total = float(self.totals.numpy().sum())  # by numpy: torch's order of summing depends on the threads of the caller
         self.floor = _entropy_floor(counts, self.totals.numpy())
-        self.dtype = dtype
 
     def unigram_nll(self, log_unigram: Float[Tensor, " word"]) -> float:
         """−Σ_w N_w log p(w) / N, nats: what one distribution for every context loses."""
         return -float((self.column_totals * log_unigram).numpy().sum()) / self.total
 
-    def cells(self, tile: int, rows: np.ndarray) -> Cells:
-        found = self.tiles[tile][rows]
-        row = np.repeat(np.arange(len(rows)), np.diff(found.indptr))
-        return Cells(torch.from_numpy(row), torch.from_numpy(found.indices.astype(np.int64)), torch.from_numpy(found.data).to(self.dtype))
+    def block(self, rows: NDArray[np.int64]) -> "BlockCounts":
+        found = self.matrix[rows]
+        return BlockCounts(found.indptr.astype(np.int64), found.indices.astype(np.int32, copy=False), found.data, self.totals[torch.from_numpy(rows)])
+
+
+@dataclass(frozen=True)
+class BlockCounts:
+    """The counted cells of some rows, compressed, their words sorted; `totals` are the N_c of the rows, float64."""
+
+    starts: NDArray[np.int64]
+    words: NDArray[np.int32]
+    counts: NDArray[Any]
+    totals: Float[Tensor, " row"]
+
+    def part(self, rows: slice) -> tuple["BlockCounts", slice]:
+        """Some of the rows, and where their cells lie."""
+        cells = slice(int(self.starts[rows.start]), int(self.starts[rows.stop]))
+        starts = self.starts[rows.start : rows.stop + 1] - cells.start
+        return BlockCounts(starts, self.words[cells], self.counts[cells], self.totals[rows]), cells
+
+    def tile(self, columns: slice) -> "Cells":
+        """The cells within some columns: where they lie in the block, and in the tile."""
+        here = np.flatnonzero((self.words >= columns.start) & (self.words < columns.stop))
+        row = np.searchsorted(self.starts, here, side="right") - 1
+        return Cells(*(torch.from_numpy(places.astype(np.int64)) for places in (here, row, self.words[here] - columns.start)))
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Counted cells of a tile: their places among the cells of the block, their rows, and their words within the tile."""
+
+    place: Int64[Tensor, " cell"]
+    row: Int64[Tensor, " cell"]
+    word: Int64[Tensor, " cell"]
 
 
 @dataclass(frozen=True)
@@ -58,104 +92,118 @@ class RowLosses:
     excess: Float[Tensor, " row"]
 
 
-@dataclass(frozen=True)
-class BlockGradients:
-    """The gradient of Σ_c N_c · NLL_c over the rows of a block, and that sum (`nll`, nats)."""
-
-    nll: float
-    inputs: Float[Tensor, "row dim"]
-    outputs: Float[Tensor, "word dim"]
-    bias: Float[Tensor, " word"]
-
-
 class TiledNLL:
-    """The exact NLL of counted pairs, block of rows by block of rows. Holds one buffer of `block_rows` × words scores."""
+    """The exact NLL of counted pairs, block of rows by block of rows. Holds one buffer of `block_rows` × words scores.
 
-    def __init__(self, workers: Workers, words: int, block_rows: int, dim: int, dtype: torch.dtype = torch.float32) -> None:
+    The kernels of a tile, in torch operations here, are what `tiles_cpu.CompiledNLL` replaces by compiled loops.
+    """
+
+    def __init__(self, workers: Workers, words: int, block_rows: int, dtype: torch.dtype = torch.float32) -> None:
         self.workers = workers
         self.block_rows = block_rows
-        self.tiles = range((words + TILE_WORDS - 1) // TILE_WORDS)
+        self.slices = [slice(start, min(start + TILE_WORDS, words)) for start in range(0, words, TILE_WORDS)]
+        self.tiles = range(len(self.slices))
         self.scores = torch.empty(block_rows * words, dtype=dtype)
-        self.d_outputs = torch.empty(words, dim, dtype=dtype)
-        self.d_bias = torch.empty(words, dtype=dtype)
 
     def losses(
-        self, inputs: Float[Tensor, "row dim"], outputs: Float[Tensor, "word dim"], bias: Float[Tensor, " word"],
-        rows: np.ndarray, counted: list[TiledCounts],
-    ) -> list[RowLosses]:  # fmt: skip
+        self, inputs: Float[Tensor, "row width"], outputs: Float[Tensor, "word width"], rows: NDArray[np.int64], counted: list[WeightedCounts]
+    ) -> list[RowLosses]:
         """The losses of `rows`, whose vectors are `inputs`, under each of `counted`, from one sweep over the scores."""
+        blocks = [counts.block(rows) for counts in counted]
+        found = [torch.empty(len(block.words), dtype=self.scores.dtype) for block in blocks]
 
-        def tile_terms(tile: int) -> tuple[Tensor, Tensor, list[tuple[Cells, Tensor, Tensor]]]:
-            scores = self._tile_scores(tile, inputs, outputs, bias, counted[0].slices[tile])
-            cells = [counts.cells(tile, rows) for counts in counted]
-            counted_scores = [scores[cell.row, cell.word].double() for cell in cells]
-            largest, sums = _exponentials(scores)
-            uncounted = [_sum_without(scores, cell) for cell in cells]
-            return largest, sums, list(zip(cells, counted_scores, uncounted, strict=True))
+        def tile_terms(tile: int) -> tuple[Tensor, Tensor, list[Tensor]]:
+            scores = self._tile_scores(tile, inputs, outputs)
+            return self._terms(scores, self.slices[tile], blocks, found)
 
         terms = self.workers.map(tile_terms, self.tiles)
         largest, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
-        return [_row_losses(counts.totals[rows], lse, largest, [term[2][which] for term in terms]) for which, counts in enumerate(counted)]
+        shares = [(torch.stack([term[2][which] for term in terms]) * (largest - lse).exp()).sum(dim=0) for which in range(len(counted))]
 
-    def cell_nll(self, inputs: Float[Tensor, "row dim"], outputs: Float[Tensor, "word dim"], bias: Float[Tensor, " word"], counts: csr_array) -> np.ndarray:
+        def part(rows_of_block: tuple[int, slice]) -> RowLosses:
+            which, some = rows_of_block
+            here, cells = blocks[which].part(some)
+            return self._row_losses(here, found[which][cells], lse[some], shares[which][some])
+
+        some_rows = [slice(start, min(start + PART_ROWS, len(rows))) for start in range(0, len(rows), PART_ROWS)]
+        parts = iter(self.workers.map(part, [(which, some) for which in range(len(counted)) for some in some_rows]))
+        return [_joined([next(parts) for _ in some_rows]) for _ in counted]
+
+    def cell_nll(self, inputs: Float[Tensor, "row width"], outputs: Float[Tensor, "word width"], counts: csr_array) -> NDArray[np.float64]:
         """−log p(w | c), float64, of each stored cell of `counts`, whose rows have the vectors `inputs`."""
-        found = np.empty(counts.nnz)
-        row = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-
-        def tile_terms(tile: int) -> tuple[Tensor, Tensor]:
-            columns = slice(tile * TILE_WORDS, min((tile + 1) * TILE_WORDS, len(outputs)))
-            scores = self._tile_scores(tile, inputs, outputs, bias, columns)
-            here = (counts.indices >= columns.start) & (counts.indices < columns.stop)
-            found[here] = scores[torch.from_numpy(row[here]), torch.from_numpy(counts.indices[here].astype(np.int64) - columns.start)]
-            return _exponentials(scores)
-
-        terms = self.workers.map(tile_terms, self.tiles)
+        block = BlockCounts(counts.indptr.astype(np.int64), counts.indices.astype(np.int32, copy=False), counts.data, torch.ones(counts.shape[0]).double())
+        found = torch.empty(counts.nnz, dtype=self.scores.dtype)
+        terms = self.workers.map(lambda tile: self._terms(self._tile_scores(tile, inputs, outputs), self.slices[tile], [block], [found]), self.tiles)
         _, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
-        return np.asarray(lse.numpy()[row] - found)
+        return np.asarray(np.repeat(lse.numpy(), np.diff(counts.indptr)) - found.double().numpy())
 
     def gradients(
-        self, inputs: Float[Tensor, "row dim"], outputs: Float[Tensor, "word dim"], bias: Float[Tensor, " word"],
-        rows: np.ndarray, counts: TiledCounts,
-    ) -> BlockGradients:  # fmt: skip
-        """∂/∂(x, u, b) of Σ_c N_c NLL_c = Σ_c [N_c lse_c − Σ_w n_cw z_cw]: with G = N_c p(w | c) − n_cw, they are G·u, Gᵀ·x and Σ_c G.
+        self, inputs: Float[Tensor, "row width"], outputs: Float[Tensor, "word width"], block: BlockCounts, weights: Float[Tensor, " row"],
+        update: Callable[[slice, Tensor], None],
+    ) -> Float[Tensor, "row width"]:  # fmt: skip
+        """∂/∂x of Σ_c ω_c N_c NLL_c = Σ_c ω_c [N_c lse_c − Σ_w n_cw z_cw]: with G = ω_c (N_c p(w | c) − n_cw), it is G·u.
 
-        The gradients of outputs and bias lie in buffers that the next call overwrites.
+        `update(words, gradient)` gets ∂/∂u = Gᵀ·x of each tile of words, on a worker thread, when nothing else needs their `outputs` any more.
         """
 
-        def forward(tile: int) -> tuple[Tensor, Tensor, Tensor, Cells, Tensor]:
-            scores = self._tile_scores(tile, inputs, outputs, bias, counts.slices[tile])
-            cells = counts.cells(tile, rows)
-            counted_scores = (cells.count.double() * scores[cells.row, cells.word].double()).sum()
-            largest, sums = _exponentials(scores)
-            return largest, sums, counted_scores, cells, scores
+        def forward(tile: int) -> tuple[Tensor, Tensor]:
+            return self._exponentials(self._tile_scores(tile, inputs, outputs))
 
-        tiles = self.workers.map(forward, self.tiles)
-        _largest, lse = _log_sum_exp([tile[0] for tile in tiles], [tile[1] for tile in tiles])
-        totals = counts.totals[rows]
+        terms = self.workers.map(forward, self.tiles)
+        largest, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
+        scales = (weights * block.totals * (largest - lse).exp()).to(self.scores.dtype)
+        parts = torch.empty(len(self.slices), *inputs.shape, dtype=self.scores.dtype)
 
-        def backward(tile: int) -> Tensor:
-            tile_largest, _, _, cells, scores = tiles[tile]
-            columns = counts.slices[tile]
-            scores *= (totals * (tile_largest.double() - lse).exp()).to(scores.dtype)[:, None]
-            scores[cells.row, cells.word] -= cells.count
-            torch.mm(scores.T, inputs, out=self.d_outputs[columns])
-            torch.sum(scores, dim=0, out=self.d_bias[columns])
-            return scores @ outputs[columns]
+        def backward(tile: int) -> None:
+            scores, words = self._tile(tile, len(inputs)), self.slices[tile]
+            self._subtract(scores, words, block, scales[tile], weights)
+            torch.mm(scores, outputs[words], out=parts[tile])
+            update(words, scores.T @ inputs)
 
-        parts = self.workers.map(backward, self.tiles)
-        d_inputs = self.workers.run(lambda: torch.stack(parts).sum(dim=0))
-        nll = float((totals * lse).sum() - torch.stack([tile[2] for tile in tiles]).sum())
-        return BlockGradients(nll, d_inputs, self.d_outputs, self.d_bias)
+        self.workers.map(backward, self.tiles)
+        return self.workers.run(lambda: parts.sum(dim=0))
 
-    def _tile_scores(self, tile: int, inputs: Tensor, outputs: Tensor, bias: Tensor, columns: slice) -> Tensor:
-        """z = x·uᵀ + b in the tile's own stretch of the buffer."""
-        size = columns.stop - columns.start
-        start = columns.start * len(inputs)
-        scores = self.scores[start : start + size * len(inputs)].view(len(inputs), size)
-        return torch.addmm(bias[columns], inputs, outputs[columns].T, out=scores)
+    def _tile(self, tile: int, rows: int) -> Float[Tensor, "row word"]:
+        """The tile's own stretch of the buffer."""
+        words = self.slices[tile]
+        return self.scores[words.start * rows : words.stop * rows].view(rows, words.stop - words.start)
+
+    def _tile_scores(self, tile: int, inputs: Tensor, outputs: Tensor) -> Float[Tensor, "row word"]:
+        """z = x·uᵀ, the bias among them."""
+        return torch.mm(inputs, outputs[self.slices[tile]].T, out=self._tile(tile, len(inputs)))
+
+    def _exponentials(self, scores: Float[Tensor, "row word"]) -> tuple[Float[Tensor, " row"], Float[Tensor, " row"]]:
+        """Replace z by exp(z − m) for the row maximum m; m and the row sums in float64."""
+        largest = scores.amax(dim=1)
+        scores.sub_(largest[:, None]).exp_()
+        return largest, scores.sum(dim=1, dtype=torch.float64)
+
+    def _terms(self, scores: Float[Tensor, "row word"], columns: slice, blocks: list[BlockCounts], found: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The row maxima and sums, and for each block the sums of what it did not count; the counted scores go to their places in `found`."""
+        cells = [block.tile(columns) for block in blocks]
+        for cell, scores_found in zip(cells, found, strict=True):
+            scores_found[cell.place] = scores[cell.row, cell.word]
+        largest, sums = self._exponentials(scores)
+        return largest, sums, [_sum_without(scores, cell) for cell in cells]
+
+    def _subtract(self, scores: Float[Tensor, "row word"], columns: slice, block: BlockCounts, scale: Float[Tensor, " row"], weights: Tensor) -> None:
+        """Make exp(z − m) the gradient: scale · exp(z − m) − ω_c n_cw."""
+        cells = block.tile(columns)
+        scores *= scale[:, None]
+        scores[cells.row, cells.word] -= (weights[cells.row] * torch.from_numpy(block.counts)[cells.place]).to(scores.dtype)
+
+    def _row_losses(self, block: BlockCounts, scores: Tensor, lse: Float[Tensor, " row"], uncounted: Float[Tensor, " row"]) -> RowLosses:
+        """Σ_w n (lse − z), and Σ_w N_c (q log(q/p) − q + p) over the cells and, in `uncounted`, the p of the other words."""
+        row = torch.from_numpy(np.repeat(np.arange(len(lse)), np.diff(block.starts)))
+        count, totals = torch.from_numpy(block.counts).double(), block.totals[row]
+        cell_nll = lse[row] - scores.double()
+        nll = torch.zeros_like(lse).index_add_(0, row, count * cell_nll)
+        share = count / totals
+        excess = torch.zeros_like(lse).index_add_(0, row, totals * excess_terms(share.log() + cell_nll, share))
+        return RowLosses(nll, excess + block.totals * uncounted)
 
 
-def _entropy_floor(counts: csr_array, totals: np.ndarray) -> float:
+def _entropy_floor(counts: csr_array, totals: NDArray[np.float64]) -> float:
     """formulas.entropy_floor of stored cells, nats: Σ n log(N_c / n) / N, each term ≥ 0."""
     nats = 0.0
     for start in range(0, counts.shape[0], 1024):
@@ -166,11 +214,8 @@ def _entropy_floor(counts: csr_array, totals: np.ndarray) -> float:
     return nats / float(totals.sum()) if totals.sum() > 0 else 0.0
 
 
-def _exponentials(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Replace z by exp(z − m) for the row maximum m; m and the row sums in float64."""
-    largest = scores.amax(dim=1)
-    scores.sub_(largest[:, None]).exp_()
-    return largest, scores.sum(dim=1, dtype=torch.float64)
+def _joined(parts: list[RowLosses]) -> RowLosses:
+    return RowLosses(torch.cat([part.nll for part in parts]), torch.cat([part.excess for part in parts]))
 
 
 def _sum_without(exponentials: Tensor, cells: Cells) -> Tensor:
@@ -182,20 +227,7 @@ def _sum_without(exponentials: Tensor, cells: Cells) -> Tensor:
     return sums
 
 
-def _log_sum_exp(largest: list[Tensor], sums: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """The maxima (tile × row), and the log-sum-exp of each row from the tiles' maxima and sums, float64."""
+def _log_sum_exp(largest: list[Tensor], sums: list[Tensor]) -> tuple[Float[Tensor, "tile row"], Float[Tensor, " row"]]:
+    """The maxima of each tile, and the log-sum-exp of each row from the tiles' maxima and sums, float64."""
     maxima = torch.stack(largest).double()
     return maxima, (maxima + torch.stack(sums).log()).logsumexp(dim=0)
-
-
-def _row_losses(totals: Tensor, lse: Tensor, largest: Tensor, tiles: list[tuple[Cells, Tensor, Tensor]]) -> RowLosses:
-    nll = torch.zeros_like(totals)
-    excess = torch.zeros_like(totals)
-    for (cells, scores, uncounted), tile_largest in zip(tiles, largest, strict=True):
-        count = cells.count.double()
-        row_nll = lse[cells.row] - scores
-        nll.index_add_(0, cells.row, count * row_nll)
-        share = count / totals[cells.row]
-        excess.index_add_(0, cells.row, totals[cells.row] * excess_terms(share.log() + row_nll, share))
-        excess += totals * uncounted * (tile_largest - lse).exp()
-    return RowLosses(nll, excess)

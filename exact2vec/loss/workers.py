@@ -1,6 +1,5 @@
 """Worker threads whose number changes no result: each computes whole tiles, alone, in an order that does not matter."""
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -9,14 +8,10 @@ from typing import TypeVar
 import torch
 
 from exact2vec.errors import UsageError
+from exact2vec.options import available_threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def available_threads() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:
@@ -30,7 +25,17 @@ class Workers:
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """The results in the order of `items`; the first error is raised."""
-        return list(self._pool.map(function, items))
+        every = list(items)
+        results: dict[int, Result] = {}
+        places = iter(range(len(every)))
+
+        def work() -> None:
+            for place in places:
+                results[place] = function(every[place])
+
+        for done in [self._pool.submit(work) for _ in range(min(self.threads, len(every)))]:
+            done.result()
+        return [results[place] for place in range(len(every))]
 
     def run(self, function: Callable[[], Result]) -> Result:
         """The result of one call on a worker, so that its linear algebra runs on one thread."""

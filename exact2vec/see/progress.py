@@ -1,8 +1,9 @@
-"""The progress of a training: one bar with ETA on a terminal, a line a measured record elsewhere."""
+"""The progress of a training: a line a measured record, and on a terminal one bar with ETA below them."""
 
 import contextlib
 import importlib
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from exact2vec.train.fit import Record
 @contextlib.contextmanager
 def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
     """A sign of life on a terminal, for work whose end is not known."""
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
+    if quiet or not _moves():
         yield
         return
     from rich.console import Console
@@ -27,7 +28,7 @@ def shown(records: Iterable[Record], words: int, *, quiet: bool = False) -> Iter
     """The same records, shown on stderr as they pass."""
     if quiet or sys.stderr is None:
         yield from records
-    elif sys.stderr.isatty():
+    elif _moves():
         yield from _bar(records, words)
     else:
         for record in records:
@@ -64,28 +65,37 @@ def _bar_html(record: Record | None) -> str:
 
 
 def line(record: Record, words: int) -> str:
-    """`epoch 2  nll 7.8157  held-out 7.8567  unigram 8.3200  floor 6.1000  ln V 10.40`; `nll≈ … ± …` for an estimate."""
+    """`epoch 2/4  nll 7.8157  held-out 7.8567  unigram 8.3200  floor 6.1000  ln V 10.40`; `nll≈ … ± …` for an estimate."""
     training = record.losses
     held_out = f"held-out{_mean(record.held_out)}" if record.held_out else "held-out none"
-    return f"epoch {record.epoch:g}  nll{_mean(training)}  {held_out}  unigram {training.unigram:.4f}  floor {training.floor:.4f}  ln V {math.log(words):.2f}"
+    return f"{_epoch(record)}  nll{_mean(training)}  {held_out}  unigram {training.unigram:.4f}  floor {training.floor:.4f}  ln V {math.log(words):.2f}"
+
+
+def _epoch(record: Record) -> str:
+    epochs = round(record.steps * record.epoch / record.step) if record.step else None
+    return f"epoch {record.epoch:g}/{epochs}" if epochs else f"epoch {record.epoch:g}"
 
 
 def _mean(losses: Losses) -> str:
     return f" {losses.nll:.4f}" if losses.standard_error is None else f"≈ {losses.nll:.3f} ± {losses.standard_error:.3f}"
 
 
+def _moves() -> bool:
+    """Whether stderr is a terminal whose cursor may be moved: not a dumb one, nor where NO_COLOR asks for plain text."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown") and not os.environ.get("NO_COLOR")
+
+
 def _bar(records: Iterable[Record], words: int) -> Iterator[Record]:
+    """A bar that is gone at the end, and a printed line a measured record above it, so that neither cuts the other off at 80 columns."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("ETA"), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("start", total=None)
         for record in records:
-            description = None
             if record.training is not None:
-                description = line(record, words)
-                if record.step == record.steps or record.step == 0:
-                    progress.console.print(description, markup=False, highlight=False)
+                progress.console.print(line(record, words), markup=False, highlight=False, soft_wrap=True)
+            description = f"epoch {math.ceil(record.epoch)}" if record.step else "first pass"
             progress.update(task, total=max(record.steps, 1), completed=record.step, description=description)
             yield record

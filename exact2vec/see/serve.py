@@ -1,6 +1,7 @@
 """A loopback server for one page: it answers this machine alone, and nothing but the page."""
 
 import json
+import os
 import urllib.parse
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,7 +43,7 @@ def listening(page: bytes, vectors: Vectors | None, port: int) -> ThreadingHTTPS
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
-    allow_reuse_address = False  # a port that another server holds is never shared
+    allow_reuse_address = os.name == "posix"  # there it frees a port at once, and never shares one; elsewhere it would share
 
 
 class Handler(BaseHTTPRequestHandler):

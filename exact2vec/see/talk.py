@@ -1,10 +1,11 @@
 """The lines a run begins and ends with, and the tables of an evaluation."""
 
 import math
+import shlex
 
 from exact2vec.counts.counts import Counts
 from exact2vec.loss.sweep import Losses
-from exact2vec.loss.workers import available_threads
+from exact2vec.options import available_threads
 from exact2vec.train.fit import Record
 from exact2vec.vectors.evaluate import Evaluation
 from exact2vec.vectors.vectors import Vectors
@@ -33,8 +34,8 @@ def closing(vectors: Vectors, last: Record, output: str) -> list[str]:
     return [
         f"{output}: {len(vectors):,} words, {vectors.vector_size} numbers each",
         f"held-out NLL {held_out.nll:.4f} nats a pair (unigram {held_out.unigram:.4f})" if held_out else "held-out NLL none",
-        f"try: exact2vec neighbors {output} {vectors.index_to_key[min(100, len(vectors) - 1)]}",
-        f"     exact2vec evaluate {output}",
+        f"try: exact2vec neighbors {shlex.quote(output)} {shlex.quote(vectors.index_to_key[min(100, len(vectors) - 1)])}",
+        f"     exact2vec evaluate {shlex.quote(output)}",
     ]
 
 

@@ -1,44 +1,58 @@
-"""Training: a generator of records over shuffled blocks of rows."""
+"""Training: a generator of records over blocks of rows."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
-import numpy as np
 import torch
-from scipy.sparse import csr_array
+from jaxtyping import Float
 from torch import Tensor
 
-from exact2vec.counts.counts import Counts, unigram
+from exact2vec.counts.counts import Counts
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.loss.sweep import Losses, estimate, sweep
-from exact2vec.loss.tiles import TiledCounts, TiledNLL
+from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of
+from exact2vec.loss.tiles_cpu import CompiledNLL
 from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
+from exact2vec.train.rotation import Block, blocks
 from exact2vec.train.start import spectral_start
-from exact2vec.train.updates import adam_update, linear_rate, rms_update
+from exact2vec.train.updates import adam_in_place, falling, input_step, inverse_metric, row_weights
 
 ESTIMATE_SHARE = 0.1  # of the rows, where the exact losses are not due
 WORSE_THAN_START = 1.0  # nats above the start's NLL that mean divergence
-INPUT_RATE = 10.0  # inputs move by this many times the rate of outputs
+METRIC_STEPS = 16  # between refreshes of the metric of the inputs
 
 
 @dataclass(frozen=True)
 class State:
-    """All that training changes. The tensors are updated in place; `copy` keeps them."""
+    """All that training changes. The tensors are updated in place; `copy` keeps them.
 
-    inputs: Tensor
-    outputs: Tensor
-    bias: Tensor
-    output_mean: Tensor
-    output_square: Tensor
-    bias_mean: Tensor
-    bias_square: Tensor
-    input_square: Tensor
+    `input_rows` hold each x_c and a 1, `output_rows` each u_w and its bias, as `loss.tiles.rows_of` lays them out.
+    """
+
+    input_rows: Float[Tensor, "context width"]
+    output_rows: Float[Tensor, "word width"]
+    output_mean: Float[Tensor, "word width"]
+    output_square: Float[Tensor, "word width"]
+    inverse_metric: Float[Tensor, "dim dim"]
+    input_length: float
     step: int = 0
 
+    @property
+    def inputs(self) -> Float[Tensor, "context dim"]:
+        return self.input_rows[:, : len(self.inverse_metric)]
+
+    @property
+    def outputs(self) -> Float[Tensor, "word dim"]:
+        return self.output_rows[:, : len(self.inverse_metric)]
+
+    @property
+    def bias(self) -> Float[Tensor, " word"]:
+        return self.output_rows[:, len(self.inverse_metric)]
+
     def copy(self) -> "State":
-        tensors = {field.name: getattr(self, field.name).clone() for field in fields(self) if field.name != "step"}
+        tensors: dict[str, Any] = {field.name: value.clone() for field in fields(self) if isinstance(value := getattr(self, field.name), Tensor)}
         return replace(self, **tensors)
 
 
@@ -62,12 +76,13 @@ class Record:
 
 
 def fit(
-    counts: Counts, *, vector_size: int = 100, epochs: int = 4, rate: float = 0.01, block_rows: int = 256, exact_every: int = 1,
-    seed: int = 1, threads: int | None = None,
+    counts: Counts, *, vector_size: int = 100, epochs: int = 4, rate: float = 0.05, row_power: float = 0.75, block_rows: int = 256,
+    exact_every: int = 1, seed: int = 1, threads: int | None = None,
 ) -> Iterator[Record]:  # fmt: skip
     """Train on `counts`, yielding a Record before the first step and after every step.
 
-    Losses are measured after every pass: exact at the start, at the end and every `exact_every` passes (0: start and end only),
+    What is minimised is Σ_c ω_c N_c NLL_c / N with ω_c ∝ N_c^(row_power − 1), recorded as `objective` beside the plain NLL.
+    Losses are measured after every epoch: exact at the start, at the end and every `exact_every` epochs (0: start and end only),
     otherwise estimated from a tenth of the rows, with a standard error.
     >>> from exact2vec import count_text
     >>> counts = count_text(["sun moon", "dog cat"] * 20, held_out=0)
@@ -79,31 +94,87 @@ def fit(
 
     Raises DivergedError where a loss is not finite or more than 1 nat above the start's. Results do not depend on `threads`.
     """
-    checked(vector_size=vector_size, epochs=epochs, rate=rate, block_rows=block_rows, exact_every=exact_every, seed=seed, threads=threads)
+    checked(vector_size=vector_size, epochs=epochs, rate=rate, row_power=row_power, block_rows=block_rows, exact_every=exact_every, seed=seed, threads=threads)
     weighted = counts.weigh(counts.training)
-    training = TiledCounts(weighted)
-    counted = [training] if counts.held_out is None else [training, TiledCounts(counts.weigh(counts.held_out))]
-    rows = np.flatnonzero(training.totals.numpy() > 0)
-    block_rows = min(block_rows, len(rows))
-    blocks = math.ceil(len(rows) / block_rows)
-    steps = epochs * blocks
-    log_unigram = torch.from_numpy(np.log(unigram(training.column_totals.numpy())))
+    training = WeightedCounts(weighted)
     with Workers(threads) as workers:
-        tiled = TiledNLL(workers, training.shape[1], block_rows, vector_size)
-        state = initial_state(weighted, vector_size, seed, workers)
-        record = measured(Record(state, 0, steps, 0.0), tiled, counted, log_unigram, exact=True, seed=seed)
+        problem = Problem(
+            CompiledNLL(workers, training.shape[1], block_rows),
+            [training] if counts.held_out is None else [training, WeightedCounts(counts.weigh(counts.held_out))],
+            torch.from_numpy(counts.unigram),
+            row_weights(training.totals, row_power),
+            seed,
+        )
+        steps = sum(1 for _ in blocks(training.totals.numpy(), epochs, block_rows, seed))
+        state = initial_state(problem, spectral_start(weighted, vector_size, seed=seed, workers=workers))
+        record = problem.measured(Record(state, 0, steps, 0.0), exact=True)
         ceiling = record.losses.nll + WORSE_THAN_START
         yield record
-        for epoch in range(epochs):
-            order = np.random.default_rng([seed, epoch]).permutation(rows)
-            for start in range(0, len(rows), block_rows):
-                state = step(state, order[start : start + block_rows], training, tiled, linear_rate(state.step, steps, first=rate))
-                record = Record(state, state.step, steps, state.step / blocks)
-                if state.step % blocks == 0:
-                    exact = state.step == steps or (exact_every > 0 and (epoch + 1) % exact_every == 0)
-                    record = measured(record, tiled, counted, log_unigram, exact=exact, seed=seed)
-                    _refuse_divergence(record, ceiling, rate)
-                yield record
+        for block in blocks(training.totals.numpy(), epochs, block_rows, seed):
+            state = step(state, block, problem, rate * falling(state.step, steps), falling(state.step, steps))
+            record = Record(state, state.step, steps, block.epoch)
+            if block.epoch == int(block.epoch):
+                record = problem.measured(record, exact=state.step == steps or (exact_every > 0 and block.epoch % exact_every == 0))
+                _refuse_divergence(record, ceiling, rate)
+            yield record
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is minimised: the counts (training, then held-out where there is any), their weights, and the way to their losses."""
+
+    tiled: TiledNLL
+    counted: list[WeightedCounts]
+    unigram: Float[Tensor, " word"]
+    row_weights: Float[Tensor, " context"]
+    seed: int
+
+    def measured(self, record: Record, *, exact: bool) -> Record:
+        """The record with its losses, training and held-out: exact from one sweep over all rows, or estimated from a share of them."""
+        rows = record.state.input_rows, record.state.output_rows
+        if exact:
+            found = sweep(self.tiled, *rows, self.counted, self.unigram.log(), row_weights=self.row_weights)
+        else:
+            found = estimate(self.tiled, *rows, self.counted, self.unigram.log(), share=ESTIMATE_SHARE, seed=self.seed)
+        return replace(record, training=found[0], held_out=found[1] if len(found) > 1 else None)
+
+
+def initial_state(problem: Problem, start: tuple[Tensor, Tensor, Tensor]) -> State:
+    """The state before the first step, from vectors and biases."""
+    inputs, outputs, bias = start
+    rows = rows_of(inputs, 1.0), rows_of(outputs, bias)
+    state = State(*rows, torch.zeros_like(rows[1]), torch.zeros_like(rows[1]), torch.eye(inputs.shape[1]), 0.0)
+    return refreshed(state, problem)
+
+
+def refreshed(state: State, problem: Problem) -> State:
+    """The state with the metric and the mean length of its present vectors."""
+    tiled, share = problem.tiled, problem.unigram.float()
+    parts = tiled.workers.map(lambda words: (state.outputs[words] * share[words, None]).T @ state.outputs[words], tiled.slices)
+    inverse = tiled.workers.run(lambda: inverse_metric(torch.stack(parts).double().sum(dim=0)))
+    length = float(problem.tiled.workers.run(lambda: state.inputs.double().norm(dim=1).mean()))
+    return replace(state, inverse_metric=inverse.float(), input_length=length)
+
+
+def step(state: State, block: Block, problem: Problem, rate: float, input_rate: float) -> State:
+    """One block: outputs and biases by Adam, inputs by a natural-gradient step."""
+    if state.step % METRIC_STEPS == 0:
+        state = refreshed(state, problem)
+    place, dim = torch.from_numpy(block.rows), len(state.inverse_metric)
+    rows, cells = state.input_rows[place], problem.counted[0].block(block.rows)
+    weights = torch.from_numpy(block.weights) * problem.row_weights[place]
+    mean_total = problem.counted[0].total / max(1, int((problem.counted[0].totals > 0).sum()))
+
+    def update(words: slice, gradient: Tensor) -> None:
+        arrays = (tensor[words].numpy() for tensor in (state.output_rows, state.output_mean, state.output_square))
+        adam_in_place(*arrays, gradient.numpy(), 1 / mean_total, state.step + 1, rate)
+
+    gradient = problem.tiled.gradients(rows, state.output_rows, cells, weights, update)[:, :dim]
+    if not torch.isfinite(gradient).all():
+        raise DivergedError(f"step {state.step + 1}: the gradient is not finite; lower --rate (now {rate:g})")
+    mean_gradient = gradient / (weights * cells.totals).float()[:, None]
+    state.inputs[place] -= problem.tiled.workers.run(lambda: input_step(mean_gradient, state.inverse_metric, input_rate, state.input_length))
+    return replace(state, step=state.step + 1)
 
 
 def _refuse_divergence(record: Record, ceiling: float, rate: float) -> None:
@@ -111,41 +182,3 @@ def _refuse_divergence(record: Record, ceiling: float, rate: float) -> None:
         raise DivergedError(
             f"step {record.step}: the NLL is {record.losses.nll:.4g}, the start's was {ceiling - WORSE_THAN_START:.4f}; lower --rate (now {rate:g})"
         )
-
-
-def initial_state(weighted: csr_array, vector_size: int, seed: int, workers: Workers) -> State:
-    inputs, outputs, bias = spectral_start(weighted, vector_size, seed=seed, workers=workers)
-    zeros = torch.zeros_like
-    return State(inputs, outputs, bias, zeros(outputs), zeros(outputs), zeros(bias), zeros(bias), torch.zeros(len(inputs)))
-
-
-def step(state: State, rows: np.ndarray, counts: TiledCounts, tiled: TiledNLL, rate: float) -> State:
-    """One block: outputs and biases by Adam, inputs by their row gradient over its running root mean square."""
-    place = torch.from_numpy(rows)
-    inputs = state.inputs[place]
-    gradients = tiled.gradients(inputs, state.outputs, state.bias, rows, counts)
-    if not math.isfinite(gradients.nll):
-        raise DivergedError(f"step {state.step + 1}: the loss of a block is not finite; lower --rate (now {rate:g})")
-    totals = counts.totals[place].float()[:, None]
-    direction, state.input_square[place] = rms_update(gradients.inputs / totals, state.input_square[place])
-    state.inputs[place] = inputs - INPUT_RATE * rate * direction
-    mean_total = counts.total / max(1, int((counts.totals > 0).sum()))
-
-    def update(tile: int) -> None:
-        words = counts.slices[tile]
-        for value, gradient, mean, square in (
-            (state.outputs, gradients.outputs, state.output_mean, state.output_square),
-            (state.bias, gradients.bias, state.bias_mean, state.bias_square),
-        ):
-            direction, mean[words], square[words] = adam_update(gradient[words] / mean_total, mean[words], square[words], state.step + 1)
-            value[words] -= rate * direction
-
-    tiled.workers.map(update, tiled.tiles)
-    return replace(state, step=state.step + 1)
-
-
-def measured(record: Record, tiled: TiledNLL, counted: list[TiledCounts], log_unigram: Tensor, *, exact: bool, seed: int) -> Record:
-    """The record with its losses, training and held-out: exact from one sweep over all rows, or estimated from a share of them."""
-    parameters = record.state.inputs, record.state.outputs, record.state.bias
-    found = sweep(tiled, *parameters, counted, log_unigram) if exact else estimate(tiled, *parameters, counted, log_unigram, share=ESTIMATE_SHARE, seed=seed)
-    return replace(record, training=found[0], held_out=found[1] if len(found) > 1 else None)

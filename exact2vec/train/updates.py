@@ -1,35 +1,74 @@
-"""Update rules and schedules: pure functions."""
+"""Update rules and schedules: pure functions, and the compiled twin of the one that meets every output."""
 
+import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from exact2vec.compiled import vectorized
+
+BETA1, BETA2, EPSILON = 0.9, 0.95, 1e-8
+DAMPING = 0.1  # of the mean eigenvalue, added to the metric of the inputs
+LONGEST_STEP = 0.5  # of the mean length of the inputs
+FINAL_RATE = 0.1  # of the first
+
 
 def adam_update(
-    gradient: Float[Tensor, "*shape"], mean: Float[Tensor, "*shape"], square: Float[Tensor, "*shape"], step: int, *,
-    beta1: float = 0.9, beta2: float = 0.95, epsilon: float = 1e-8,
-) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:  # fmt: skip
+    gradient: Float[Tensor, "*shape"], mean: Float[Tensor, "*shape"], square: Float[Tensor, "*shape"], step: int
+) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
     """(direction, mean, square) after `step` ≥ 1 gradients: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², direction = m̂ / (√v̂ + ε).
 
-    The direction has no unit, so a rate has the unit of the parameter. Source: Kingma and Ba 2015, algorithm 1.
+    The direction has no unit, so a rate has the unit of the parameter. Source: Kingma and Ba 2015, algorithm 1, with β = .9, .95.
     """
-    mean = beta1 * mean + (1 - beta1) * gradient
-    square = beta2 * square + (1 - beta2) * gradient.square()
-    scale = (square / (1 - beta2**step)).sqrt() + epsilon
-    return mean / (1 - beta1**step) / scale, mean, square
+    mean = BETA1 * mean + (1 - BETA1) * gradient
+    square = BETA2 * square + (1 - BETA2) * gradient.square()
+    scale = (square / (1 - BETA2**step)).sqrt() + EPSILON
+    return mean / (1 - BETA1**step) / scale, mean, square
 
 
-def rms_update(
-    gradient: Float[Tensor, "row dim"], square: Float[Tensor, " row"], *, decay: float = 0.5, epsilon: float = 1e-12
-) -> tuple[Float[Tensor, "row dim"], Float[Tensor, " row"]]:
-    """(direction, square): each row's gradient over its running root mean square; a `square` of 0 is a first visit.
+@vectorized
+def adam_in_place(value, mean, square, gradient, scale, step, rate):  # type: ignore[no-untyped-def]
+    """value ← value − rate · the direction of `adam_update` for scale · gradient, in one loop over float32 arrays; mean and square follow."""
+    beta1, beta2 = np.float32(BETA1), np.float32(BETA2)
+    unbiased1, unbiased2 = np.float32(rate / (1 - BETA1**step)), np.float32(1 / (1 - BETA2**step))
+    factor, epsilon, one = np.float32(scale), np.float32(EPSILON), np.float32(1)
+    for row in range(value.shape[0]):
+        for place in range(value.shape[1]):
+            slope = factor * gradient[row, place]
+            first = beta1 * mean[row, place] + (one - beta1) * slope
+            second = beta2 * square[row, place] + (one - beta2) * slope * slope
+            mean[row, place] = first
+            square[row, place] = second
+            value[row, place] -= unbiased1 * first / (np.sqrt(second * unbiased2) + epsilon)
 
-    s ← mean(g²) at the first visit, then decay·s + (1 − decay)·mean(g²); direction = g / (√s + ε), without unit.
+
+def inverse_metric(second_moment: Float[Tensor, "dim dim"]) -> Float[Tensor, "dim dim"]:
+    """F⁻¹ for F = Σ_w p_w u_w u_wᵀ + δ·I, with δ a tenth of the mean eigenvalue of the sum, which is given; float64.
+
+    F is the Fisher information of a context's vector where p(w | c) = p_w: one metric for all contexts.
+    Source: Amari 1998, natural gradient.
     """
-    now = gradient.square().mean(dim=1)
-    square = now.where(square == 0, decay * square + (1 - decay) * now)
-    return gradient / (square.sqrt() + epsilon)[:, None], square
+    values, basis = torch.linalg.eigh(second_moment)
+    values = values.clamp_min(0)
+    inverse: Tensor = (basis / (values + DAMPING * values.mean().clamp_min(1e-12))) @ basis.T
+    return inverse
 
 
-def linear_rate(step: int, steps: int, *, first: float = 0.01) -> float:
-    """The rate of step 0 … steps − 1: from `first` falling linearly towards a hundredth of it."""
-    return first * (1 - 0.99 * step / steps)
+def input_step(gradient: Float[Tensor, "row dim"], inverse: Float[Tensor, "dim dim"], rate: float, mean_length: float) -> Float[Tensor, "row dim"]:
+    """What is subtracted from the inputs: rate · F⁻¹ g for the mean gradient g of each row, no longer than half the mean length of the inputs."""
+    direction = rate * (gradient @ inverse)
+    length = direction.norm(dim=1, keepdim=True)
+    clipped: Tensor = direction * (LONGEST_STEP * mean_length / length.clamp_min(1e-12)).clamp_max(1.0)
+    return clipped
+
+
+def falling(step: int, steps: int) -> float:
+    """The share of the first rate at step 0 … steps − 1: falling linearly from 1 towards a tenth."""
+    return 1 - (1 - FINAL_RATE) * step / steps
+
+
+def row_weights(totals: Float[Tensor, " context"], power: float) -> Float[Tensor, " context"]:
+    """ω_c = N_c^(α − 1) · N / Σ N_c^α, with mean 1 over the pairs; 0 for a row without pairs. α = `power`; 1 gives ω = 1."""
+    weights = torch.where(totals > 0, totals.clamp_min(1e-300) ** (power - 1), 0.0)
+    scale = float(totals.numpy().sum() / (weights * totals).numpy().sum())
+    return weights * scale

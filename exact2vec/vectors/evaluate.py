@@ -15,7 +15,8 @@ from exact2vec.counts.counts import Counts, count_alike, has_counts
 from exact2vec.errors import InputError
 from exact2vec.files import open_decompressed
 from exact2vec.loss.sweep import Losses, sweep
-from exact2vec.loss.tiles import TiledCounts, TiledNLL
+from exact2vec.loss.tiles import WeightedCounts, rows_of
+from exact2vec.loss.tiles_cpu import CompiledNLL
 from exact2vec.loss.workers import Workers
 from exact2vec.vectors.vectors import Vectors, Which, load, unit_rows
 
@@ -100,12 +101,12 @@ def evaluate(
 
 def losses(vectors: Vectors, counts: Counts, *, threads: int | None = None) -> tuple[Losses, Losses | None]:
     """The exact losses of the training part and of the held-out part (None where nothing is held out)."""
-    training = TiledCounts(counts.weigh(counts.training))
-    held_out = [] if counts.held_out is None else [TiledCounts(counts.weigh(counts.held_out))]
-    inputs, outputs, bias = _tensors(vectors)
+    training = WeightedCounts(counts.weigh(counts.training))
+    held_out = [] if counts.held_out is None else [WeightedCounts(counts.weigh(counts.held_out))]
+    inputs, outputs = _rows(vectors)
     with Workers(threads) as workers:
-        tiled = TiledNLL(workers, len(vectors), BLOCK_ROWS, vectors.vector_size)
-        found = sweep(tiled, inputs, outputs, bias, [training, *held_out], torch.from_numpy(np.log(vectors.unigram)))
+        tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
+        found = sweep(tiled, inputs, outputs, [training, *held_out], torch.from_numpy(np.log(vectors.unigram)))
     return found[0], found[1] if held_out else None
 
 
@@ -193,21 +194,21 @@ def _questions(path: str | Path) -> list[list[str]]:
     return questions
 
 
-def _tensors(vectors: Vectors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _rows(vectors: Vectors) -> tuple[torch.Tensor, torch.Tensor]:
     inputs, outputs, bias = (torch.from_numpy(array) for array in (vectors.inputs, vectors.outputs, vectors.bias))
-    return inputs, outputs, bias
+    return rows_of(inputs, 1.0), rows_of(outputs, bias)
 
 
 def cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_array:
     """−log p(w | c) of each counted cell, float64, in a matrix of the same cells."""
     values = np.empty(counts.nnz)
-    inputs, outputs, bias = _tensors(vectors)
+    inputs, outputs = _rows(vectors)
     with Workers(threads) as workers:
-        tiled = TiledNLL(workers, len(vectors), BLOCK_ROWS, vectors.vector_size)
+        tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
         rows = np.flatnonzero(np.diff(counts.indptr))
         for start in range(0, len(rows), BLOCK_ROWS):
             block = rows[start : start + BLOCK_ROWS]
-            found = tiled.cell_nll(inputs[torch.from_numpy(block)], outputs, bias, counts[block])
+            found = tiled.cell_nll(inputs[torch.from_numpy(block)], outputs, counts[block])
             values[np.concatenate([np.arange(counts.indptr[row], counts.indptr[row + 1]) for row in block])] = found
     return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
 

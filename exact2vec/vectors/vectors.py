@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exact2vec import runs
-from exact2vec.counts.counts import Counts, read_vocabulary, unigram
+from exact2vec.counts.counts import Counts, read_vocabulary
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
 from exact2vec.tables import html_table
@@ -57,10 +57,9 @@ class Vectors:
     @classmethod
     def of(cls, state: Parameters, counts: Counts) -> "Vectors":
         """Copies of the parameters of a training state, with the words of its counts."""
-        totals = np.asarray(counts.weigh(counts.training).sum(axis=0, dtype=np.float64)).ravel()
         inputs, outputs, bias = (np.array(value.numpy(), np.float32) for value in (state.inputs, state.outputs, state.bias))
         counting = {"window": counts.window, "sample": counts.sample, "settings": counts.settings}
-        return cls(counts.vocabulary, inputs, outputs, bias, unigram(totals), counting)
+        return cls(counts.vocabulary, inputs, outputs, bias, counts.unigram, counting)
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -79,7 +78,7 @@ class Vectors:
         return self.inputs if which == "inputs" else self.outputs
 
     def __repr__(self) -> str:
-        return f"Vectors({len(self):,} words, vector_size={self.vector_size})"
+        return f"Vectors({len(self):,} words, {self.vector_size} numbers each)"
 
     def _repr_html_(self) -> str:
         """The first words with their counts and nearest words."""
@@ -95,12 +94,14 @@ class Vectors:
     def __contains__(self, word: object) -> bool:
         return word in self.key_to_index
 
-    def __getitem__(self, word: str) -> NDArray[np.float32]:
-        number = self.number(word)
+    def __getitem__(self, word: str | list[str]) -> NDArray[np.float32]:
+        number = [self.number(one) for one in word] if isinstance(word, list) else self.number(word)
         return np.asarray(self.inputs[number] + self.outputs[number])
 
-    def number(self, word: str) -> int:
+    def number(self, word: object) -> int:
         """The row of a word; UnknownWordError with the nearest spellings."""
+        if not isinstance(word, str):
+            raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
         try:
             return self.key_to_index[word]
         except KeyError:
