@@ -106,8 +106,9 @@ class WordMap {
     let written = 0;
     for (const place of seen.slice(0, 3000)) {
       const [x, y] = this.toPixel(place);
-      const reach = Math.ceil(Math.min(220, 8 * this.words[place].length) / 30);
-      const cells = Array.from({ length: reach + 1 }, (_, step) => `${Math.floor(x / 30) + step},${Math.floor(y / 16)}`);
+      const reach = Math.ceil(Math.min(220, 8 * this.words[place].length + 8) / 24);
+      const rows = [Math.floor((y - 8) / 8), Math.floor(y / 8), Math.floor((y + 8) / 8)];
+      const cells = rows.flatMap((row) => Array.from({ length: reach + 1 }, (_, step) => `${Math.floor(x / 24) + step},${row}`));
       if (written >= 140 || cells.some((cell) => taken.has(cell))) continue;
       cells.forEach((cell) => taken.add(cell));
       pen.strokeText(this.words[place].slice(0, 40), x + 4, y + 4);

@@ -70,7 +70,7 @@ const Plot = {
 
   // p beside y for each class, and the gradient p − y as an arrow from y to p.
   bars(box, { p, share, gradient }) {
-    const names = { x: [-0.5, p.length - 0.5], y: [0, 1], xName: "class", yName: "probability", title: "p beside the target, and the gradient p − y", whole: true };
+    const names = { x: [-0.5, p.length - 0.25], y: [0, 1], xName: "class", yName: "probability", title: "p beside the target, and the gradient p − y", whole: true };
     const { svg, toX, toY } = Plot.frame(box, { ...names, height: 250 });
     const unit = toX(1) - toX(0), bar = Math.min(unit * 0.28, 46);
     svg.append(
@@ -107,8 +107,8 @@ const Plot = {
       const y = toY(Math.min(top, -Math.log(value)));
       svg.append(
         Dom.svg("circle", { class: share[place] > 0 ? "point" : "point hollow", cx: toX(value), cy: y, r: share[place] > 0 ? 5 + 3 * share[place] : 4 }),
-        Dom.svg("text", { class: share[place] > 0 ? "pointName strong" : "pointName", x: toX(value) + (value > 0.9 ? -10 : 11), y: y - 7,
-          "text-anchor": value > 0.9 ? "end" : "start", text: `class ${place}` })
+        Dom.svg("text", { class: share[place] > 0 ? "pointName strong" : "pointName", x: toX(value) + (value > 0.8 ? -10 : 11), y: y - (value > 0.8 ? 11 : 7),
+          "text-anchor": value > 0.8 ? "end" : "start", text: `class ${place}` })
       );
     });
   },

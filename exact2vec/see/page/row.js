@@ -117,7 +117,7 @@ class Row {
     const copy = (value, expression) => Dom.copyable(value, Line.withShare(this.state, scores, expression));
     this.lines.forEach((line, place) => {
       line.slider.value = scores[place];
-      if (document.activeElement !== line.typed) line.typed.value = Number(scores[place].toFixed(6));
+      if (document.activeElement !== line.typed) line.typed.value = Number(scores[place].toFixed(4));
       line.radio.checked = target === place;
       line.count.value = this.state.counts[place];
       const values = [

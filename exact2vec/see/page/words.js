@@ -17,6 +17,7 @@ class Words {
       event.preventDefault();
       this.show(Dom.find("word").value.trim());
     });
+    Dom.find("order").addEventListener("change", () => this.show(this.state.word, false));
     Dom.find("word").addEventListener("input", () => this.suggest());
     this.update();
     this.show(this.place.has(state.word) || state.word ? state.word : this.words[Math.min(100, this.words.length - 1)]);
@@ -76,6 +77,16 @@ class Words {
     Dom.find("suggestions").replaceChildren(...found.map((word) => Dom.make("option", { value: word })));
   }
 
+  // The most probable words and the most counted ones, or those whose probability here is the largest multiple of their share of the text.
+  shown(logP, found) {
+    if (Dom.find("order").value === "typical") {
+      const total = this.run.counts.reduce((sum, count) => sum + count, 0);
+      return this.top(logP.map((value, place) => value - Math.log(this.run.counts[place] / total)), 16);
+    }
+    const counted = Array.from(found.entries()).sort((a, b) => b[1] - a[1]).slice(0, 8).map((entry) => entry[0]);
+    return Array.from(new Set([...this.top(logP, 12), ...counted])).sort((a, b) => logP[b] - logP[a]);
+  }
+
   link(word) {
     return Dom.make("button", { type: "button", class: "word", text: word, onclick: () => this.show(word) });
   }
@@ -95,8 +106,7 @@ class Words {
     this.map.choose(row, centre);
     this.facts(row);
     const logP = this.logProbabilities(row), { found, least, total } = this.counted(row);
-    const shown = new Set([...this.top(logP, 12), ...Array.from(found.entries()).sort((a, b) => b[1] - a[1]).slice(0, 8).map((entry) => entry[0])]);
-    this.predicted(word, Array.from(shown).sort((a, b) => logP[b] - logP[a]).map((place) => {
+    this.predicted(word, this.shown(logP, found).map((place) => {
       const count = found.get(place);
       const share = count === undefined ? (least ? `≤ ${Dom.number((100 * least) / total, 3)}` : "0") : Dom.number((100 * count) / total, 3);
       return [this.words[place], logP[place], share, count === undefined ? (least ? `≤ ${Dom.whole(least / this.run.window)}` : "0") : Dom.number(count / this.run.window, 1)];
