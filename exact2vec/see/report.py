@@ -12,7 +12,7 @@ from exact2vec.files import write_whole
 from exact2vec.runs import check_page
 from exact2vec.see.explore import map_note
 from exact2vec.see.gather import Gathered, gather
-from exact2vec.see.html import PARTS, packed, page
+from exact2vec.see.html import packed, page
 from exact2vec.see.measures import MAPS, Calibration, WordLosses, band_means, calibration, frequency_bands, nearest, rank_interval, wilson_interval
 from exact2vec.vectors.evaluate import Analogies, Similarity, word_analogies, word_similarity
 
@@ -63,7 +63,7 @@ def report_page(
         "bands": [band.label for band in frequency_bands(first.vectors.vocabulary.counts)[0]],
         "least_pairs": LEAST_PAIRS, "runs": [run_data(run, plane) | {"evaluation": evaluation_rows(run, similarity, analogies)} for run in runs],
     }  # fmt: skip
-    return page("report.html", styles=["page.css"], scripts=[plotly, *(PARTS / name for name in SCRIPTS)], data=data)
+    return page("report.html", styles=["page.css"], scripts=[*SCRIPTS, plotly], data=data)
 
 
 def read_rows(run: Gathered) -> list[list[Any]]:

@@ -77,7 +77,15 @@ class WordMap {
     this.draw();
   }
 
+  // Once a frame, however often it is asked for.
   draw() {
+    this.frame = this.frame || requestAnimationFrame(() => {
+      this.frame = 0;
+      this.paint();
+    });
+  }
+
+  paint() {
     const [width, height] = this.size, ratio = window.devicePixelRatio || 1;
     if (!width) return;
     Object.assign(this.canvas, { width: width * ratio, height: height * ratio });

@@ -110,8 +110,11 @@
     event.preventDefault();
     show(Dom.find("word").value.trim());
   });
-  curves();
   words_of(0);
+  window.addEventListener("load", curves); // plotly stands behind this script, so that words and numbers are there first
   window.addEventListener("resize", () => map.draw());
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (curves(), map.draw()));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    curves();
+    map.draw();
+  });
 })();
