@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "log_softmax": "loss.dense", "nll_loss": "loss.dense", "cross_entropy": "loss.dense", "linear_cross_entropy": "loss.linear",
+    "NLLLoss": "loss.modules", "CrossEntropyLoss": "loss.modules", "LinearCrossEntropyLoss": "loss.modules", "loss_terms": "loss.terms",
     "explain": "loss.explain", "descend": "loss.explain",
     "Text": "counts.read", "Counts": "counts.counts", "count_text": "counts.counts",
     "fit": "train.fit", "Vectors": "vectors.vectors", "load": "vectors.vectors",
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
     from exact2vec.counts.counts import Counts, count_text
     from exact2vec.counts.read import Text
     from exact2vec.estimator import Exact2Vec
+    from exact2vec.loss.dense import cross_entropy, log_softmax, nll_loss
     from exact2vec.loss.explain import descend, explain
+    from exact2vec.loss.linear import linear_cross_entropy
+    from exact2vec.loss.modules import CrossEntropyLoss, LinearCrossEntropyLoss, NLLLoss
+    from exact2vec.loss.terms import loss_terms
     from exact2vec.see.report import report
     from exact2vec.train.fit import fit
     from exact2vec.vectors.evaluate import evaluate

@@ -2,6 +2,7 @@
 
     Exact2VecError
     ├── UsageError          2   an argument out of its range; an output that exists   (a ValueError)
+    │   └── LossInputError      scores, targets or weights that a loss cannot take
     ├── InputError          3   data that cannot be counted or trained on             (a ValueError)
     │   └── UnknownWordError    a word without a vector, with its nearest spellings   (a KeyError too)
     ├── CorruptFileError    4   a file of ours that is not what was written
@@ -68,3 +69,11 @@ class DivergedError(Exact2VecError):
     """The loss is not finite, or far above the start's."""
 
     exit_code = 6
+
+
+class LossInputError(UsageError, RuntimeError, IndexError, TypeError):
+    """Scores, targets or weights that a loss cannot take. Also each kind of error that torch raises there, so that code which catches torch's catches ours."""
+
+
+class LossWarning(UserWarning):
+    """A loss was computed, but its input looks like a mistake."""

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def log_softmax(scores: Float[Tensor, "*batch word"]) -> Float[Tensor, "*batch word"]:
-    """log p_w = (z_w − m) − log1p(Σ_{i ≠ argmax} exp(z_i − m)), with m = max z.
+    """Equation (2): log p_w = (z_w − m) − log1p(Σ_{i ≠ argmax} exp(z_i − m)), with m = max z.
 
     Keeping the largest term out of the sum keeps log p accurate as p → 1, where log(1 + small) rounds to 0.
     """
@@ -14,6 +14,15 @@ def log_softmax(scores: Float[Tensor, "*batch word"]) -> Float[Tensor, "*batch w
     shifted = scores - largest
     others = shifted.exp().scatter(-1, place, 0.0).sum(dim=-1, keepdim=True)
     return shifted - others.log1p()
+
+
+def target_nll(scores: Float[Tensor, "row word"], targets: Float[Tensor, "row word"]) -> Float[Tensor, " row"]:
+    """Equation (1): Σ_w t_w · −log p_w of each row, in nats; t are one-hot rows, probabilities or counts, ≥ 0.
+
+    A class with t_w = 0 adds 0, even where its score is −∞.
+    """
+    nll = -log_softmax(scores)
+    return (targets * nll.masked_fill((targets == 0) & nll.isinf(), 0.0)).sum(dim=-1)
 
 
 def count_nll(
