@@ -1,13 +1,22 @@
-"""Make docs/lecture.ipynb of docs/lecture.py and execute it: python docs/make_lecture.py"""
+"""Make docs/lecture.ipynb of docs/lecture.py and execute it: python docs/make_lecture.py [OUTPUT]"""
 
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 DOCS = Path(__file__).parent
+
+
+class Kernel(AsyncKernelManager):
+    """A kernel that is spoken to through files, without a network port."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(transport="ipc", **settings)
 
 
 def notebook(source: str) -> nbformat.NotebookNode:
@@ -24,10 +33,10 @@ def notebook(source: str) -> nbformat.NotebookNode:
 
 def executed(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The same notebook with its outputs; raises CellExecutionError where a cell fails. Times are not recorded."""
-    manager = AsyncKernelManager(kernel_name="python3", transport="ipc")  # files, no network port
-    NotebookClient(made, km=manager, timeout=300, record_timing=False).execute()
+    NotebookClient(made, kernel_name="python3", kernel_manager_class=Kernel, timeout=300, record_timing=False).execute()
     return made
 
 
 if __name__ == "__main__":
-    nbformat.write(executed(notebook((DOCS / "lecture.py").read_text("utf-8"))), DOCS / "lecture.ipynb")
+    output = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS / "lecture.ipynb"
+    nbformat.write(executed(notebook((DOCS / "lecture.py").read_text("utf-8"))), output)

@@ -2,7 +2,10 @@
 
 import base64
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,8 +31,12 @@ def committed():
 
 
 @pytest.fixture(scope="module")
-def executed(make):
-    return make.executed(make.notebook((DOCS / "lecture.py").read_text("utf-8")))
+def executed(tmp_path_factory):
+    output = tmp_path_factory.mktemp("lecture") / "lecture.ipynb"
+    environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
+    made = subprocess.run([sys.executable, str(DOCS / "make_lecture.py"), str(output)], env=environment, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr[-3000:]
+    return nbformat.read(output, as_version=4)
 
 
 def code(notebook):
