@@ -222,7 +222,7 @@ for place in np.argsort(-log_p)[:5]:
 
 # %%
 plane = principal_plane(model.wv.vectors)
-figures.word_map(plane.points[:1500], model.wv.index_to_key[:1500], np.log10(model.wv.vocabulary.counts[:1500]), labels=50, colour_name="log₁₀ count")
+figures.word_map(plane.points[:1000], model.wv.index_to_key[:1000], np.log10(model.wv.vocabulary.counts[:1000]), labels=70, colour_name="log₁₀ count")
 
 # %% [markdown]
 # Look further: `exact2vec train python-docs -o runs/python-docs`, then `exact2vec report runs/python-docs` or `exact2vec explore runs/python-docs`.

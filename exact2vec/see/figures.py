@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from exact2vec.errors import UsageError
 from exact2vec.files import write_whole
@@ -83,6 +83,7 @@ def training_curve(history: Sequence[Mapping[str, Any]], baselines: Mapping[str,
             axes.errorbar(x, y, errors, fmt="o" + _dash(number), color=_colour(number), markersize=5, label=name)
     for number, (name, value) in enumerate(baselines.items()):
         axes.axhline(value, color=GREY, linewidth=1.2, linestyle=DASHES[(number + 1) % len(DASHES)], label=f"{name} {value:.3f}")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel="NLL  [nats a pair]", title="The exact loss after each pass")
     axes.legend(fontsize=9)
     return figure
@@ -101,16 +102,33 @@ def frequency_bands(bands: Sequence[str], nll: Mapping[str, Sequence[float | Non
 
 
 def word_map(points: ArrayLike, words: Sequence[str], colour: Sequence[float] | None = None, *, labels: int = 60, colour_name: str = "") -> "Figure":
-    """Words at their two coordinates, the first `labels` of them written out; `colour` is a number a word."""
+    """Words at their two coordinates, the first `labels` of them that find room written out; `colour` is a number a word."""
+    from matplotlib.patheffects import withStroke
+
     x, y = np.asarray(points, np.float64).T
-    figure, (axes,) = _panels(1, height=5.2)
-    dots = axes.scatter(x, y, s=9, c=BLUE if colour is None else np.asarray(colour), cmap="cividis", linewidths=0)
+    figure, (axes,) = _panels(1, height=5.6)
+    dots = axes.scatter(x, y, s=8, c=BLUE if colour is None else np.asarray(colour), cmap="cividis", linewidths=0, alpha=0.6)
     if colour is not None:
         figure.colorbar(dots, ax=axes, label=colour_name)
-    for place in range(min(labels, len(words))):
-        axes.annotate(words[place].replace("$", r"\$"), (x[place], y[place]), fontsize=7.5, xytext=(2, 2), textcoords="offset points")
+    for place in _with_room(x, y, words, labels):
+        written = words[place].replace("$", r"\$")
+        text = axes.annotate(written, (x[place], y[place]), fontsize=8.5, xytext=(3, -3), textcoords="offset points")
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
     axes.set(xlabel="first principal axis", ylabel="second", title="A map of the vectors")
     return figure
+
+
+def _with_room(x: NDArray[np.float64], y: NDArray[np.float64], words: Sequence[str], most: int) -> list[int]:
+    """The first places whose words would not be written over another, on a page of 62 × 40 signs."""
+    width, height = np.ptp(x) / 62 or 1.0, np.ptp(y) / 40 or 1.0
+    found: list[tuple[float, float, float]] = []
+    places: list[int] = []
+    for place, word in enumerate(words):
+        left, right = x[place], x[place] + width * (len(word) + 1)
+        if len(places) < most and all(abs(y[place] - other) > height or left > end or right < start for start, end, other in found):
+            found.append((left, right, y[place]))
+            places.append(place)
+    return places
 
 
 def save(figure: "Figure", path: str | Path, *, force: bool = False) -> None:
