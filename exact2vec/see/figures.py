@@ -74,6 +74,8 @@ def training_curve(history: Sequence[Mapping[str, Any]], baselines: Mapping[str,
 
     `history` are rows of history.jsonl; `baselines` maps a label such as "unigram", "ln V" or "floor" to nats a pair.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = _panels(1)
     for number, (name, column) in enumerate((("training", "nll"), ("held-out", "held_out_nll"))):
         rows = [row for row in history if row.get(column) is not None]
@@ -83,7 +85,7 @@ def training_curve(history: Sequence[Mapping[str, Any]], baselines: Mapping[str,
             axes.errorbar(x, y, errors, fmt="o" + _dash(number), color=_colour(number), markersize=5, label=name)
     for number, (name, value) in enumerate(baselines.items()):
         axes.axhline(value, color=GREY, linewidth=1.2, linestyle=DASHES[(number + 1) % len(DASHES)], label=f"{name} {value:.3f}")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="NLL  [nats a pair]", title="The exact loss after each pass")
     axes.legend(fontsize=9)
     return figure
