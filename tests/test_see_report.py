@@ -41,7 +41,9 @@ def data_of(path):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text(), re.DOTALL)[1])
 
 
-def test_word_losses_are_the_dense_sums(folder):
+def test_word_losses_are_the_dense_sums(folder, monkeypatch):
+    whole = measures.stretches
+    monkeypatch.setattr(measures, "stretches", lambda counts: whole(counts, 100))
     run = gather(folder / "one")
     for losses, part, name in ((run.training_losses, run.counts.training, "training"), (run.held_out_losses, run.counts.held_out, "held_out")):
         n = run.counts.weigh(part).toarray().astype(float)
@@ -56,6 +58,15 @@ def test_word_losses_are_the_dense_sums(folder):
         assert np.nansum(losses.row_floor * losses.row_pairs) / losses.row_pairs.sum() == pytest.approx(run.summary[name]["floor"], rel=1e-5)
         for values, pairs in ((losses.row_unigram, losses.row_pairs), (losses.column_unigram, losses.column_pairs)):
             assert np.nansum(values * pairs) / pairs.sum() == pytest.approx(run.summary[name]["unigram"], rel=1e-5)
+
+
+def test_stretches_hold_every_cell_once():
+    counts = csr_array(np.array([[5, 0, 9, 1], [0, 0, 0, 0], [3, 3, 3, 8], [0, 1, 0, 0]]))
+    for cells in (1, 3, 5, 8, 100):
+        found = list(measures.stretches(counts, cells))
+        np.testing.assert_array_equal(sum(one.toarray() for one in found), counts.toarray())
+        assert sum(one.nnz for one in found) == counts.nnz
+        assert len(found) == {1: 3, 3: 3, 5: 2, 8: 1, 100: 1}[cells]
 
 
 def test_bands_are_means_over_pairs():

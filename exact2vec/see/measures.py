@@ -1,7 +1,7 @@
 """What report and explorer show of a run, as numbers: losses word by word, frequency bands, calibration, a plane of the vectors."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,24 +35,34 @@ class WordLosses:
 
 
 def word_losses(vectors: Vectors, counts: Counts, part: csr_array, *, threads: int | None = None) -> WordLosses:
-    """−log p(w | c), summed over the counted cells of `part` by row and by column."""
-    weighted = counts.weigh(part)
-    nll = cell_nll(vectors, part, threads)
-    pairs, loss = weighted.data.astype(np.float64), weighted.data * nll.data
-    size = len(vectors)
-    rows = np.repeat(np.arange(size), np.diff(weighted.indptr))
-    row_pairs, column_pairs = (np.asarray(np.bincount(place, pairs, size), np.float64) for place in (rows, weighted.indices))
-    unigram = -np.log(vectors.unigram)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return WordLosses(
-            np.bincount(rows, loss, size) / row_pairs,
-            np.bincount(rows, pairs * unigram[weighted.indices], size) / row_pairs,
-            np.bincount(rows, -pairs * np.log(pairs / row_pairs[rows]), size) / row_pairs,
-            row_pairs,
-            np.bincount(weighted.indices, loss, size) / column_pairs,
-            np.where(column_pairs > 0, unigram, np.nan),
-            column_pairs,
-        )
+    """−log p(w | c), summed over the counted cells of `part` by row and by column, a stretch of rows at a time."""
+    size, unigram = len(vectors), -np.log(vectors.unigram)
+    rows_of, columns_of = np.zeros((4, size)), np.zeros((2, size))
+    for stretch in stretches(part):
+        weighted = counts.weigh(stretch)
+        pairs = weighted.data.astype(np.float64)
+        loss = pairs * cell_nll(vectors, stretch, threads).data
+        rows = np.repeat(np.arange(size), np.diff(stretch.indptr))
+        share = pairs / np.bincount(rows, pairs, size)[rows]
+        for number, values in enumerate((pairs, loss, pairs * unigram[stretch.indices], -pairs * np.log(share))):
+            rows_of[number] += np.bincount(rows, values, size)
+        for number, values in enumerate((pairs, loss)):
+            columns_of[number] += np.bincount(stretch.indices, values, size)
+    with np.errstate(invalid="ignore"):
+        row_nll, row_unigram, row_floor = rows_of[1:] / rows_of[0]
+        column_nll = columns_of[1] / columns_of[0]
+    return WordLosses(row_nll, row_unigram, row_floor, rows_of[0], column_nll, np.where(columns_of[0] > 0, unigram, np.nan), columns_of[0])
+
+
+def stretches(counts: csr_array, cells: int = 2_000_000) -> Iterator[csr_array]:
+    """Matrices of the same shape with stretches of the rows, about `cells` cells each: their temporaries stay small."""
+    start = 0
+    while start < counts.shape[0]:
+        stop = max(start + 1, int(np.searchsorted(counts.indptr, counts.indptr[start] + cells, side="right")) - 1)
+        first, last = counts.indptr[start], counts.indptr[min(stop, counts.shape[0])]
+        if last > first:
+            yield csr_array((counts.data[first:last], counts.indices[first:last], np.clip(counts.indptr, first, last) - first), shape=counts.shape)
+        start = stop
 
 
 @dataclass(frozen=True)
