@@ -1,0 +1,90 @@
+"""The held-out NLL of settings around the defaults, on corpora from 64 thousand to 17 million words.
+
+    python benchmarks/grid.py ../shared/data benchmarks/results/grid.jsonl [PROBLEM…]
+
+Defaults were chosen on the problems of one half and are reported on the other; `python benchmarks/grid.py` without data prints the table of the results.
+Appends a line a run: problem, settings, exact losses in nats, seconds. Where a line is there already, the run is not repeated.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results" / "grid.jsonl"
+BOOKS = ("time_machine.txt", "alice_in_wonderland.txt", "sherlock_holmes_adventures.txt", "pride_and_prejudice.txt")
+# name: (half, inputs, counting, vector_size)
+PROBLEMS: dict[str, tuple[str, list[str], dict[str, Any], int]] = {
+    "sherlock": ("chosen on", ["text/sherlock_holmes_adventures.txt"], {"document": "paragraph", "min_count": 3, "held_out": 0.1}, 100),
+    "wiki_1mb": ("chosen on", ["text/wiki_1mb.txt"], {"min_count": 3, "held_out": 0.1}, 100),
+    "wiki 10,000 words D 50": ("chosen on", ["text/wiki.txt.gz"], {"max_vocab": 10_000, "min_count": 20}, 50),
+    "time_machine and alice": ("reported on", [f"text/{book}" for book in BOOKS[:2]], {"document": "paragraph", "min_count": 3, "held_out": 0.1}, 50),
+    "python-docs": ("reported on", ["python-docs"], {"min_count": 5, "held_out": 0.1}, 100),
+    "wiki 1,000 words": ("reported on", ["text/wiki.txt.gz"], {"max_vocab": 1_000, "min_count": 20}, 100),
+    "wiki 20,000 words": ("reported on", ["text/wiki.txt.gz"], {"max_vocab": 20_000, "min_count": 20}, 100),
+    "wiki 10,000 words D 300": ("reported on", ["text/wiki.txt.gz"], {"max_vocab": 10_000, "min_count": 20}, 300),
+    "wiki min-count 5": ("reported on", ["text/wiki.txt.gz"], {"min_count": 5}, 100),
+}
+EPOCHS = (1, 2, 4)
+AROUND: list[dict[str, Any]] = [{}, {"rate": 0.02}, {"rate": 0.03}, {"rate": 0.08}, {"row_power": 1.0}, {"row_power": 0.85}, {"block_rows": 64}, {"block_rows": 128}]
+
+
+def runs(data: Path, problem: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(settings, losses) of every setting of the grid that has no result yet."""
+    from exact2vec import Text, count_text, fit
+
+    half, inputs, counting, vector_size = PROBLEMS[problem]
+    counting = dict(counting)
+    text = Text(*(name if name == "python-docs" else data / name for name in inputs), document=counting.pop("document", "line"))
+    counts = count_text(text, **counting)
+    done = [(row["problem"], row["settings"]) for row in read(RESULTS)]
+    for around in AROUND:
+        for epochs in EPOCHS:
+            settings = {"vector_size": vector_size, "epochs": epochs, **around}
+            if (problem, settings) in done or (around and epochs == 1 and len(counts.words) > 25_000):
+                continue
+            began = time.perf_counter()
+            *_, last = fit(counts, exact_every=0, **settings)
+            yield settings, {
+                "half": half, "words": len(counts.words), "tokens": counts.tokens["training"], "nll": last.losses.nll,
+                "held_out_nll": last.held_out.nll if last.held_out else None, "unigram": last.losses.unigram, "seconds": time.perf_counter() - began,
+            }  # fmt: skip
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    """The lines of a result file."""
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """For each problem and number of epochs the held-out NLL of the defaults, the best of the grid, and the distance."""
+    lines = ["| problem | half | words | epochs | defaults | best | distance | best with |", "|---|---|---|---|---|---|---|---|"]
+    for problem in PROBLEMS:
+        for epochs in EPOCHS:
+            some = [row for row in rows if row["problem"] == problem and row["settings"]["epochs"] == epochs]
+            ours = [row for row in some if set(row["settings"]) == {"vector_size", "epochs"}]
+            if not ours:
+                continue
+            best = min(some, key=lambda row: row["held_out_nll"])
+            settings = ", ".join(f"{name} {value}" for name, value in best["settings"].items() if name not in ("vector_size", "epochs")) or "the defaults"
+            lines.append(
+                f"| {problem} | {best['half']} | {best['words']:,} | {epochs} | {ours[0]['held_out_nll']:.4f} | {best['held_out_nll']:.4f} "
+                f"| {ours[0]['held_out_nll'] - best['held_out_nll']:.4f} | {settings} |"
+            )
+    return "\n".join(lines)
+
+
+def main(data: Path, results: Path, problems: list[str]) -> None:
+    for problem in problems or PROBLEMS:
+        for settings, losses in runs(data, problem):
+            with open(results, "a") as file:
+                file.write(json.dumps({"problem": problem, "settings": settings, **losses}) + "\n")
+            print(problem, settings, losses, flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    print(table(read(RESULTS)))
