@@ -10,6 +10,7 @@ demo: .venv/installed
 	@echo "the run lies in runs/python-docs; $(BIN)/exact2vec evaluate runs/python-docs says what it is worth"
 
 check: .venv/installed
+	@command -v chromium > /dev/null || echo 'the pages are not looked at: there is no chromium (apt-get install -y chromium)'
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -14,7 +14,7 @@ _HOME = {
     "explain": "loss.explain", "descend": "loss.explain",
     "Text": "counts.read", "Counts": "counts.counts", "count_text": "counts.counts",
     "fit": "train.fit", "Vectors": "vectors.vectors", "load": "vectors.vectors",
-    "evaluate": "vectors.evaluate", "Exact2Vec": "estimator",
+    "evaluate": "vectors.evaluate", "report": "see.report", "Exact2Vec": "estimator",
 }  # fmt: skip
 __all__ = sorted(_HOME)
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from exact2vec.loss.linear import linear_cross_entropy
     from exact2vec.loss.modules import CrossEntropyLoss, LinearCrossEntropyLoss, NLLLoss
     from exact2vec.loss.terms import loss_terms
+    from exact2vec.see.report import report
     from exact2vec.train.fit import fit
     from exact2vec.vectors.evaluate import evaluate
     from exact2vec.vectors.vectors import Vectors, load

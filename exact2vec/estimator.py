@@ -18,7 +18,12 @@ from exact2vec.counts.counts import Counts, count_text
 from exact2vec.counts.features import Features
 from exact2vec.counts.read import Text
 from exact2vec.errors import UsageError
+from exact2vec.files import write_whole
 from exact2vec.options import COUNTING, TRAINING, checked, choosing_share
+from exact2vec.see.gather import Gathered
+from exact2vec.see.history import History
+from exact2vec.see.progress import in_notebook, notebook_bar
+from exact2vec.see.report import report_page
 from exact2vec.train.fit import Record, Strengths, fit
 from exact2vec.vectors.evaluate import new_text
 from exact2vec.vectors.vectors import Vectors
@@ -70,10 +75,10 @@ class Exact2Vec:
             setattr(self, name, value)
         return self
 
-    def fit(self, sentences: Iterable[object] | Counts, y: None = None, *, features: Features | None = None, listen: Listener = iter) -> "Exact2Vec":
+    def fit(self, sentences: Iterable[object] | Counts, y: None = None, *, features: Features | None = None, listen: Listener | None = None) -> "Exact2Vec":
         """Train on lists of tokens, a `Text`, or `Counts`; `features` are what is known of the rows beside their counts.
 
-        `listen` sees the records of `fit` pass, as a progress bar does.
+        `listen` sees the records of `fit` pass, as a progress bar does; a notebook shows one.
 
         Raises DivergedError, with `wv` and `history_` as last measured, where the loss runs away.
         """
@@ -81,10 +86,11 @@ class Exact2Vec:
             raise UsageError("rare words are folded in with the strength of the prior: give prior=(150, 500), or leave rare out")
         checked(**self.get_params())
         self.counts_ = sentences if isinstance(sentences, Counts) else self._count(sentences)
-        self.history_: list[dict[str, Any]] = []
+        self.history_ = History()
         self.times_: list[dict[str, Any]] = []
         began = time.perf_counter()
         arguments = {option.name: getattr(self, option.name) for option in TRAINING}
+        listen = listen or (notebook_bar if in_notebook() else iter)
         for record in listen(fit(self.counts_, features=features, **arguments)):
             if record.training is not None:
                 self.wv = Vectors.of(record.state, self.counts_)
@@ -109,19 +115,24 @@ class Exact2Vec:
     def classes_(self) -> list[str]:
         return self.wv.index_to_key
 
-    def save(self, folder: str | Path, *, force: bool = False, provenance: dict[str, Any] | None = None) -> None:
-        """Write a run folder: what `load`, `evaluate` and the command line read."""
+    def save(self, folder: str | Path, *, force: bool = False, provenance: dict[str, Any] | None = None, report: bool = False) -> None:
+        """Write a run folder: what `load`, `evaluate` and the command line read. `report` adds report.html, to be opened in a browser."""
         with runs.create(Path(folder), kind="run", force=force) as part:
             self.counts_.write(part)
             self.wv.write(part)
-            config = checked(**{option.name: getattr(self, option.name) for option in TRAINING})
-            runs.write_json(part / "config.json", config | {"threads": None})
-            runs.write_json(part / "summary.json", summary(self.last_, len(self.wv), self.counts_.held_out_digest))
+            config = checked(**{option.name: getattr(self, option.name) for option in TRAINING}) | {"threads": None}
+            summed = summary(self.last_, len(self.wv), self.counts_.held_out_digest)
+            runs.write_json(part / "config.json", config)
+            runs.write_json(part / "summary.json", summed)
             runs.write_table(part, "history", self.history_)
             runs.write_table(part, "times", self.times_)
             (part / "times.csv").unlink()
             versions = {"exact2vec": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
-            runs.write_json(part / "provenance.json", {"versions": versions, "machine": platform.machine(), **(provenance or {})})
+            origin = {"versions": versions, "machine": platform.machine(), **(provenance or {})}
+            runs.write_json(part / "provenance.json", origin)
+            if report:
+                seen = Gathered(str(folder), self.wv, self.counts_, config, summed, origin, self.history_, self.times_)
+                write_whole(part / "report.html", report_page([seen]))
 
     def _count(self, sentences: Iterable[object]) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)

@@ -122,6 +122,14 @@ def check_output(folder: Path, *, force: bool) -> None:
     _try_to_write(folder)
 
 
+def check_page(path: Path, *, force: bool) -> None:
+    """Refuse, before any work, a single file that could not be written or would replace something without `force`."""
+    _printable_path(path)
+    if path.is_dir() or (path.exists() and not force):
+        raise UsageError(f"{path} exists" + ("; use --force to replace it" if path.is_file() else " and is not a file; name another"))
+    _try_to_write(path)
+
+
 def write_json(path: Path, value: object) -> None:
     """JSON in ASCII, keys in the order given: the same bytes for the same value."""
     write_whole(path, _json(value))

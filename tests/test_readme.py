@@ -39,13 +39,25 @@ def test_the_twelve_lines(folder):
 def test_the_commands(folder):
     commands = [line for line in blocks("sh")[1].splitlines() if line]
     assert len(commands) == 6
-    named = {shlex.split(command)[1] for command in commands} | {"loss"}
+    named = {shlex.split(command)[1] for command in commands} | {"loss", "explore", "report"}
     assert named == set(cli.main.commands)
     for command in commands:
         arguments = [sys.executable, "-m", *shlex.split(command)]
         result = subprocess.run(arguments, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(README.parent)})
         assert result.returncode == 0, f"{command}\n{result.stderr}"
     assert (folder / "runs" / "python-docs.vec").read_text().split("\n", 1)[0].split()[1] == "100"
+
+
+def test_what_is_to_be_seen(folder):
+    for command in [line for line in blocks("sh")[2].splitlines() if line]:
+        arguments = [sys.executable, "-m", *shlex.split(command)]
+        result = subprocess.run(arguments, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(README.parent)})
+        assert result.returncode == 0, f"{command}\n{result.stderr}"
+    for path in ("log.svg", "steps.svg", "playground/index.html", "words/index.html", "runs/python-docs.html"):
+        assert (folder / path).stat().st_size > 10_000, path
+    for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README.read_text()):
+        assert (README.parent / picture).read_bytes().startswith(b"\x89PNG"), picture
+        assert (README.parent / picture).stat().st_size < 200_000, picture
 
 
 def test_console_blocks_print_what_they_show():

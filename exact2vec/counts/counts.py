@@ -22,6 +22,7 @@ from exact2vec.counts.vocabulary import DROPPED, Vocabulary, build_vocabulary
 from exact2vec.counts.windows import count_windows
 from exact2vec.errors import CorruptFileError, InputError, UsageError
 from exact2vec.options import checked
+from exact2vec.tables import html_table
 
 TEXT_SETTINGS = ("tokens", "regex", "document")
 
@@ -114,6 +115,20 @@ class Counts:
     def __repr__(self) -> str:
         held = "none" if self.held_out is None else f"{self.held_out.nnz:,} cells"
         return f"Counts({len(self.words):,} words, {self.training.nnz:,} cells, held out: {held}, window={self.window}, sample={self.sample:g})"
+
+    def _repr_html_(self) -> str:
+        return html_table(["Counts", ""], _token_rows(self))
+
+
+def _token_rows(counts: Counts) -> list[tuple[str, str]]:
+    tokens = counts.tokens
+    dropped = tokens["dropped_training"] + tokens["dropped_held_out"]
+    return [
+        ("tokens read", f"{tokens['read']:,}"), ("for training", f"{tokens['training']:,}"), ("held out", f"{tokens['held_out']:,}"),
+        ("dropped", f"{dropped:,}"), ("words kept", f"{len(counts.words):,} of {tokens['distinct']:,}"),
+        ("cells counted", f"{counts.training.nnz:,}"), ("window, sample", f"{counts.window}, {counts.sample:g}"),
+        ("most frequent", ", ".join(counts.words[:8])),
+    ]  # fmt: skip
 
 
 def count_text(

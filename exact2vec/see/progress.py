@@ -1,10 +1,12 @@
 """The progress of a training: a line a measured record, and on a terminal one bar with ETA below them."""
 
 import contextlib
+import importlib
 import math
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from exact2vec.loss.sweep import Losses
 from exact2vec.train.fit import Record
@@ -33,6 +35,33 @@ def shown(records: Iterable[Record], words: int, *, quiet: bool = False) -> Iter
             if record.training is not None:
                 print(line(record, words), file=sys.stderr, flush=True)
             yield record
+
+
+def in_notebook() -> bool:
+    """Whether this is a notebook's kernel, which shows HTML; IPython is asked only where it is loaded already."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and getattr(shell, "kernel", None) is not None
+
+
+def notebook_bar(records: Iterable[Record]) -> Iterator[Record]:
+    """The same records, with a bar below the cell that runs."""
+    notebook: Any = importlib.import_module("IPython.display")
+    shown = notebook.DisplayHandle()
+    shown.display(notebook.HTML(_bar_html(None)))
+    last = -1
+    for record in records:
+        done = 50 * record.step // max(record.steps, 1)
+        if record.training is not None or done > last:
+            shown.update(notebook.HTML(_bar_html(record)))
+            last = done
+        yield record
+
+
+def _bar_html(record: Record | None) -> str:
+    if record is None:
+        return "<progress></progress> counted; the spectral start"
+    loss = "" if record.training is None else f"  nll{_mean(record.training)}" + (f"  held-out{_mean(record.held_out)}" if record.held_out else "")
+    return f'<progress value="{record.step}" max="{max(record.steps, 1)}"></progress> epoch {record.epoch:.2f}{loss}'
 
 
 def line(record: Record, words: int) -> str:

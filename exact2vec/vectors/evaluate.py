@@ -122,7 +122,7 @@ def new_text(vectors: Vectors, texts: Iterable[object], *, tokenized: bool = Fal
     known = ids >= 0
     if counts.nnz == 0:
         raise InputError(f"{len(ids):,} tokens, {int(known.sum()):,} of them known to the run: no pairs, so no loss")
-    nll = _cell_nll(vectors, counts, threads)
+    nll = cell_nll(vectors, counts, threads)
     per_document = _document_sums(ids[known], corpus.token_document[known], vectors, window, nll)
     total = per_document.sum(axis=0)
     return NewText(
@@ -213,7 +213,7 @@ def _rows(vectors: Vectors) -> tuple[torch.Tensor, torch.Tensor]:
     return rows_of(inputs, 1.0), rows_of(outputs, bias)
 
 
-def _cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_array:
+def cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_array:
     """−log p(w | c) of each counted cell, float64, in a matrix of the same cells."""
     values = np.empty(counts.nnz)
     inputs, outputs = _rows(vectors)
@@ -223,7 +223,7 @@ def _cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_a
         for start in range(0, len(rows), BLOCK_ROWS):
             block = rows[start : start + BLOCK_ROWS]
             found = tiled.cell_nll(inputs[torch.from_numpy(block)], outputs, counts[block])
-            values[np.concatenate([np.arange(counts.indptr[row], counts.indptr[row + 1]) for row in block])] = found
+            values[counts.indptr[block[0]] : counts.indptr[block[-1] + 1]] = found  # rows between them have no cells
     return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
 
 

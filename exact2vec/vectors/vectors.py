@@ -14,6 +14,7 @@ from exact2vec.counts.counts import Counts, read_vocabulary
 from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
+from exact2vec.tables import html_table
 from exact2vec.vectors.compose import Composer, Folded
 
 Which = Literal["sum", "inputs", "outputs", "composed"]
@@ -100,6 +101,14 @@ class Vectors:
 
     def __repr__(self) -> str:
         return f"Vectors({len(self):,} words, {self.vector_size} numbers each)"
+
+    def _repr_html_(self) -> str:
+        """The first words with their counts and nearest words."""
+        rows = [(word, f"{self.vocabulary.counts[row]:,}", ", ".join(self._nearest(word))) for row, word in enumerate(self.index_to_key[:10])]
+        return html_table(["word", "counted", "nearest"], rows, caption=f"{len(self):,} words, {self.vector_size} numbers each")
+
+    def _nearest(self, word: str) -> list[str]:
+        return [near for near, _ in self.most_similar(word, topn=5)] if self[word].any() else []
 
     def __len__(self) -> int:
         return len(self.index_to_key)

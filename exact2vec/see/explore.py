@@ -1,0 +1,85 @@
+"""The explorer: one page, the loss playground, and with a run its words, map and training curve."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from exact2vec.errors import ResourceError
+from exact2vec.files import write_whole
+from exact2vec.runs import check_page
+from exact2vec.see.gather import Gathered, gather
+from exact2vec.see.html import packed, page
+from exact2vec.see.measures import MAPS
+
+SCRIPTS = ("dom.js", "loss.js", "state.js", "plot.js", "map.js", "row.js", "batch.js", "words.js", "explorer.js")
+LARGEST_BYTES = 250_000_000  # of vectors: a page of a third more, which browsers still open
+ALL_CELLS, CELLS_A_ROW = 2_000_000, 60
+
+
+def explorer(run: str | Path | None = None, *, served: bool = False, plane: str = "pca") -> bytes:
+    """The page, UTF-8. It works from disk and from any static host; `served` lets it ask its own server for composed words."""
+    data = {"run": None if run is None else run_data(gather(run), plane)}
+    return page("explorer.html", styles=["page.css"], scripts=SCRIPTS, data=data, connect="'self'" if served else "'none'")
+
+
+def write_folder(folder: str | Path, run: str | Path | None = None, *, force: bool = False, plane: str = "pca") -> Path:
+    """FOLDER/index.html, to open from disk or to put on any static host."""
+    path = Path(folder) / "index.html"
+    check_page(path, force=force)
+    data = explorer(run, plane=plane)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data)
+    return path
+
+
+def run_data(run: Gathered, plane: str) -> dict[str, Any]:
+    """What words.js reads. The vectors go whole, so that the page computes p(w | c) and neighbours itself, from the run's own numbers."""
+    vectors, losses = run.vectors, run.training_losses
+    if 2 * vectors.inputs.nbytes > LARGEST_BYTES:
+        raise ResourceError(
+            f"{run.path}: {2 * vectors.inputs.nbytes / 1e6:,.0f} MB of vectors are more than the {LARGEST_BYTES / 1e6:,.0f} MB that a page can hold; "
+            "train with a smaller --max-vocab or --vector-size to explore, or use exact2vec report"
+        )
+    found = MAPS[plane](vectors.vectors)
+    return {
+        "name": run.name, "path": run.path, "words": vectors.index_to_key, "counts": vectors.vocabulary.counts.tolist(), "dim": vectors.vector_size,
+        "window": run.counts.window, "history": run.history, "baselines": run.baselines, "map": {"note": map_note(found.method, found.faithful)},
+        "arrays": {
+            "inputs": packed(vectors.inputs), "outputs": packed(vectors.outputs), "bias": packed(vectors.bias),
+            "log_keep": packed(np.log(vectors.keep)), "points": packed(found.points.astype(np.float32)),
+            "nll": packed(losses.row_nll), "row_unigram": packed(losses.row_unigram), "row_floor": packed(losses.row_floor),
+            **cells(run.counts.training),
+        },
+    }  # fmt: skip
+
+
+def map_note(method: str, faithful: float | None) -> str:
+    """How far distances on the map can be trusted."""
+    if faithful is None:
+        return f"{method}: near words are near in the vectors too; larger distances, sizes and gaps between groups mean nothing."
+    return f"The two principal components of the vectors: {100 * faithful:.1f} % of their variance, so most of what separates words is not to be seen here."
+
+
+def cells(counts: csr_array) -> dict[str, Any]:
+    """k(c, w) of every cell where there are few, of the largest of each row otherwise; and what each row holds in all."""
+    row_cells, row_total = np.diff(counts.indptr), np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+    kept = np.arange(counts.nnz) if counts.nnz <= ALL_CELLS else largest_of_rows(counts, CELLS_A_ROW)
+    rows = np.repeat(np.arange(counts.shape[0]), row_cells)[kept]
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=counts.shape[0]))])
+    kind = np.int32 if counts.data.max(initial=0) < 2**31 else np.float64
+    return {
+        "indptr": packed(indptr.astype(np.int32)), "indices": packed(counts.indices[kept].astype(np.int32)),
+        "counts": packed(counts.data[kept].astype(kind)),
+        "row_cells": packed(row_cells.astype(np.int32)), "row_total": packed(row_total),
+    }  # fmt: skip
+
+
+def largest_of_rows(counts: csr_array, most: int) -> NDArray[np.int64]:
+    """The places of the `most` largest cells of each row, in order."""
+    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    order = np.lexsort((counts.indices, -counts.data, rows))
+    rank = np.arange(counts.nnz) - counts.indptr[rows]
+    return np.sort(order[rank < most])

@@ -1,0 +1,76 @@
+"""What the pages show of a run, gathered: from its folder, or from memory while it is being written."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exact2vec import runs
+from exact2vec.counts.counts import Counts, has_counts
+from exact2vec.errors import InputError
+from exact2vec.see.measures import WordLosses, word_losses
+from exact2vec.vectors.vectors import Vectors, load
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A trained run: `path` is how its user names it; the dicts are the files of the same names."""
+
+    path: str
+    vectors: Vectors
+    counts: Counts
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    history: list[dict[str, Any]]
+    times: list[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name
+
+    @property
+    def comparable(self) -> str:
+        """Equal where losses compare: same vocabulary, window, weights, and held-out pairs (training pairs where none are held out)."""
+        return self.counts.held_out_digest or repr((hash_of(self.counts), self.counts.window, self.counts.sample))
+
+    @property
+    def baselines(self) -> dict[str, float]:
+        """The lines beside the training curve, nats a pair."""
+        return {"ln V": self.summary["ln_v"], "unigram": self.summary["training"]["unigram"], "floor": self.summary["training"]["floor"]}
+
+    @cached_property
+    def training_losses(self) -> WordLosses:
+        return word_losses(self.vectors, self.counts, self.counts.training)
+
+    @cached_property
+    def held_out_losses(self) -> WordLosses | None:
+        return None if self.counts.held_out is None else word_losses(self.vectors, self.counts, self.counts.held_out)
+
+
+def gather(folder: str | Path) -> Gathered:
+    """Read a run folder; InputError where it holds vectors or counts alone, CorruptFileError where a byte differs."""
+    run = runs.open_run(Path(folder))
+    if "summary.json" not in run.files or not has_counts(folder):
+        raise InputError(f"{folder} is not a trained run with its counts: name a folder that exact2vec train wrote")
+    history, times = (rows(run.bytes(f"{name}.jsonl")) for name in ("history", "times"))
+    config, summary, provenance = (run.json(f"{name}.json") for name in ("config", "summary", "provenance"))
+    return Gathered(str(folder), load(folder), Counts.load(folder), config, summary, provenance, history, times)
+
+
+def rows(lines: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def hash_of(counts: Counts) -> str:
+    """The SHA-256 of the training counts with their words."""
+    import hashlib
+
+    digest = hashlib.sha256(repr(counts.words).encode("utf-8", "backslashreplace"))
+    for array in (counts.training.indptr, counts.training.indices, counts.training.data):
+        digest.update(np.ascontiguousarray(array, np.int64).tobytes())
+    return digest.hexdigest()
