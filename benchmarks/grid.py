@@ -28,7 +28,16 @@ PROBLEMS: dict[str, tuple[str, list[str], dict[str, Any], int]] = {
     "wiki min-count 5": ("reported on", ["text/wiki.txt.gz"], {"min_count": 5}, 100),
 }
 EPOCHS = (1, 2, 4)
-AROUND: list[dict[str, Any]] = [{}, {"rate": 0.02}, {"rate": 0.03}, {"rate": 0.08}, {"row_power": 1.0}, {"row_power": 0.85}, {"block_rows": 64}, {"block_rows": 128}]
+AROUND: list[dict[str, Any]] = [
+    {},
+    {"rate": 0.02},
+    {"rate": 0.03},
+    {"rate": 0.08},
+    {"row_power": 1.0},
+    {"row_power": 0.85},
+    {"block_rows": 64},
+    {"block_rows": 128},
+]
 
 
 def runs(data: Path, problem: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
