@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "explain": "loss.explain", "descend": "loss.explain",
     "Text": "counts.read", "Counts": "counts.counts", "count_text": "counts.counts",
+    "Features": "counts.features", "RowCounts": "counts.features",
     "fit": "train.fit", "Vectors": "vectors.vectors", "load": "vectors.vectors",
     "evaluate": "vectors.evaluate", "Exact2Vec": "estimator",
 }  # fmt: skip
@@ -18,6 +19,7 @@ __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from exact2vec.counts.counts import Counts, count_text
+    from exact2vec.counts.features import Features, RowCounts
     from exact2vec.counts.read import Text
     from exact2vec.estimator import Exact2Vec
     from exact2vec.loss.explain import descend, explain

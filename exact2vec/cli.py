@@ -13,7 +13,7 @@ import click
 
 from exact2vec import __version__
 from exact2vec.errors import DivergedError, Exact2VecError, ResourceError, UsageError
-from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, Option
+from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, Option, subword_lengths
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WHICH = click.option(
@@ -105,7 +105,7 @@ def main() -> None:
 @click.argument("inputs", nargs=-1, metavar="INPUT…")
 @click.option("-o", "--output", required=True, metavar="RUN", help="the run folder to write")
 @options(READING + COUNTING + TRAINING)
-@click.option("--subwords", metavar="MIN-MAX", callback=lambda _, __, given: _lengths(given), help=SUBWORDS_HELP)
+@click.option("--subwords", metavar="MIN-MAX", callback=lambda _, __, given: subword_lengths(given), help=SUBWORDS_HELP)
 @click.option("--features", metavar="FILE", help="what is known of rows beside their counts: .csv or .parquet of row, feature, value, or .npz")
 @FORCE
 @QUIET
@@ -171,6 +171,7 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
 
     Example: exact2vec neighbors runs/python-docs server "list - string + number"
     """
+    from exact2vec.see.talk import untrained_words
     from exact2vec.vectors.vectors import load, signed_words
 
     if weighted and not given:
@@ -180,7 +181,8 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
     vectors = load(run)
     if given:
         words = [word for expression in expressions for word in expression.split()]
-        _tell_untrained(vectors, words, trained_only)
+        for line in untrained_words(vectors, words, trained_only=trained_only)[1]:
+            _stderr(line)
         log_p = vectors.log_probabilities(words, weighted=weighted)
         if topn > len(vectors):
             _stderr(f"{topn} words were asked for, there are {len(vectors)}")
@@ -191,7 +193,10 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
     if repeated := [one for number, one in enumerate(expressions) if one in expressions[:number]]:
         _stderr(f"{repeated[0]!r} was asked more than once; it is answered once")
     signed = {one: signed_words(one) for one in expressions}
-    untrained = {one: _tell_untrained(vectors, [*plus, *minus], trained_only) for one, (plus, minus) in signed.items()}
+    told = {one: untrained_words(vectors, [*plus, *minus], trained_only=trained_only) for one, (plus, minus) in signed.items()}
+    untrained = {one: mark for one, (mark, _) in told.items()}
+    for line in (line for _, lines in told.values() for line in lines):
+        _stderr(line)
     found = {one: vectors.most_similar(plus, minus, topn=topn, which=which) for one, (plus, minus) in signed.items()}
     if (most := max(map(len, found.values()))) < topn:
         _stderr(f"{topn} words were asked for, there are {most} besides those of the query")
@@ -341,33 +346,6 @@ def check(run: str) -> None:
 def printable(text: str) -> str:
     """`text` without control codes: a word cannot move the cursor or colour the terminal."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
-def _lengths(given: str | None) -> dict[str, int]:
-    """What --subwords says: 3-6 or no."""
-    if given is None:
-        return {}
-    if given == "no":
-        return {"max_n": 0}
-    shortest, dash, longest = given.partition("-")
-    if not (dash and shortest.isdecimal() and longest.isdecimal() and 1 <= int(shortest) <= int(longest)):
-        raise UsageError(f"subwords must be two lengths, the shorter first, such as 3-6, or no; got {given!r}")
-    return {"min_n": int(shortest), "max_n": int(longest)}
-
-
-def _tell_untrained(vectors: Any, words: Sequence[str], trained_only: bool) -> str:
-    """How the words that were not trained have their vectors, " (composed)" or " (folded in)", said on stderr; "" where there is none."""
-    from exact2vec.errors import UnknownWordError
-
-    ways = {word: vectors.known_as(word) for word in words if word not in vectors.key_to_index and not trained_only}
-    for word in words:
-        if trained_only and word not in vectors.key_to_index:
-            raise UnknownWordError(word, len(vectors), vectors.nearest_spellings(word))
-    for word, way in ways.items():
-        nearest = vectors.nearest_spellings(word)[:1]
-        how = f"composed from {vectors.composer.of_what(word)}" if way == "composed" else "folded in"
-        _stderr(f"{word!r} is not among the {len(vectors):,} words: {how}{f'; nearest spelling: {nearest[0]}' if nearest else ''}")
-    return f" ({sorted(set(ways.values()))[0]})" if ways else ""
 
 
 def _emit(data: Any, table: list[list[str]]) -> None:
