@@ -13,6 +13,7 @@ _HOME = {
     "NLLLoss": "loss.modules", "CrossEntropyLoss": "loss.modules", "LinearCrossEntropyLoss": "loss.modules", "loss_terms": "loss.terms",
     "explain": "loss.explain", "descend": "loss.explain",
     "Text": "counts.read", "Counts": "counts.counts", "count_text": "counts.counts",
+    "Features": "counts.features", "RowCounts": "counts.features",
     "fit": "train.fit", "Vectors": "vectors.vectors", "load": "vectors.vectors",
     "evaluate": "vectors.evaluate", "report": "see.report", "Exact2Vec": "estimator",
 }  # fmt: skip
@@ -20,6 +21,7 @@ __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from exact2vec.counts.counts import Counts, count_text
+    from exact2vec.counts.features import Features, RowCounts
     from exact2vec.counts.read import Text
     from exact2vec.estimator import Exact2Vec
     from exact2vec.loss.dense import cross_entropy, log_softmax, nll_loss

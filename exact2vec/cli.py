@@ -2,95 +2,20 @@
 
 import json
 import math
-import os
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from exact2vec import __version__
-from exact2vec.errors import DivergedError, Exact2VecError, ResourceError, UsageError
-from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, Option, choosing_share
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-WHICH = click.option(
-    "--which",
-    type=click.Choice(["sum", "inputs", "outputs", "composed"]),
-    default="sum",
-    show_default=True,
-    help="vectors: inputs + outputs, one of them, or what is composed of n-grams and features",
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
-OUT_OF_MEMORY = "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size"
-QUIET = click.option("-q", "--quiet", is_flag=True, help="say nothing on stderr but errors")
-MAP = click.option("--map", "plane", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="how the map is made; umap is an extra")
-FORCE = click.option("--force", is_flag=True, help="replace an existing output")
-
+from exact2vec.console import FORCE, JSON, MAP, QUIET, WHICH, Commands, chosen, emit, fail, finite, options, printable, silent, tell
+from exact2vec.errors import DivergedError, UsageError
+from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, choosing_share, subword_lengths
 
 FOLD_IN_PRIOR = "strengths, the first of which pulls the new rows; needed where RUN has no prior  [default: RUN's]"
 SUBWORDS_HELP = "character n-grams of these lengths describe a word; no: none  [default: 3-6 for words, no for --tokens space and --regex]"
-SUBWORDS = ("min_n", "max_n")  # one flag, --subwords
-
-
-class Commands(click.Group):
-    """Turns every Exact2VecError into one line and its exit code; lists the commands in the order of their use."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
-        return super().main(*args, **extra)
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except Exact2VecError as error:
-            fail(str(error), error.exit_code)
-        except MemoryError:
-            fail(OUT_OF_MEMORY, ResourceError.exit_code)
-        except KeyboardInterrupt:
-            fail("interrupted", 130)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise click.exceptions.Exit(0) from None
-        except OSError as error:
-            fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), ResourceError.exit_code)
-        except RuntimeError as error:
-            if "allocate memory" not in str(error):
-                raise
-            fail(OUT_OF_MEMORY, ResourceError.exit_code)
-
-
-def fail(message: str, code: int) -> None:
-    click.echo(f"exact2vec: {printable(message)}", err=True)
-    raise click.exceptions.Exit(code)
-
-
-def _said(default: Any) -> str:
-    """A default as it is typed."""
-    return ",".join(f"{number:g}" for number in default) if isinstance(default, tuple) else f"{default:g}" if isinstance(default, float) else str(default)
-
-
-def options(table: Sequence[Option]) -> Callable[[Command], Command]:
-    """A flag for each option of a table, checked by the table's own `parse`."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed([option for option in table if option.name not in SUBWORDS]):
-            typed = None if option.default is None else _said(option.default)
-            default = f"  [default: {typed}]" if typed else ""
-            command = click.option(
-                option.flag, option.name, metavar=option.metavar, default=typed,
-                callback=lambda _, __, given, option=option: option.parse(given, option.flag), type=click.UNPROCESSED, help=option.help + default,
-            )(command)  # fmt: skip
-        return command
-
-    return decorate
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,7 +31,7 @@ def main() -> None:
 @click.argument("inputs", nargs=-1, metavar="INPUT…")
 @click.option("-o", "--output", required=True, metavar="RUN", help="the run folder to write")
 @options(READING + COUNTING + TRAINING)
-@click.option("--subwords", metavar="MIN-MAX", callback=lambda _, __, given: _lengths(given), help=SUBWORDS_HELP)
+@click.option("--subwords", metavar="MIN-MAX", callback=lambda _, __, given: subword_lengths(given), help=SUBWORDS_HELP)
 @click.option("--features", metavar="FILE", help="what is known of rows beside their counts: .csv or .parquet of row, feature, value, or .npz")
 @FORCE
 @QUIET
@@ -133,17 +58,17 @@ def train(inputs: tuple[str, ...], output: str, subwords: dict[str, int], featur
 
     if not inputs and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError("nothing to read: name a file, a folder or python-docs, or pipe text into the command")
-    text = Text(*(inputs or ("-",)), **_of(READING, given))
+    text = Text(*(inputs or ("-",)), **chosen(READING, given))
     given["choosing"] = choosing_share(given["choosing"], given["epochs"])
     known = read_features(features) if features else None
-    say = _silent if quiet else _stderr
+    say = silent if quiet else tell
     with compilation_announced(say), waiting("reading and counting", quiet=quiet):
-        counts = count_text(text, threads=given["threads"], **_of(COUNTING, given))
+        counts = count_text(text, threads=given["threads"], **chosen(COUNTING, given))
     for note in text.notes:
         say(note)
     for line in talk.opening(counts, given["vector_size"], given["max_epochs"] if given["epochs"] == "auto" else given["epochs"], given["threads"]):
         say(line)
-    model = Exact2Vec(**_of(COUNTING + TRAINING, given))
+    model = Exact2Vec(**chosen(COUNTING + TRAINING, given))
     provenance = {"inputs": list(inputs), "command": ["exact2vec", *sys.argv[1:]]}
     try:
         model.fit(counts, features=known, listen=lambda records: shown(records, len(counts.words), quiet=quiet))
@@ -176,6 +101,7 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
 
     Example: exact2vec neighbors runs/python-docs server "list - string + number"
     """
+    from exact2vec.see.talk import untrained_words
     from exact2vec.vectors.vectors import load, signed_words
 
     if weighted and not given:
@@ -185,23 +111,27 @@ def neighbors(run: str, expressions: tuple[str, ...], given: bool, weighted: boo
     vectors = load(run)
     if given:
         words = [word for expression in expressions for word in expression.split()]
-        _tell_untrained(vectors, words, trained_only)
+        for line in untrained_words(vectors, words, trained_only=trained_only)[1]:
+            tell(line)
         log_p = vectors.log_probabilities(words, weighted=weighted)
         if topn > len(vectors):
-            _stderr(f"{topn} words were asked for, there are {len(vectors)}")
+            tell(f"{topn} words were asked for, there are {len(vectors)}")
         top = [vectors.index_to_key[place] for place in (-log_p).argsort(kind="stable")[:topn]]
         rows = [{"word": word, "p": math.exp(log_p[vectors.key_to_index[word]]), "nats": -float(log_p[vectors.key_to_index[word]])} for word in top]
-        _emit(rows if as_json else None, [["word", "percent", "nats"], *([row["word"], f"{100 * row['p']:.4g}", f"{row['nats']:.4f}"] for row in rows)])
+        emit(rows if as_json else None, [["word", "percent", "nats"], *([row["word"], f"{100 * row['p']:.4g}", f"{row['nats']:.4f}"] for row in rows)])
         return
     if repeated := [one for number, one in enumerate(expressions) if one in expressions[:number]]:
-        _stderr(f"{repeated[0]!r} was asked more than once; it is answered once")
+        tell(f"{repeated[0]!r} was asked more than once; it is answered once")
     signed = {one: signed_words(one) for one in expressions}
-    untrained = {one: _tell_untrained(vectors, [*plus, *minus], trained_only) for one, (plus, minus) in signed.items()}
+    told = {one: untrained_words(vectors, [*plus, *minus], trained_only=trained_only) for one, (plus, minus) in signed.items()}
+    untrained = {one: mark for one, (mark, _) in told.items()}
+    for line in (line for _, lines in told.values() for line in lines):
+        tell(line)
     found = {one: vectors.most_similar(plus, minus, topn=topn, which=which) for one, (plus, minus) in signed.items()}
     if (most := max(map(len, found.values()))) < topn:
-        _stderr(f"{topn} words were asked for, there are {most} besides those of the query")
+        tell(f"{topn} words were asked for, there are {most} besides those of the query")
     table = [["query", "word", "cosine"], *([one + untrained[one], word, f"{cosine:.4f}"] for one, near in found.items() for word, cosine in near)]
-    _emit(
+    emit(
         [
             {"query": one, "word": word, "cosine": cosine, "untrained": untrained[one].strip(" ()") or None}
             for one, near in found.items()
@@ -242,8 +172,8 @@ def evaluate(
     text = Text(*texts, encoding=encoding, errors=errors, **settings) if texts else None
     found = evaluated(run, text, similarity=similarity, analogies=analogies, **extra)
     for note in text.notes if text else ():
-        _stderr(note)
-    _emit(asdict(found) if as_json else None, talk.evaluation(found))
+        tell(note)
+    emit(asdict(found) if as_json else None, talk.evaluation(found))
 
 
 @main.command("fold-in")
@@ -283,7 +213,7 @@ def fold_in(
     found = vectors.fold_in(counts, read_features(features) if features else None, **extra)
     found.save(folder, force=force)
     for line in talk.folded(found, output):
-        _stderr(line)
+        tell(line)
 
 
 @main.command()
@@ -307,7 +237,7 @@ def export(run: str, output: str, which: Any, words: str | None, force: bool) ->
     asked = read_words(words) if words else []
     written = exported(vectors, output, which=which, words=asked)
     composed = f", {written - len(vectors):,} of them composed or folded in" if words else ""
-    _stderr(f"{output}: {written:,} words{composed}, {vectors.vector_size} numbers each ({which})")
+    tell(f"{output}: {written:,} words{composed}, {vectors.vector_size} numbers each ({which})")
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
@@ -338,9 +268,9 @@ def loss(scores: tuple[float, ...], target: int | None, steps: int | None, rate:
         found = explain(scores, target)
     if figure:
         figures.save(figures.of_loss(found, target), figure, force=force)
-        _stderr(f"{figure}: written")
+        tell(f"{figure}: written")
     if found:
-        click.echo(json.dumps(_finite(asdict(found))) if as_json else str(found))
+        click.echo(json.dumps(finite(asdict(found))) if as_json else str(found))
 
 
 @main.command()
@@ -358,7 +288,7 @@ def report(paths: tuple[str, ...], output: str | None, plane: str, similarity: t
     from exact2vec.see.report import report as written
 
     out = written(*paths, output=output, force=force, plane=plane, similarity=similarity, analogies=analogies)
-    _stderr(f"{out}: {out.stat().st_size / 1e6:.1f} MB; open it in a browser")
+    tell(f"{out}: {out.stat().st_size / 1e6:.1f} MB; open it in a browser")
 
 
 @main.command()
@@ -375,13 +305,13 @@ def explore(run: str | None, output: str | None, port: int, plane: str, force: b
     from exact2vec.see.explore import explorer, write_folder
 
     if output:
-        _stderr(f"{write_folder(output, run, force=force, plane=plane)}: written; open it in a browser")
+        tell(f"{write_folder(output, run, force=force, plane=plane)}: written; open it in a browser")
         return
     from exact2vec.see.serve import serve
     from exact2vec.vectors.vectors import load
 
     page = explorer(run, served=True, plane=plane)
-    serve(page, load(run) if run else None, port=port, ready=lambda address: _stderr(f"{address} (Ctrl-C stops it)"))
+    serve(page, load(run) if run else None, port=port, ready=lambda address: tell(f"{address} (Ctrl-C stops it)"))
 
 
 @main.command()
@@ -395,69 +325,7 @@ def check(run: str) -> None:
 
     for name, size in runs.open_run(Path(run)).check():
         click.echo(f"{size:>12,} bytes  {printable(name)}")
-    _stderr(f"{run}: every file is as it was written")
-
-
-def printable(text: str) -> str:
-    """`text` without control codes: a word cannot move the cursor or colour the terminal."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
-def _lengths(given: str | None) -> dict[str, int]:
-    """What --subwords says: 3-6 or no."""
-    if given is None:
-        return {}
-    if given == "no":
-        return {"max_n": 0}
-    shortest, dash, longest = given.partition("-")
-    if not (dash and shortest.isdecimal() and longest.isdecimal() and 1 <= int(shortest) <= int(longest)):
-        raise UsageError(f"subwords must be two lengths, the shorter first, such as 3-6, or no; got {given!r}")
-    return {"min_n": int(shortest), "max_n": int(longest)}
-
-
-def _tell_untrained(vectors: Any, words: Sequence[str], trained_only: bool) -> str:
-    """How the words that were not trained have their vectors, " (composed)" or " (folded in)", said on stderr; "" where there is none."""
-    from exact2vec.errors import UnknownWordError
-
-    ways = {word: vectors.known_as(word) for word in words if word not in vectors.key_to_index and not trained_only}
-    for word in words:
-        if trained_only and word not in vectors.key_to_index:
-            raise UnknownWordError(word, len(vectors), vectors.nearest_spellings(word))
-    for word, way in ways.items():
-        nearest = vectors.nearest_spellings(word)[:1]
-        how = f"composed from {vectors.composer.of_what(word)}" if way == "composed" else "folded in"
-        _stderr(f"{word!r} is not among the {len(vectors):,} words: {how}{f'; nearest spelling: {nearest[0]}' if nearest else ''}")
-    return f" ({sorted(set(ways.values()))[0]})" if ways else ""
-
-
-def _emit(data: Any, table: list[list[str]]) -> None:
-    if data is not None:
-        click.echo(json.dumps(_finite(data), indent=1))
-        return
-    widths = [max(len(printable(cell)) for cell in column) for column in zip(*table, strict=True)]
-    for row in table:
-        click.echo("  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _finite(data: Any) -> Any:
-    """`data` as JSON can say it: null for what is infinite."""
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
-
-
-def _of(table: Sequence[Option], given: dict[str, Any]) -> dict[str, Any]:
-    return {option.name: given[option.name] for option in table}
-
-
-def _stderr(line: str) -> None:
-    click.echo(printable(line), err=True)
-
-
-def _silent(line: str) -> None:
-    pass
+    tell(f"{run}: every file is as it was written")
 
 
 def run() -> None:

@@ -75,6 +75,22 @@ def passes(given: str) -> int | str:
     return given if given == "auto" else int(given)
 
 
+def subword_lengths(given: str | None) -> dict[str, int]:
+    """The arguments min_n and max_n of what --subwords says.
+
+    >>> subword_lengths("3-6"), subword_lengths("no"), subword_lengths(None)
+    ({'min_n': 3, 'max_n': 6}, {'max_n': 0}, {})
+    """
+    if given is None:
+        return {}
+    if given == "no":
+        return {"max_n": 0}
+    shortest, dash, longest = given.partition("-")
+    if not (dash and shortest.isdecimal() and longest.isdecimal() and 1 <= int(shortest) <= int(longest)):
+        raise UsageError(f"subwords must be two lengths, the shorter first, such as 3-6, or no; got {given!r}")
+    return {"min_n": int(shortest), "max_n": int(longest)}
+
+
 def strengths(given: str) -> tuple[float, float] | None:
     """Two strengths of shrinkage, None where they are 0 or "no".
 

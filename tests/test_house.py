@@ -13,7 +13,7 @@ import exact2vec
 from exact2vec.options import COUNTING, OPTIONS, TRAINING
 
 ROOT = Path(exact2vec.__file__).parent
-ROOMS = ["errors", "compiled", "tables", "options", "files", "runs", "loss", "counts", "vectors", "train", "see", "estimator", "cli", "__main__"]
+ROOMS = ["errors", "compiled", "tables", "options", "files", "runs", "loss", "counts", "vectors", "train", "see", "estimator", "console", "cli", "__main__"]
 SOURCES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 

@@ -1,5 +1,7 @@
 """Shrinkage: the ridge, the penalties, and what a strong, a weak and no prior do to a fit."""
 
+from dataclasses import replace
+
 import by_hand
 import numpy as np
 import pytest
@@ -12,11 +14,13 @@ from exact2vec.counts.counts import count_text
 from exact2vec.counts.features import Describer, Features
 from exact2vec.errors import InputError, UsageError
 from exact2vec.loss.formulas import Pull, count_nll, metric, objective, penalty
+from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of
 from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
-from exact2vec.train.fit import fit
+from exact2vec.train.fit import PULL_STEPS, Problem, fit, initial_state, known_rows, refitted, step
 from exact2vec.train.prior import Prior, refit, ridge, shares
-from exact2vec.train.updates import pull_gradient, shrunk_gradient
+from exact2vec.train.rotation import Block, blocks
+from exact2vec.train.updates import pull_gradient, row_weights, shrunk_gradient
 from exact2vec.vectors.vectors import Vectors
 
 
@@ -107,6 +111,18 @@ def test_the_objective_is_its_formula():
     assert objective(inputs, outputs, bias, counts, ones, none).item() == pytest.approx(count_nll(inputs, outputs, bias, counts).item(), rel=1e-12)
 
 
+def test_with_fresh_metrics_the_objective_does_not_tell_the_scale_of_inputs_from_that_of_outputs():
+    inputs, outputs, bias, counts, weights, pulls = problem()
+
+    def at(scale):
+        means = (scale * pulls[0].means, pulls[1].means / scale)
+        x, u = scale * inputs, outputs / scale
+        fresh = (Pull(15.0, means[0], metric(u, counts.sum(dim=0), damping=0.1)), Pull(50.0, means[1], metric(x, counts.sum(dim=1))))
+        return objective(x, u, bias, counts, weights, fresh).item()
+
+    assert at(3.0) == pytest.approx(at(1.0), rel=1e-12)
+
+
 def test_the_metric_by_hand():
     vectors, totals = torch.tensor([[1.0, 2], [3, -1]]), torch.tensor([3.0, 1]).double()
     product = 0.75 * np.outer([1, 2], [1, 2]) + 0.25 * np.outer([3, -1], [3, -1])
@@ -147,10 +163,13 @@ def test_the_maps_do_not_vanish_as_the_strength_grows():
 TOPICS = ["sunny sunless sunlight moonlight moonless", "doghouse dogless doglike catlike catless", "rainy rainless rainfall snowfall snowless"]
 
 
+RANDOM = np.random.default_rng(0)
+SENTENCES = [[str(word) for word in RANDOM.choice(TOPICS[RANDOM.integers(3)].split(), 6)] for _ in range(300)]
+
+
 @pytest.fixture(scope="module")
 def counts():
-    random = np.random.default_rng(0)
-    return count_text([[str(word) for word in random.choice(TOPICS[random.integers(3)].split(), 6)] for _ in range(300)], min_count=2)
+    return count_text(SENTENCES, min_count=2)
 
 
 HOW = {"vector_size": 4, "epochs": 3, "block_rows": 4}
@@ -166,7 +185,6 @@ def test_no_prior_and_one_of_zeros_are_the_same_bytes(counts):
     assert torch.equal(none.state.inputs, zeros.state.inputs)
     assert torch.equal(none.state.outputs, zeros.state.outputs)
     assert zeros.state.shrinkage is None
-    assert zeros.objective == none.losses.nll
 
 
 def test_the_recorded_objective_is_the_formula(counts):
@@ -174,9 +192,8 @@ def test_the_recorded_objective_is_the_formula(counts):
     state, dense = record.state, torch.from_numpy(counts.weigh(counts.training).toarray()).double()
     pulls = tuple(Pull(pull.strength, pull.means.double(), pull.metric.double()) for pull in state.shrinkage.pulls)
     tensors = [value.double() for value in (state.inputs, state.outputs, state.bias)]
-    weights = torch.ones(len(dense), dtype=torch.float64)
-    assert record.objective == pytest.approx(objective(*tensors, dense, weights, pulls).item(), rel=1e-6)
-    assert record.objective > record.losses.nll
+    weights = row_weights(dense.sum(dim=1), 0.75)
+    assert record.losses.objective == pytest.approx(objective(*tensors, dense, weights, pulls).item(), rel=1e-6)
 
 
 def test_shrinkage_shrinks_and_threads_do_not_matter(counts):
@@ -239,3 +256,85 @@ def test_penalty_of_means_is_zero():
     inputs, _, _, _, weights, pulls = problem()
     assert penalty(pulls[0].means, pulls[0], weights).item() == 0
     assert penalty(inputs, pulls[0], weights).item() > 0
+
+
+def problem_of(counts, workers, how, dtype=torch.float64):
+    training = WeightedCounts(counts.weigh(counts.training))
+    size = training.shape[0]
+    known = known_rows(counts, training, (15.0, 50.0), None, 3, how)
+    return Problem(TiledNLL(workers, size, size, dtype), [training], torch.from_numpy(counts.unigram), row_weights(training.totals, 0.75), 1, known)
+
+
+def at_the_optimum(problem, state):
+    """The vectors that minimise the objective with the pulls of `state` held, by L-BFGS; and the gradient there over that at the start."""
+    dense = torch.from_numpy(problem.counted["training"].matrix.toarray()).double()
+    leaves = [value.clone().requires_grad_() for value in (state.inputs, state.outputs, state.bias)]
+    optimizer = torch.optim.LBFGS(
+        leaves, max_iter=4000, max_eval=8000, tolerance_grad=1e-10, tolerance_change=0, history_size=30, line_search_fn="strong_wolfe"
+    )
+
+    def loss():
+        optimizer.zero_grad()
+        value = objective(*leaves, dense, problem.row_weights, state.shrinkage.pulls)
+        value.backward()
+        return value
+
+    def gradient():
+        loss()
+        return torch.cat([leaf.grad.flatten() for leaf in leaves]).norm().item()
+
+    first = gradient()
+    optimizer.step(loss)
+    return [leaf.detach() for leaf in leaves], gradient() / first, loss().item()
+
+
+@pytest.mark.parametrize("longest", [0, None], ids=["towards zero", "towards n-grams"])
+def test_a_step_where_the_objective_is_least_moves_nothing(longest):
+    torch.manual_seed(0)
+    counts = count_text(SENTENCES, min_count=2, sample=0)
+    size, dim = len(counts.words), 2
+    with Workers(1) as workers:
+        problem = problem_of(counts, workers, longest)
+        start = initial_state(problem, (0.5 * torch.randn(size, dim).double(), 0.5 * torch.randn(size, dim).double(), torch.from_numpy(counts.unigram).log()))
+        start = refitted(start, problem)
+        (inputs, outputs, bias), ratio, _ = at_the_optimum(problem, start)
+        assert ratio < 1e-6
+        everything = Block(np.arange(size), np.ones(size, np.float32), 1.0)
+        due = PULL_STEPS - 1
+        for shift, most, least in ((0.0, 1e-5, 0.0), (0.1, 1.0, 1e-3)):
+            rows = rows_of(inputs + shift, 1.0), rows_of(outputs + shift, bias)
+            square = torch.full_like(rows[1], 1e-2)
+            state = replace(
+                start, input_rows=rows[0].clone(), output_rows=rows[1].clone(), output_mean=torch.zeros_like(square), output_square=square, step=due
+            )
+            moved = step(state, everything, problem, 0.05, 1.0)
+            for before, after in zip(rows, (moved.input_rows, moved.output_rows), strict=True):
+                assert least <= (after - before).abs().max() <= most
+
+
+def test_three_steps_and_four_are_seven_across_a_refit(counts):
+    with Workers(1) as workers:
+        problem = problem_of(counts, workers, None, torch.float32)
+        start = torch.randn(15, 3, generator=torch.Generator().manual_seed(0))
+        plan = list(blocks(problem.counted["training"].totals.numpy(), 3, 4, 1))[:14]
+        assert any(block.epoch == 1 for block in plan[:-2])
+
+        def run(state, some):
+            for block in some:
+                state = step(state, block, problem, 0.05, 0.5)
+                state = refitted(state, problem) if block.epoch == int(block.epoch) else state
+            return state
+
+        whole = run(initial_state(problem, (start, start + 1, torch.zeros(15))), plan)
+        half = run(initial_state(problem, (start, start + 1, torch.zeros(15))), plan[:6])
+        kept = half.copy()
+        run(half, plan[6:9])
+        again = run(kept, plan[6:])
+    for field in ("input_rows", "output_rows", "output_mean", "output_square", "inverse_metric", "input_length", "step"):
+        assert np.array_equal(getattr(whole, field), getattr(again, field)), field
+    assert whole.shrinkage.pending == again.shrinkage.pending > 0
+    for one, other in zip(whole.shrinkage.maps, again.shrinkage.maps, strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(whole.shrinkage.pulls, again.shrinkage.pulls, strict=True):
+        assert torch.equal(one.means, other.means)
+        assert torch.equal(one.metric, other.metric)

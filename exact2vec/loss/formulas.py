@@ -61,8 +61,8 @@ def penalty(vectors: Float[Tensor, "row dim"], pull: Pull, row_weights: Float[Te
 
 def metric(vectors: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], *, damping: float = 0.0) -> Float[Tensor, "dim dim"]:
     """F = Σ_i p_i v_i v_iᵀ + damping · (mean eigenvalue) · I, p the shares of `totals`; summed in float64, returned in the type of `vectors`."""
-    rows = vectors.double().numpy()
-    product = torch.from_numpy(rows.T @ (rows * (totals / totals.sum()).numpy()[:, None]))
+    rows = vectors.double()
+    product = rows.T @ (rows * (totals / totals.sum())[:, None])
     return (product + damping * product.trace() / len(product) * torch.eye(len(product), dtype=product.dtype)).to(vectors.dtype)
 
 

@@ -2,8 +2,10 @@
 
 import math
 import shlex
+from collections.abc import Sequence
 
 from exact2vec.counts.counts import Counts
+from exact2vec.errors import UnknownWordError
 from exact2vec.loss.sweep import Losses
 from exact2vec.options import available_threads
 from exact2vec.train.fit import Record
@@ -40,6 +42,25 @@ def closing(vectors: Vectors, last: Record, output: str) -> list[str]:
         f"try: exact2vec neighbors {shlex.quote(output)} {shlex.quote(vectors.index_to_key[min(100, len(vectors) - 1)])}",
         f"     exact2vec evaluate {shlex.quote(output)}",
     ]
+
+
+def untrained_words(vectors: Vectors, words: Sequence[str], *, trained_only: bool) -> tuple[str, list[str]]:
+    """A mark for a query of `words`, " (composed)" or " (folded in)" or "", and a line for each word that was not trained: how it has its vector.
+
+    UnknownWordError for one that has none, or for each of them with `trained_only`.
+    """
+    lines, ways = [], set()
+    for word in words:
+        if word in vectors.key_to_index:
+            continue
+        nearest = vectors.nearest_spellings(word)
+        if trained_only:
+            raise UnknownWordError(word, len(vectors), nearest)
+        way = vectors.known_as(word)
+        ways.add(way)
+        how = f"composed from {vectors.composer.of_what(word)}" if vectors.composer and way == "composed" else way
+        lines.append(f"{word!r} is not among the {len(vectors):,} words: {how}{f'; nearest spelling: {nearest[0]}' if nearest else ''}")
+    return f" ({min(ways)})" if ways else "", lines
 
 
 def folded(vectors: Vectors, output: str) -> list[str]:

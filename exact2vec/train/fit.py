@@ -187,8 +187,8 @@ class Problem:
         else:
             found = estimate(self.tiled, *rows, counted, self.unigram.log(), share=ESTIMATE_SHARE, seed=self.seed)
         if exact and (shrinkage := record.state.shrinkage) is not None:
-            shrinking = shrinkage_penalty(shrinkage, record.state.inputs, record.state.outputs, self.row_weights) / self.counted["training"].total
-            found[0] = replace(found[0], objective=(found[0].objective or 0.0) + shrinking)
+            shrinking = shrinkage_penalty(shrinkage, record.state.inputs, record.state.outputs, self.row_weights, self.tiled.workers)
+            found[0] = replace(found[0], objective=(found[0].objective or 0.0) + shrinking / self.counted["training"].total)
         losses = dict(zip(self.counted, found, strict=True))
         return replace(record, training=losses["training"], held_out=losses.get("held_out"), choosing=losses.get("choosing"))
 
@@ -198,7 +198,7 @@ def initial_state(problem: Problem, start: tuple[Tensor, Tensor, Tensor]) -> Sta
     inputs, outputs, bias = start
     rows = rows_of(inputs, 1.0), rows_of(outputs, bias)
     state = State(*rows, torch.zeros_like(rows[1]), torch.zeros_like(rows[1]), torch.eye(inputs.shape[1]), 0.0)
-    shrinkage = no_means(problem.prior, inputs, outputs) if problem.prior else None
+    shrinkage = no_means(problem.prior, inputs, outputs, problem.tiled.workers) if problem.prior else None
     return refreshed(replace(state, shrinkage=shrinkage), problem)
 
 
@@ -227,11 +227,11 @@ def refitted(state: State, problem: Problem) -> State:
 
 def refreshed(state: State, problem: Problem) -> State:
     """The state with the metric and the mean length of its present vectors."""
-    tiled, share = problem.tiled, problem.unigram.float()
+    tiled, share = problem.tiled, problem.unigram.to(state.output_rows.dtype)
     parts = tiled.workers.map(lambda words: (state.outputs[words] * share[words, None]).T @ state.outputs[words], tiled.slices)
     inverse = tiled.workers.run(lambda: inverse_metric(torch.stack(parts).double().sum(dim=0)))
     length = float(problem.tiled.workers.run(lambda: state.inputs.double().norm(dim=1).mean()))
-    return replace(state, inverse_metric=inverse.float(), input_length=length)
+    return replace(state, inverse_metric=inverse.to(share.dtype), input_length=length)
 
 
 def step(state: State, block: Block, problem: Problem, rate: float, input_rate: float) -> State:
@@ -255,9 +255,12 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
     if not torch.isfinite(gradient).all():
         raise DivergedError(f"step {state.step + 1}: the gradient is not finite; lower --rate (now {rate:g})")
     mean_gradient = gradient / (weights * cells.totals).float()[:, None]
-    if shrinkage is not None:
-        mean_gradient = shrunk_gradient(mean_gradient, state.inputs[place], cells.totals, shrinkage.some(0, place))
-    state.inputs[place] -= problem.tiled.workers.run(lambda: input_step(mean_gradient, state.inverse_metric, input_rate, state.input_length))
+
+    def moved() -> Tensor:
+        slope = shrunk_gradient(mean_gradient, state.inputs[place], cells.totals, shrinkage.some(0, place)) if shrinkage else mean_gradient
+        return input_step(slope, state.inverse_metric, input_rate, state.input_length)
+
+    state.inputs[place] -= problem.tiled.workers.run(moved)
     return replace(state, shrinkage=shrinkage, step=state.step + 1)
 
 

@@ -21,7 +21,7 @@ from exact2vec.loss.formulas import DAMPING, Pull, metric, penalty
 from exact2vec.loss.workers import Workers
 
 RIDGE = 0.1  # λ of the weighted ridge
-TOLERANCE = 0.01  # relative residual at which the conjugate gradients stop
+TOLERANCE = 0.1  # relative residual at which the conjugate gradients stop
 MOST_STEPS = 50
 SLICE = 16  # columns of G solved together: as many float32 as one vector register holds
 
@@ -60,10 +60,10 @@ class Shrinkage:
         return Pull(pull.strength, pull.means[rows], pull.metric)
 
 
-def no_means(prior: Prior, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"]) -> Shrinkage:
+def no_means(prior: Prior, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], workers: Workers) -> Shrinkage:
     """Shrinkage towards 0, in the metrics of these vectors."""
     maps = (inputs.new_zeros(prior.describer.size, inputs.shape[1]), inputs.new_zeros(prior.describer.size, inputs.shape[1]))
-    return Shrinkage(prior, maps, (_pull(prior, 0, torch.zeros_like(inputs), outputs), _pull(prior, 1, torch.zeros_like(outputs), inputs)))
+    return Shrinkage(prior, maps, _pulls(prior, (torch.zeros_like(inputs), torch.zeros_like(outputs)), inputs, outputs, workers))
 
 
 def refit(shrinkage: Shrinkage, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], workers: Workers) -> Shrinkage:
@@ -74,22 +74,23 @@ def refit(shrinkage: Shrinkage, inputs: Float[Tensor, "context dim"], outputs: F
         found = ridge(prior, vectors, prior.totals[side], prior.strengths[side], shrinkage.maps[side], workers)
         maps.append(found)
         means.append(torch.from_numpy(prior.features @ found.numpy()))
-    pulls = (_pull(prior, 0, means[0], outputs), _pull(prior, 1, means[1], inputs))
-    return replace(shrinkage, maps=(maps[0], maps[1]), pulls=pulls)
+    return replace(shrinkage, maps=(maps[0], maps[1]), pulls=_pulls(prior, (means[0], means[1]), inputs, outputs, workers))
 
 
 def shrinkage_penalty(
-    shrinkage: Shrinkage, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], row_weights: Float[Tensor, " context"]
+    shrinkage: Shrinkage, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], row_weights: Float[Tensor, " context"], workers: Workers
 ) -> float:
     """What shrinkage adds to N times the objective, nats, in float64."""
-    double = [Pull(pull.strength, pull.means.double(), pull.metric.double()) for pull in shrinkage.pulls]
-    return float(penalty(inputs.double(), double[0], row_weights) + penalty(outputs.double(), double[1], torch.ones(len(outputs), dtype=torch.float64)))
+    one, other = (Pull(pull.strength, pull.means.double(), pull.metric.double()) for pull in shrinkage.pulls)
+    ones = torch.ones(len(outputs), dtype=torch.float64)
+    return float(workers.run(lambda: penalty(inputs.double(), one, row_weights) + penalty(outputs.double(), other, ones)))
 
 
-def _pull(prior: Prior, side: int, means: Tensor, others: Tensor) -> Pull:
-    """Inputs (side 0) are pulled in the metric of the outputs and the other way round."""
-    damping = DAMPING if side == 0 else 0.0
-    return Pull(prior.strengths[side], means, metric(others, prior.totals[1 - side], damping=damping))
+def _pulls(prior: Prior, means: tuple[Tensor, Tensor], inputs: Tensor, outputs: Tensor, workers: Workers) -> tuple[Pull, Pull]:
+    """Inputs are pulled in the metric of the outputs, F_U, and the other way round; the sums on a worker, whose torch has one thread."""
+    of_outputs = workers.run(lambda: metric(outputs, prior.totals[1], damping=DAMPING))
+    of_inputs = workers.run(lambda: metric(inputs, prior.totals[0]))
+    return Pull(prior.strengths[0], means[0], of_outputs), Pull(prior.strengths[1], means[1], of_inputs)
 
 
 def ridge(
@@ -142,7 +143,7 @@ def _row_times(indptr, indices, data, dense, row, out):  # type: ignore[no-untyp
     for j in range(SLICE):
         out[j] = 0
     for cell in range(indptr[row], indptr[row + 1]):
-        value, place = data[cell], indices[cell]
+        value, place = data[cell], np.uint32(indices[cell])  # unsigned: no check for counting from the end
         for j in range(SLICE):
             out[j] += value * dense[place, j]
 

@@ -46,11 +46,10 @@ def fold_in(vectors: Vectors, counts: RowCounts, composer: Composer | None, stre
     if composer is not None and counts.rows:
         described = np.diff(composer.describer.describe(counts.rows).indptr) > 0
         inputs, outputs = composer.compose(counts.rows)
-    pull = Pull(strength, torch.from_numpy(inputs).double(), _metric(vectors))
     found = torch.from_numpy(inputs).double()
     rows = np.flatnonzero(pairs)
     if len(rows):
-        found[rows] = _solved(vectors, known[rows], Pull(strength, pull.means[rows], pull.metric), threads)
+        found[rows] = _solved(vectors, known[rows], found[rows], strength, threads)
     kept = np.flatnonzero((pairs > 0) | described)
     return Folded(
         [counts.rows[row] for row in kept], found.float().numpy()[kept], (outputs if outputs is not None else np.zeros_like(inputs))[kept], described[kept],
@@ -72,16 +71,13 @@ def _known_counts(vectors: Vectors, counts: RowCounts) -> tuple[csr_array, list[
     return matrix, unknown, lost / total if total else 0.0
 
 
-def _metric(vectors: Vectors) -> Float[Tensor, "dim dim"]:
-    return metric(torch.from_numpy(vectors.outputs).double(), torch.from_numpy(vectors.unigram), damping=DAMPING)
-
-
-def _solved(vectors: Vectors, counts: csr_array, pull: Pull, threads: int | None) -> Float[Tensor, "row dim"]:
+def _solved(vectors: Vectors, counts: csr_array, means: Float[Tensor, "row dim"], strength: float, threads: int | None) -> Float[Tensor, "row dim"]:
     """The optimum of each row of `counts`, none of them empty, block by block."""
     outputs = rows_of(torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias))
     counted = WeightedCounts(counts)
-    found = pull.means.clone()
+    found = means.clone()
     with Workers(threads) as workers:
+        metric_of_outputs = workers.run(lambda: metric(torch.from_numpy(vectors.outputs).double(), torch.from_numpy(vectors.unigram), damping=DAMPING))
         tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
 
         def gradient(inputs: Tensor, rows: np.ndarray) -> Tensor:
@@ -91,8 +87,7 @@ def _solved(vectors: Vectors, counts: csr_array, pull: Pull, threads: int | None
 
         for start in range(0, len(found), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(found)))
-            block = Pull(pull.strength, pull.means[rows], pull.metric)
-            found[rows] = minimise(gradient, rows, counted.totals[rows], block)
+            found[rows] = minimise(gradient, rows, counted.totals[rows], Pull(strength, means[rows], metric_of_outputs))
     return found
 
 
@@ -126,7 +121,8 @@ class _Memory:
 def minimise(nll_gradient: Gradient, rows: np.ndarray, totals: Float[Tensor, " row"], pull: Pull) -> Float[Tensor, "row dim"]:
     """The minimum of N_c·NLL_c(x) + κ/2 (x − m)ᵀF(x − m) for each of `rows`, to TOLERANCE. `nll_gradient(x, rows)` is the gradient of N_c·NLL_c.
 
-    A step is halved until the slope along it has fallen below half of what it was and not turned by more: a convex function has then gone down or levelled.
+    A step is halved while the slope at its end is above half of what it was at its beginning, with the other sign. What is returned is judged by its
+    gradient alone: the function is strictly convex.
     """
     inverse = torch.linalg.inv(pull.metric)
     found = pull.means.clone()

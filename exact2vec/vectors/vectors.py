@@ -127,9 +127,10 @@ class Vectors:
         """The vector of a trained, folded-in or composed word; UnknownWordError, with the nearest spellings, where there is none."""
         if not isinstance(word, str):
             raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
-        if (number := self.key_to_index.get(word)) is not None:
-            return np.asarray(self.matrix(which)[number])
-        inputs, outputs = self._untrained(word, which)
+        if which == "composed":
+            return self.matrix(which)[self.key_to_index[word]] if word in self.key_to_index else np.add(*self._untrained(word, which))
+        number = self.key_to_index.get(word)
+        inputs, outputs = self._untrained(word, which) if number is None else (self.inputs[number], self.outputs[number])
         if which in ("inputs", "outputs"):
             return inputs if which == "inputs" else outputs
         return np.asarray(inputs + outputs)

@@ -1,0 +1,153 @@
+"""What shrinkage, n-grams and fold-in do for rare and unseen rows; a line a measurement is added to the JSONL.
+
+    python benchmarks/rare.py small ../shared/data benchmarks/results/rare.jsonl    # a grid of priors on small texts, several held-out keys
+    python benchmarks/rare.py wiki ../shared/data benchmarks/results/rare.jsonl     # wiki.txt.gz: sets, and words below min-count
+
+Losses in nats per pair. Seconds are wall seconds of a machine that others may share; the load is stated.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import exact2vec as e2v
+from exact2vec.counts import corpus as corpora
+from exact2vec.counts.contexts import count_contexts
+from exact2vec.counts.features import RowCounts
+from exact2vec.loss.tiles import WeightedCounts, rows_of
+from exact2vec.loss.tiles_cpu import CompiledNLL
+from exact2vec.loss.workers import Workers
+
+SMALL = {"time_machine.txt": "paragraph", "alice_in_wonderland.txt": "paragraph", "sherlock_holmes_adventures.txt": "paragraph",
+         "pride_and_prejudice.txt": "paragraph", "wiki_1mb.txt": "line", "python-docs": "line"}  # fmt: skip
+PRIORS: list[dict[str, Any]] = [
+    {"prior": None}, {"prior": (150, 500)}, {"prior": (150, 500), "max_n": 0}, {"prior": (300, 1000)}, {"prior": (50, 150)},
+]  # fmt: skip
+MIN_COUNT, LEAST = 20, 5
+
+
+def machine() -> dict[str, Any]:
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], text=True, capture_output=True).stdout.strip()
+    return {"processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0], "python": platform.python_version(),
+            "torch": torch.__version__, "commit": commit}  # fmt: skip
+
+
+def small(data: Path, names: list[str], keys: range, epochs: tuple[int, ...]) -> Any:
+    """The held-out NLL of each prior, text, key and number of epochs (min-count 3, D = 100, 10 % held out)."""
+    for name in names:
+        text = e2v.Text(name if name == "python-docs" else data / "text" / name, document=SMALL[name])
+        for key in keys:
+            corpora.HASH_KEY = f"exact2vec held-out {key}".encode()
+            counts = e2v.count_text(text, min_count=3, held_out=0.1)
+            for how in PRIORS:
+                for passes in epochs:
+                    began = time.perf_counter()
+                    *_, last = e2v.fit(counts, epochs=passes, exact_every=0, **how)
+                    yield {"part": "small", "text": name, "key": key, **how, "epochs": passes, "words": len(counts.words), "tokens": counts.tokens["read"],
+                           "held_out_nll": last.held_out.nll, "nll": last.losses.nll, "unigram": last.held_out.unigram,
+                           "seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
+
+
+def wiki(data: Path) -> Any:
+    """The sets of wiki.txt.gz (D = 100, min-count 20, 4 epochs), and the losses of words counted 5 to 19 times from composed and folded-in vectors."""
+    text = e2v.Text(data / "text" / "wiki.txt.gz")
+    began = time.perf_counter()
+    counts = e2v.count_text(text, min_count=MIN_COUNT)
+    *_, last = e2v.fit(counts, epochs=4, exact_every=0)
+    seconds = time.perf_counter() - began
+    vectors = e2v.Vectors.of(last.state, counts)
+    sets = data / "eval"
+    for which in ("sum", "inputs", "outputs", "composed"):
+        found = e2v.evaluate(
+            vectors, similarity=[sets / "wordsim353.tsv", sets / "simlex999.tsv", sets / "rg65.tsv"], analogies=[sets / "questions-words.txt"], which=which
+        )
+        values = {Path(name).name: asdict(one) for name, one in (found.similarity | found.analogies).items()}
+        yield {"part": "wiki sets", "which": which, "words": len(vectors), "held_out_nll": last.held_out.nll, "nll": last.losses.nll,
+               "unigram": last.held_out.unigram, "seconds_counting_and_training": round(seconds, 1), "sets": values}  # fmt: skip
+    whole = corpora.index_corpus(text, 0.5)
+    halves = [count_contexts(half, counts.vocabulary, least=1, window=5, sample=1e-3)[0] for half in (whole, replace(whole, block_held=~whole.block_held))]
+    times = np.bincount(whole.ids, minlength=len(whole.distinct))
+    rare = {whole.distinct[number] for number in np.flatnonzero((times >= LEAST) & (times < MIN_COUNT))} - set(counts.words)
+    names = [name for name in halves[1].rows if name in rare and name in halves[0].place][:8000]
+    one, other = (RowCounts(half.matrix[[half.place[name] for name in names]], names, half.names) for half in halves)
+    folded = vectors.fold_in(one).folded
+    assert folded is not None
+    place = [folded.place[name] for name in names]
+    assert vectors.composer is not None
+    loss = {"unigram": unigram_loss(vectors, other), "composed": loss_of(vectors, vectors.composer.compose(names)[0], other),
+            "folded in": loss_of(vectors, folded.inputs[place], other)}  # fmt: skip
+    yield {"part": "wiki rare words", "words": len(names), "pairs_folded": float(one.matrix.sum()), "pairs_measured": float(other.matrix.sum()), "nll": loss}
+
+
+def loss_of(vectors: e2v.Vectors, inputs: Any, counts: RowCounts) -> float:
+    """The mean NLL of the pairs of some rows with these input vectors."""
+    weighted = WeightedCounts(counts.matrix)
+    outputs = rows_of(torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias))
+    rows = rows_of(torch.from_numpy(np.ascontiguousarray(inputs)), 1.0)
+    with Workers() as workers:
+        tiled = CompiledNLL(workers, len(vectors), 256)
+        blocks = [np.arange(start, min(start + 256, len(rows))) for start in range(0, len(rows), 256)]
+        return sum(float(tiled.losses(rows[block], outputs, block, [weighted])[0].nll.sum()) for block in blocks) / weighted.total
+
+
+def unigram_loss(vectors: e2v.Vectors, counts: RowCounts) -> float:
+    return float(-(np.asarray(counts.matrix.sum(axis=0, dtype=np.float64)).ravel() * np.log(vectors.unigram)).sum() / counts.matrix.sum(dtype=np.float64))
+
+
+def read(results: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in results.read_text().splitlines()]
+
+
+def sets_table(rows: list[dict[str, Any]]) -> str:
+    """docs/choosing.md's table of the last run on wiki.txt.gz, a pure function of the results."""
+    lines = ["| vectors | WordSim-353 | SimLex-999 | RG-65 | Google analogies |", "|---|---|---|---|---|"]
+    for row in [row for row in rows if row["part"] == "wiki sets"][-4:]:
+        sets = row["sets"]
+        rho = " | ".join(f"{sets[name]['rho']:.3f}" for name in ("wordsim353.tsv", "simlex999.tsv", "rg65.tsv"))
+        lines.append(f"| `{row['which']}` | {rho} | {sets['questions-words.txt']['accuracy']:.3f} |")
+    return "\n".join(lines)
+
+
+def small_table(rows: list[dict[str, Any]]) -> str:
+    """The mean over the held-out keys of held-out NLL less the unigram's, a line a text, a column a prior and number of epochs."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if row["part"] == "small":
+            prior = "no" if row["prior"] is None else ",".join(map(str, row["prior"])) + (" to 0" if row.get("max_n") == 0 else "")
+            found.setdefault((row["text"], f"{prior}; {row['epochs']}"), []).append(row["held_out_nll"] - row["unigram"])
+    texts, columns = (list(dict.fromkeys(key[place] for key in found)) for place in (0, 1))
+    lines = ["| text | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for text in texts:
+        lines.append(f"| {text} | " + " | ".join(f"{np.mean(found[text, column]):+.3f}" if (text, column) in found else "" for column in columns) + " |")
+    return "\n".join(lines)
+
+
+def rare_lines(rows: list[dict[str, Any]]) -> str:
+    """What the words below min-count lose, of the last run."""
+    row = [row for row in rows if row["part"] == "wiki rare words"][-1]
+    nll = row["nll"]
+    return (
+        f"{row['words']:,} words counted {LEAST} to {MIN_COUNT - 1} times and not trained, half of their occurrences (by document) folded in, "
+        f"NLL of the other half: "
+        f"unigram {nll['unigram']:.3f}, composed {nll['composed']:.3f}, folded in {nll['folded in']:.3f} nats a pair."
+    )
+
+
+def main(part: str, data: Path, results: Path, *names: str) -> None:
+    rows = wiki(data) if part == "wiki" else small(data, list(names) or list(SMALL), range(3), (4, 20))
+    with open(results, "a") as file:
+        for row in rows:
+            print(json.dumps(row | {"machine": machine()}), file=file, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])

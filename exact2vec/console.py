@@ -1,0 +1,123 @@
+"""How the command line takes options, prints, and fails: one line and an exit code."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from exact2vec.errors import Exact2VecError, ResourceError
+from exact2vec.options import Option
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+WHICH = click.option(
+    "--which",
+    type=click.Choice(["sum", "inputs", "outputs", "composed"]),
+    default="sum",
+    show_default=True,
+    help="vectors: inputs + outputs, one of them, or what is composed of n-grams and features",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
+OUT_OF_MEMORY = "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size"
+QUIET = click.option("-q", "--quiet", is_flag=True, help="say nothing on stderr but errors")
+MAP = click.option("--map", "plane", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="how the map is made; umap is an extra")
+FORCE = click.option("--force", is_flag=True, help="replace an existing output")
+
+
+SUBWORDS = ("min_n", "max_n")  # one flag, --subwords
+
+
+class Commands(click.Group):
+    """Turns every Exact2VecError into one line and its exit code; lists the commands in the order of their use."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **extra)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except Exact2VecError as error:
+            fail(str(error), error.exit_code)
+        except MemoryError:
+            fail(OUT_OF_MEMORY, ResourceError.exit_code)
+        except KeyboardInterrupt:
+            fail("interrupted", 130)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0) from None
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), ResourceError.exit_code)
+        except RuntimeError as error:
+            if "allocate memory" not in str(error):
+                raise
+            fail(OUT_OF_MEMORY, ResourceError.exit_code)
+
+
+def fail(message: str, code: int) -> None:
+    click.echo(f"exact2vec: {printable(message)}", err=True)
+    raise click.exceptions.Exit(code)
+
+
+def _said(default: Any) -> str:
+    """A default as it is typed."""
+    return ",".join(f"{number:g}" for number in default) if isinstance(default, tuple) else f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def options(table: Sequence[Option]) -> Callable[[Command], Command]:
+    """A flag for each option of a table, checked by the table's own `parse`."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed([option for option in table if option.name not in SUBWORDS]):
+            typed = None if option.default is None else _said(option.default)
+            default = f"  [default: {typed}]" if typed else ""
+            command = click.option(
+                option.flag, option.name, metavar=option.metavar, default=typed,
+                callback=lambda _, __, given, option=option: option.parse(given, option.flag), type=click.UNPROCESSED, help=option.help + default,
+            )(command)  # fmt: skip
+        return command
+
+    return decorate
+
+
+def printable(text: str) -> str:
+    """`text` without control codes: a word cannot move the cursor or colour the terminal."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def emit(data: Any, table: list[list[str]]) -> None:
+    if data is not None:
+        click.echo(json.dumps(finite(data), indent=1))
+        return
+    widths = [max(len(printable(cell)) for cell in column) for column in zip(*table, strict=True)]
+    for row in table:
+        click.echo("  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def finite(data: Any) -> Any:
+    """`data` as JSON can say it: null for what is infinite."""
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def chosen(table: Sequence[Option], given: dict[str, Any]) -> dict[str, Any]:
+    return {option.name: given[option.name] for option in table}
+
+
+def tell(line: str) -> None:
+    click.echo(printable(line), err=True)
+
+
+def silent(line: str) -> None:
+    pass
