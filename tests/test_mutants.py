@@ -41,7 +41,7 @@ MUTANTS = [
     ("train/rotation.py", "default_rng([seed, 2, part])", "default_rng()", "test_whole_path"),
     ("train/rotation.py", "np.array([1, TURNS], np.float32)", "np.array([1, 1], np.float32)", "test_updates"),
     ("see/html.py", '.replace("<", "\\\\u003c")', "", "test_see_report"),
-    ("see/measures.py", "np.bincount(weighted.indices, loss, size) / column_pairs", "np.bincount(rows, loss, size) / column_pairs", "test_see_report"),
+    ("see/measures.py", "np.bincount(stretch.indices, values, size)", "np.bincount(rows, values, size)", "test_see_report"),
     ("see/serve.py", 'if self.headers.get("Host") not in', 'if self.headers.get("Host") is None and "" in', "test_see_serve"),
 ]
 

@@ -171,6 +171,20 @@ def test_every_number_has_the_line_of_python_that_gives_it(visit, folder, counte
     assert page.locator("#notice code").inner_text() == shown[0][1]
 
 
+def test_cells_name_their_formula_and_numbers_align(visit, folder):
+    page = visit(address(folder / "play" / "index.html") + "#z=-1,2.3,0.1&t=0")
+    titles = page.eval_on_selector_all("#rowTable tbody tr:first-child td button", "all => all.map(one => [one.title, one.textContent])")
+    assert titles[2] == ["p = exp / Σ exp = 0.0369 / 1.1477", "0.0321"]
+    for title, text in titles[:1] + titles[2:]:
+        formula = title.split(" = ")[-1].replace("− −", "+ ").replace("−", "-")
+        assert eval(formula) == pytest.approx(number(text), abs=2e-4), title
+    page.get_by_role("button", name="10 steps").click()
+    edges = page.eval_on_selector_all("#stepTable tbody td:nth-child(2) button", "all => all.map(one => one.getBoundingClientRect().right)")
+    assert len(edges) == 11
+    assert len(set(edges)) == 1
+    assert page.evaluate("getComputedStyle(document.querySelector('#stepTable td')).fontVariantNumeric") == "tabular-nums"
+
+
 def test_the_batch_is_the_mean_of_its_rows(visit, folder):
     page = visit(address(folder / "play" / "index.html"))
     assert page.locator("#batchTable tbody button.number").all_inner_texts() == ["3.4377", "0.1377", "2.3377", "3.4377"]

@@ -127,6 +127,7 @@ class Row {
         copy(found.gradient[place], `(z.softmax(0) - y)[${place}]`),
       ];
       values.forEach((value, column) => line.cells[column].replaceChildren(...[value].flat()));
+      this.formulas(found, scores[place], place).forEach((formula, column) => (line.cells[column].lastChild.title = formula));
       line.element.classList.toggle("target", target === place);
     });
     const sum = (text, value) => Dom.make("td", {}, text ? Dom.make("small", { text }) : null, value);
@@ -144,6 +145,16 @@ class Row {
     this.updateSteps(found);
     this.updateFloor(found, copy);
     this.changed();
+  }
+
+  // What each cell of a line says when it is pointed at: its formula, with its numbers.
+  formulas(found, score, place) {
+    const n = (value) => Dom.number(value);
+    return [
+      `shift = z − max z = ${n(score)} − ${n(found.largest)}`, `exp of the shift = exp(${n(found.shift[place])})`,
+      `p = exp / Σ exp = ${n(found.exp[place])} / ${n(found.total)}`, `−log p = log Σ exp − shift = ${n(Math.log(found.total))} − ${n(found.shift[place])}`,
+      this.state.target === null ? "y = count / Σ counts" : "y = 1 at the target, 0 elsewhere", `gradient = p − y = ${n(found.p[place])} − ${n(found.share[place])}`,
+    ];
   }
 
   updateSteps(found) {
