@@ -36,6 +36,10 @@ MUTANTS = [
     ("train/updates.py", "np.float32(1 / (1 - BETA2**step))", "np.float32(1)", "test_updates"),
     ("train/rotation.py", "default_rng([seed, 2, part])", "default_rng()", "test_whole_path"),
     ("train/rotation.py", "np.array([1, TURNS], np.float32)", "np.array([1, 1], np.float32)", "test_updates"),
+    ("counts/features.py", "if shared > 1", "if shared > 0", "test_features"),
+    ("counts/contexts.py", "after + distance - 1", "after + distance", "test_fold_in"),
+    ("vectors/fold_in.py", "> TOLERANCE * scale", "> 100 * TOLERANCE * scale", "test_fold_in"),
+    ("train/prior.py", "weights[row] * targets[row, j]", "targets[row, j]", "test_prior"),
 ]
 
 

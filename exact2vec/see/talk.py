@@ -1,8 +1,8 @@
 """The lines a run begins and ends with, and the tables of an evaluation."""
 
 import math
-from collections.abc import Sequence
 import shlex
+from collections.abc import Sequence
 
 from exact2vec.counts.counts import Counts
 from exact2vec.errors import UnknownWordError

@@ -20,7 +20,7 @@ from exact2vec.counts.features import Describer
 from exact2vec.loss.formulas import DAMPING, Pull, metric, penalty
 from exact2vec.loss.workers import Workers
 
-RIDGE = 0.1  # λ of the weighted ridge
+RIDGE = 1.0  # λ of the weighted ridge
 TOLERANCE = 0.1  # relative residual at which the conjugate gradients stop
 MOST_STEPS = 50
 SLICE = 16  # columns of G solved together: as many float32 as one vector register holds
@@ -97,9 +97,9 @@ def ridge(
     prior: Prior, targets: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], strength: float, start: Float[Tensor, "feature dim"],
     workers: Workers, *, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS,
 ) -> Float[Tensor, "feature dim"]:  # fmt: skip
-    """G = argmin Σ_c ω_c |y_c − f_c G|² + .1 |G|², ω_c = N_c / (N_c + κ): y are the rows of `targets`, N_c the `totals`, κ the `strength`.
+    """G = argmin Σ_c ω_c |y_c − f_c G|² + |G|², ω_c = N_c / (N_c + κ): y are the rows of `targets`, N_c the `totals`, κ the `strength`.
 
-    By conjugate gradients from `start`, preconditioned by the diagonal (Jacobi), until the residual of FᵀΩF G + .1 G = FᵀΩY is `tolerance` of its right side.
+    By conjugate gradients from `start`, preconditioned by the diagonal (Jacobi), until the residual of FᵀΩF G + G = FᵀΩY is `tolerance` of its right side.
     Slices of 16 columns are solved apart, so that threads change nothing; sums in float64. Source: Hestenes and Stiefel 1952.
     """
     features, transposed = prior.features, prior.transposed
