@@ -43,6 +43,10 @@ MUTANTS = [
     ("see/html.py", '.replace("<", "\\\\u003c")', "", "test_see_report"),
     ("see/measures.py", "np.bincount(stretch.indices, values, size)", "np.bincount(rows, values, size)", "test_see_report"),
     ("see/serve.py", 'if self.headers.get("Host") not in', 'if self.headers.get("Host") is None and "" in', "test_see_serve"),
+    ("counts/features.py", "if shared > 1", "if shared > 0", "test_features"),
+    ("counts/contexts.py", "after + distance - 1", "after + distance", "test_fold_in"),
+    ("vectors/fold_in.py", "> TOLERANCE * scale", "> 100 * TOLERANCE * scale", "test_fold_in"),
+    ("train/prior.py", "weights[row] * targets[row, j]", "targets[row, j]", "test_prior"),
 ]
 
 

@@ -38,9 +38,9 @@ def solved(features, targets, totals, strength, **how):
 
 
 def by_least_squares(features, targets, totals, strength):
-    """Rows √ω · (f, y), and √.1 · (I, 0) below them."""
+    """Rows √ω · (f, y), and (I, 0) below them."""
     weights = np.array([total / (total + strength) if total else 0 for total in totals])
-    left = np.vstack([np.sqrt(weights)[:, None] * features, np.sqrt(0.1) * np.eye(features.shape[1])])
+    left = np.vstack([np.sqrt(weights)[:, None] * features, np.eye(features.shape[1])])
     right = np.vstack([np.sqrt(weights)[:, None] * targets, np.zeros((features.shape[1], targets.shape[1]))])
     return np.linalg.lstsq(left, right, rcond=None)[0]
 
@@ -64,7 +64,7 @@ def test_ridges_of_any_shape_reach_their_residual(seed, rows, size, dim, strengt
     found = solved(features, targets, totals, strength, tolerance=1e-3, most_steps=200)
     weights = shares(torch.from_numpy(totals), strength).numpy()[:, None]
     right = features.T @ (weights * targets)
-    left = right - features.T @ (weights * (features @ found)) - 0.1 * found
+    left = right - features.T @ (weights * (features @ found)) - found
     assert (np.linalg.norm(left, axis=0) <= 1.001e-3 * np.linalg.norm(right, axis=0) + 1e-12).all()
 
 
@@ -154,8 +154,8 @@ def test_with_means_held_a_strong_prior_gives_them_and_none_the_unshrunk_row():
 
 def test_the_maps_do_not_vanish_as_the_strength_grows():
     random = np.random.default_rng(0)
-    features, targets = random.random((30, 4)), random.standard_normal((30, 3))
-    totals = np.full(30, 100.0)
+    features, targets = random.random((300, 4)), random.standard_normal((300, 3))
+    totals = np.full(300, 100.0)
     fitted = [np.linalg.norm(features @ solved(features, targets, totals, strength)) for strength in (1.0, 1e3)]
     assert fitted[1] > 0.5 * fitted[0]
 
@@ -220,7 +220,7 @@ def test_a_row_without_counts_is_predicted_from_its_features():
     random = np.random.default_rng(1)
     genre = {f"item{number}": number % 3 for number in range(30)}
     groups = [[name for name in genre if genre[name] == kind] for kind in range(3)]
-    counts = count_text([list(random.choice(groups[random.integers(3)], 5)) for _ in range(500)], min_count=1, held_out=0)
+    counts = count_text([list(random.choice(groups[random.integers(3)], 5)) for _ in range(500)], min_count=1, held_out=0, sample=0)
     rows = [*genre, "new0", "new1", "new2"]
     matrix = np.zeros((33, 3))
     matrix[np.arange(33), [*genre.values(), 0, 1, 2]] = 1

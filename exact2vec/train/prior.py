@@ -20,7 +20,7 @@ from exact2vec.counts.features import Describer
 from exact2vec.loss.formulas import DAMPING, Pull, metric, penalty
 from exact2vec.loss.workers import Workers
 
-RIDGE = 0.1  # λ of the weighted ridge
+LEAST_PENALTY = 0.01  # of the ridge
 TOLERANCE = 0.1  # relative residual at which the conjugate gradients stop
 MOST_STEPS = 50
 SLICE = 16  # columns of G solved together: as many float32 as one vector register holds
@@ -97,24 +97,25 @@ def ridge(
     prior: Prior, targets: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], strength: float, start: Float[Tensor, "feature dim"],
     workers: Workers, *, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS,
 ) -> Float[Tensor, "feature dim"]:  # fmt: skip
-    """G = argmin Σ_c ω_c |y_c − f_c G|² + .1 |G|², ω_c = N_c / (N_c + κ): y are the rows of `targets`, N_c the `totals`, κ the `strength`.
+    """G = argmin Σ_c ω_c |y_c − f_c G|² + λ |G|², ω_c = N_c / (N_c + κ), λ = `ridge_penalty`: y are the rows of `targets`, N_c the `totals`, κ the `strength`.
 
-    By conjugate gradients from `start`, preconditioned by the diagonal (Jacobi), until the residual of FᵀΩF G + .1 G = FᵀΩY is `tolerance` of its right side.
+    By conjugate gradients from `start`, preconditioned by the diagonal (Jacobi), until the residual of FᵀΩF G + λG = FᵀΩY is `tolerance` of its right side.
     Slices of 16 columns are solved apart, so that threads change nothing; sums in float64. Source: Hestenes and Stiefel 1952.
     """
     features, transposed = prior.features, prior.transposed
     kind = targets.numpy().dtype
     weights = shares(totals, strength).numpy().astype(kind)
+    penalty_of_map = ridge_penalty(totals, strength)
     squares = transposed.copy()
     squares.data = squares.data.astype(kind) ** 2
-    diagonal = (squares @ weights + RIDGE).astype(kind)
+    diagonal = (squares @ weights + penalty_of_map).astype(kind)
     matrices = (*_parts(features, kind), *_parts(transposed, kind))
     found = torch.empty_like(start)
 
     def solve(first: int) -> None:
         columns = slice(first, min(first + SLICE, targets.shape[1]))
         solution = _padded(start, columns)
-        _conjugate_gradients(*matrices, weights, diagonal, _padded(targets, columns), solution, RIDGE, tolerance, most_steps)
+        _conjugate_gradients(*matrices, weights, diagonal, _padded(targets, columns), solution, penalty_of_map, tolerance, most_steps)
         found[:, columns] = torch.from_numpy(solution[:, : columns.stop - columns.start])
 
     workers.map(solve, range(0, targets.shape[1], SLICE))
@@ -124,6 +125,13 @@ def ridge(
 def shares(totals: Float[Tensor, " row"], strength: float) -> Float[Tensor, " row"]:
     """N / (N + κ), the share that a row keeps of what it learned; 0 for a row without pairs."""
     return torch.where(totals > 0, totals / (totals + strength), 0.0)
+
+
+def ridge_penalty(totals: Float[Tensor, " row"], strength: float) -> float:
+    """λ = (1 − ω̄)², at least .01, with ω̄ the mean of N / (N + κ) over the rows with pairs: the less the rows know, the more cautious is their map."""
+    seen = totals[totals > 0].numpy()
+    mean = float((seen / (seen + strength)).mean()) if len(seen) else 0.0
+    return max(LEAST_PENALTY, (1 - mean) ** 2)
 
 
 def _parts(matrix: csr_array, kind: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
