@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
 
-.PHONY: demo check bench bench-losses clean
+.PHONY: demo check bench bench-losses bench-training bench-speed bench-rare clean
 
 demo: .venv/installed
 	$(BIN)/exact2vec train python-docs -o runs/python-docs --force
@@ -16,8 +16,21 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n auto
 
-bench: .venv/installed bench-losses
+bench: bench-losses bench-speed bench-training bench-rare
+
+bench-training: .venv/installed
 	$(BIN)/python benchmarks/training.py $(DATA) benchmarks/results/training.jsonl
+	$(BIN)/pip install -q -c constraints.txt '.[peers]'
+	$(BIN)/python benchmarks/peers.py run $(DATA) runs/peers benchmarks/results/peers.jsonl
+	$(BIN)/python benchmarks/peers.py figure docs/see/peers.svg
+
+bench-speed: .venv/installed
+	$(BIN)/python benchmarks/speed.py $(DATA) runs/speed benchmarks/results/speed.jsonl
+	$(BIN)/python benchmarks/grid.py $(DATA) benchmarks/results/grid.jsonl
+
+bench-rare: .venv/installed
+	$(BIN)/python benchmarks/rare.py small $(DATA) benchmarks/results/rare.jsonl
+	$(BIN)/python benchmarks/rare.py wiki $(DATA) benchmarks/results/rare.jsonl
 
 bench-losses: .venv/installed
 	$(BIN)/python -W ignore benchmarks/losses.py benchmarks/results/losses.jsonl
