@@ -456,7 +456,7 @@ def test_python_objects_say_what_they_are_and_what_is_missing():
     assert repr(vectors) == "Vectors(3 words, 2 numbers each)"
     np.testing.assert_array_equal(vectors[["a", "c"]], np.stack([vectors["a"], vectors["c"]]))
     with pytest.raises(TypeError, match="words are strings; got 0 of type int"):
-        vectors.number(0)
+        vectors.vector(0)
 
 
 def test_one_class_loses_nothing_and_not_minus_nothing():

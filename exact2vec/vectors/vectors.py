@@ -106,7 +106,7 @@ class Vectors:
 
     def __contains__(self, word: object) -> bool:
         try:
-            self.vector(word)  # type: ignore[arg-type]
+            self.vector(word)
         except (KeyError, TypeError):
             return False
         return True
@@ -114,7 +114,7 @@ class Vectors:
     def __getitem__(self, word: str | list[str]) -> NDArray[np.float32]:
         return np.stack([self.vector(one) for one in word]) if isinstance(word, list) else self.vector(word)
 
-    def vector(self, word: str, which: Which = "sum") -> NDArray[np.float32]:
+    def vector(self, word: object, which: Which = "sum") -> NDArray[np.float32]:
         """The vector of a trained, folded-in or composed word; UnknownWordError, with the nearest spellings, where there is none."""
         if not isinstance(word, str):
             raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
