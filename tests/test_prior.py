@@ -18,7 +18,7 @@ from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of
 from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
 from exact2vec.train.fit import PULL_STEPS, Problem, fit, initial_state, known_rows, refitted, step
-from exact2vec.train.prior import Prior, refit, ridge, shares
+from exact2vec.train.prior import Prior, refit, ridge, ridge_penalty, shares
 from exact2vec.train.rotation import Block, blocks
 from exact2vec.train.updates import pull_gradient, row_weights, shrunk_gradient
 from exact2vec.vectors.vectors import Vectors
@@ -38,9 +38,10 @@ def solved(features, targets, totals, strength, **how):
 
 
 def by_least_squares(features, targets, totals, strength):
-    """Rows √ω · (f, y), and (I, 0) below them."""
+    """Rows √ω · (f, y), and √λ · (I, 0) below them, λ = (1 − ω̄)²."""
     weights = np.array([total / (total + strength) if total else 0 for total in totals])
-    left = np.vstack([np.sqrt(weights)[:, None] * features, np.eye(features.shape[1])])
+    caution = max(0.01, (1 - np.mean([weight for weight, total in zip(weights, totals, strict=True) if total])) ** 2)
+    left = np.vstack([np.sqrt(weights)[:, None] * features, np.sqrt(caution) * np.eye(features.shape[1])])
     right = np.vstack([np.sqrt(weights)[:, None] * targets, np.zeros((features.shape[1], targets.shape[1]))])
     return np.linalg.lstsq(left, right, rcond=None)[0]
 
@@ -64,7 +65,7 @@ def test_ridges_of_any_shape_reach_their_residual(seed, rows, size, dim, strengt
     found = solved(features, targets, totals, strength, tolerance=1e-3, most_steps=200)
     weights = shares(torch.from_numpy(totals), strength).numpy()[:, None]
     right = features.T @ (weights * targets)
-    left = right - features.T @ (weights * (features @ found)) - found
+    left = right - features.T @ (weights * (features @ found)) - ridge_penalty(torch.from_numpy(totals), strength) * found
     assert (np.linalg.norm(left, axis=0) <= 1.001e-3 * np.linalg.norm(right, axis=0) + 1e-12).all()
 
 
