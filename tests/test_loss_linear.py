@@ -176,3 +176,16 @@ for loss in (lambda x: e2v.linear_cross_entropy(x, u, y), lambda x: e2v.cross_en
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(e2v.__file__).parents[1])}
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sparse_counts_are_smoothed_as_dense_ones(weighted):
+    torch.manual_seed(0)
+    scores, weight = torch.randn(4, 6).double(), torch.rand(6).double() + 0.5 if weighted else None
+    counts = torch.randint(0, 3, (4, 6)).double()
+    log_p = torch.log_softmax(scores, 1)
+    smooth = 0.8 * counts + 0.2 / 6 * counts.sum(dim=1, keepdim=True)
+    weights = torch.ones(6).double() if weight is None else weight
+    expected = -(weights * smooth * log_p).sum() / (weights * counts).sum()
+    for given in (counts, counts.to_sparse_csr(), counts.to_sparse()):
+        torch.testing.assert_close(e2v.cross_entropy(scores, counts=given, weight=weight, label_smoothing=0.2), expected)

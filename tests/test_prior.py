@@ -263,7 +263,7 @@ def problem_of(counts, workers, how, dtype=torch.float64):
     training = WeightedCounts(counts.weigh(counts.training))
     size = training.shape[0]
     known = known_rows(counts, training, (15.0, 50.0), None, 3, how)
-    return Problem(TiledNLL(workers, size, size, dtype), [training], torch.from_numpy(counts.unigram), row_weights(training.totals, 0.75), 1, known)
+    return Problem(TiledNLL(workers, size, size, dtype), {"training": training}, torch.from_numpy(counts.unigram), row_weights(training.totals, 0.75), 1, known)
 
 
 def at_the_optimum(problem, state):
