@@ -178,6 +178,7 @@ for loss in (lambda x: e2v.linear_cross_entropy(x, u, y), lambda x: e2v.cross_en
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse")
 @pytest.mark.parametrize("weighted", [False, True])
 def test_sparse_counts_are_smoothed_as_dense_ones(weighted):
     torch.manual_seed(0)
@@ -189,3 +190,6 @@ def test_sparse_counts_are_smoothed_as_dense_ones(weighted):
     expected = -(weights * smooth * log_p).sum() / (weights * counts).sum()
     for given in (counts, counts.to_sparse_csr(), counts.to_sparse()):
         torch.testing.assert_close(e2v.cross_entropy(scores, counts=given, weight=weight, label_smoothing=0.2), expected)
+    target = torch.tensor([0, 5, 2, 2])
+    torchs = torch.nn.functional.cross_entropy(scores, target, weight, label_smoothing=0.2)
+    torch.testing.assert_close(e2v.cross_entropy(scores, target, weight, label_smoothing=0.2), torchs)
