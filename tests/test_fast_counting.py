@@ -77,7 +77,7 @@ def test_the_table_of_characters_of_ascii_is_the_beginning_of_the_whole():
         np.testing.assert_array_equal(character_classes(tokens, 128), character_classes(tokens, 0x110000)[:128])
 
 
-def test_tokens_with_equal_hashes_and_a_growing_table():
+def test_numbers_stay_as_the_table_grows():
     numbering = Numbering(slots=4)
     tokens = [f"t{number % 300}" for number in range(1000)]
     numbers = numbering.numbers(np.frombuffer(" ".join(tokens).encode(), np.uint8))

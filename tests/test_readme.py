@@ -1,6 +1,7 @@
 """README's blocks run; what depends on the Python or the processor is checked by its properties."""
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -77,3 +78,12 @@ def test_the_measured_table_is_what_was_measured():
     for row in rows:
         assert row["tokens_unaccounted"] == 0
         assert row["relative_difference_recomputed"] < 1e-6
+
+
+@pytest.mark.parametrize(("name", "table"), [("training", "table"), ("peers", "table"), ("speed", "tables")])
+def test_the_measured_tables_are_those_of_the_raw_results(name, table):
+    spec = importlib.util.spec_from_file_location(name, README.parent / "benchmarks" / f"{name}.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    rows = [json.loads(line) for line in (README.parent / "benchmarks" / "results" / f"{name}.jsonl").read_text().splitlines()]
+    assert getattr(benchmark, table)(rows) in README.read_text()
