@@ -24,6 +24,19 @@ def test_the_loss_falls_towards_the_floor_and_threads_do_not_matter(counts):
     assert torch.equal(last[0].state.outputs, last[1].state.outputs)
 
 
+@pytest.mark.parametrize("prior", [None, (150.0, 500.0)])
+def test_numbers_beyond_the_number_of_words_stay_0_and_nothing_diverges(prior):
+    few = count_text(["the cat sat", "the cat ran"] * 20, held_out=0, min_count=1)
+    losses = []
+    for size in (100, 4000):
+        *_, last = fit(few, vector_size=size, prior=prior)
+        losses.append(last.losses.nll)
+        assert not last.state.inputs[:, 4:].any()
+        assert not last.state.outputs[:, 4:].any()
+    assert losses[0] == pytest.approx(losses[1], abs=0.05)
+    assert max(losses) < 1.5
+
+
 def test_a_wild_rate_stops(counts):
     with pytest.raises(DivergedError, match="rate"):
         list(fit(counts, vector_size=7, rate=1e6))

@@ -228,10 +228,13 @@ def refitted(state: State, problem: Problem) -> State:
 def refreshed(state: State, problem: Problem) -> State:
     """The state with the metric and the mean length of its present vectors."""
     tiled, share = problem.tiled, problem.unigram.to(state.output_rows.dtype)
-    parts = tiled.workers.map(lambda words: (state.outputs[words] * share[words, None]).T @ state.outputs[words], tiled.slices)
-    inverse = tiled.workers.run(lambda: inverse_metric(torch.stack(parts).double().sum(dim=0)))
+    used = min(state.outputs.shape)  # columns beyond the number of words are 0
+    outputs = state.outputs[:, :used]
+    parts = tiled.workers.map(lambda words: (outputs[words] * share[words, None]).T @ outputs[words], tiled.slices)
+    inverse = torch.eye(state.outputs.shape[1], dtype=share.dtype)
+    inverse[:used, :used] = tiled.workers.run(lambda: inverse_metric(torch.stack(parts).double().sum(dim=0)))
     length = float(problem.tiled.workers.run(lambda: state.inputs.double().norm(dim=1).mean()))
-    return replace(state, inverse_metric=inverse.to(share.dtype), input_length=length)
+    return replace(state, inverse_metric=inverse, input_length=length)
 
 
 def step(state: State, block: Block, problem: Problem, rate: float, input_rate: float) -> State:

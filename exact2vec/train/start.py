@@ -34,7 +34,7 @@ def spectral_start(counts: csr_array, vector_size: int, *, seed: int, workers: W
         A = diag(ω) max(0, log n_cw N / (N_c N_w)) diag(ω),  ω = (N_c / mean N_c)^¼
 
     x = √(1.4 |λ|) v / ω, u = sign(λ) x: dividing the weights out again makes the products of frequent words the most accurate. `counts` must be symmetric.
-    Columns beyond the rank of the matrix are small and random, so that training can use them.
+    Columns beyond the rank of the matrix are small and random, so that training can use them; beyond the number of words they are 0, and stay so.
     Source: subspace iteration and Rayleigh-Ritz as in Halko, Martinsson and Tropp 2011, algorithms 4.4 and 5.3.
     """
     random = np.random.default_rng(seed)
@@ -44,6 +44,7 @@ def spectral_start(counts: csr_array, vector_size: int, *, seed: int, workers: W
     values, vectors = _eigenvectors(matrix, vector_size, random, workers)
     scale = np.sqrt(STRETCH * np.abs(values))
     inputs, outputs = (0.01 * random.standard_normal((len(totals), vector_size)) for _ in range(2))
+    inputs[:, len(totals) :] = outputs[:, len(totals) :] = 0
     used = np.flatnonzero(np.abs(values) > 1e-6 * max(np.abs(values).max(initial=0.0), 1e-30))
     inputs[:, used] = vectors[:, used] * scale[used] / weights[:, None]
     outputs[:, used] = inputs[:, used] * np.sign(values[used])
