@@ -130,3 +130,26 @@ def log_probabilities(scores, largest, log_sum, out):
         m = np.float64(largest[row])
         for column in range(scores.shape[1]):
             out[row, column] = (np.float64(scores[row, column]) - m) - log_sum[row]
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def tile_terms(scores, start, row, column, at_cells, largest, others):
+    """Scores of a tile of columns from `start` on → exp(z − m_t), in place, with m_t and K_t; the scores of its cells first. A tile of −∞ alone has K_t = −1."""
+    for cell in range(row.shape[0]):
+        at_cells[cell] = scores[row[cell], column[cell] - start]
+    normalise(scores, scores, largest, others)
+    for of in range(scores.shape[0]):
+        if largest[of] == -np.inf:
+            others[of] = -1.0
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def tile_gradients(exponentials, factor, start, row, column, at_cells):
+    """Exponentials of a tile → gradients, in place: times the row's factor, 0 where it is 0; the cells' own are set."""
+    for of in range(exponentials.shape[0]):
+        for word in range(exponentials.shape[1]):
+            exponentials[of, word] = exponentials[of, word] * factor[of] if factor[of] != 0 else 0
+    for cell in range(row.shape[0]):
+        exponentials[row[cell], column[cell] - start] = at_cells[cell]

@@ -11,7 +11,7 @@ from torch import Tensor
 from exact2vec.errors import LossInputError
 from exact2vec.loss import checks, formulas
 from exact2vec.loss.dense import _reduction, one_target, targets_of
-from exact2vec.loss.rows import compiled, dense_of, row_sums, row_totals, workers
+from exact2vec.loss.rows import compiled, dense_at, dense_of, row_sums, row_totals, workers
 from exact2vec.loss.targets import Targets
 from exact2vec.loss.workers import Workers
 
@@ -106,25 +106,32 @@ class Tiles:
         self.row, self.column = self.targets.row[self.cell] - rows.start, column
         edges = [tile.start for tile in self.tiles] + [len(self.outputs)]
         self.bounds = torch.searchsorted(column, torch.tensor(edges)).tolist()
-        terms = self.pool.map(self._forward, range(len(self.tiles)))
-        self.tile_largest = torch.stack([term[0] for term in terms]).double()
-        self.largest = self.tile_largest.amax(dim=0)
-        self.first = self.tile_largest.argmax(dim=0)
-        shift = (self.tile_largest - self.largest).exp()
-        sums = torch.stack([term[1] for term in terms])
-        is_first = torch.arange(len(self.tiles))[:, None] == self.first
-        others = np.where(shift.numpy() == 0, 0.0, sums.numpy() * shift.numpy()) + np.where(is_first.numpy(), 0.0, shift.numpy())
-        self.others = torch.from_numpy(np.where(np.isnan(self.largest.numpy()) | np.isneginf(self.largest.numpy()), np.nan, others.sum(axis=0)))
-        self.cell_scores = torch.cat([term[2] for term in terms]).double()
+        self.cell_scores = torch.empty(len(column), dtype=self.kind)
+        self.tile_largest = torch.empty(len(self.tiles), len(self.x), dtype=self.kind)
+        self.tile_others = torch.empty(len(self.tiles), len(self.x), dtype=torch.float64)
+        dense = self.pool.map(self._forward, range(len(self.tiles)))
+        self._join_tiles()
         self.cell_nll = (self.largest[self.row] - self.cell_scores) + self.others.log1p()[self.row]
         value = self.targets.value[self.cell]
         self.losses = row_sums(self.row, torch.where(value == 0, 0.0, value * self.cell_nll), len(self.x))
         if self.targets.dense is not None:
-            size = torch.stack([term[4] for term in terms])
-            below = torch.stack([term[3] for term in terms]) + torch.where(size == 0, 0.0, size * (self.largest - self.tile_largest))
+            size = torch.stack([term[1] for term in dense])
+            below = torch.stack([term[0] for term in dense]) + torch.where(size == 0, 0.0, size * (self.largest - self.tile_largest))
             self.losses = self.losses + torch.from_numpy((below + torch.where(size == 0, 0.0, size * self.others.log1p())).numpy().sum(axis=0))
 
+    def _join_tiles(self) -> None:
+        """m and K of the rows from those of their tiles; what an exponential of a tile is multiplied by, exp(m_t − m)."""
+        self.tile_largest, self.cell_scores = self.tile_largest.double(), self.cell_scores.double()
+        self.largest = self.tile_largest.amax(dim=0)
+        first = self.tile_largest.argmax(dim=0)
+        self.shift = (self.tile_largest - self.largest).exp()
+        shift, sums = self.shift.numpy(), self.tile_others.numpy()
+        is_first = np.arange(len(self.tiles))[:, None] == first.numpy()
+        others = np.where(shift == 0, 0.0, sums * shift) + np.where(is_first, 0.0, shift)
+        self.others = torch.from_numpy(np.where(np.isnan(self.largest.numpy()) | np.isneginf(self.largest.numpy()), np.nan, others.sum(axis=0)))
+
     def _forward(self, which: int) -> tuple[Tensor, ...]:
+        """Fills the tile's exponentials, m_t, K_t and the scores at cells; the two row sums that dense targets need are returned."""
         from exact2vec.loss import kernels
 
         tile = self.tiles[which]
@@ -134,32 +141,44 @@ class Tiles:
             torch.mm(self.x, u.T, out=scores)
         else:
             torch.addmm(self.bias[tile].to(self.kind), self.x, u.T, out=scores)
-        here = slice(self.bounds[which], self.bounds[which + 1])
-        at_cells = scores[self.row[here], self.column[here] - tile.start]
-        largest, others = torch.empty(len(scores), dtype=self.kind), torch.empty(len(scores), dtype=torch.float64)
         dense = self._dense(tile)
         raw = scores.to(torch.float64, copy=True) if dense is not None else scores
-        kernels.normalise(scores.numpy(), scores.numpy(), largest.numpy(), others.numpy())
-        # a tile of −∞ alone adds nothing
-        others = others.where(~largest.isneginf(), -1.0)
+        here = slice(self.bounds[which], self.bounds[which + 1])
+        kernels.tile_terms(
+            scores.numpy(), tile.start, self.row[here].numpy(), self.column[here].numpy(), self.cell_scores[here].numpy(),
+            self.tile_largest[which].numpy(), self.tile_others[which].numpy(),
+        )  # fmt: skip
         if dense is None:
-            return largest, others, at_cells
-        below = torch.where(dense == 0, 0.0, dense * (largest[:, None] - raw))
-        return largest, others, at_cells, torch.from_numpy(below.numpy().sum(axis=1)), torch.from_numpy(dense.numpy().sum(axis=1))
+            return ()
+        below = torch.where(dense == 0, 0.0, dense * (self.tile_largest[which][:, None] - raw))
+        return torch.from_numpy(below.numpy().sum(axis=1)), torch.from_numpy(dense.numpy().sum(axis=1))
 
     def gradients(self, gradient: Tensor, wanted: tuple[bool, ...], sums: list[Tensor | None]) -> None:
         """Adds the gradients of the block's losses, times `gradient`, to `sums` (inputs, outputs, bias), and to the stored values'."""
-        self.c = gradient
         if wanted[3]:
             assert sums[3] is not None
             sums[3][self.cell] = gradient[self.row] * self.cell_nll
         if not any(wanted[:3]):
             return
+        self._prepare_gradients(gradient)
         groups = [range(start, len(self.tiles), GROUPS) for start in range(min(GROUPS, len(self.tiles)))]
         parts = self.pool.map(lambda group: self._backward(group, wanted, sums), groups)
         if sums[0] is not None:
             for part in parts:
                 sums[0][self.rows] += part
+
+    def _prepare_gradients(self, c: Tensor) -> None:
+        """Of c (T p − t), (6) and (10): the factor of each tile's exponentials, 0 for rows without a gradient, and the gradients at cells."""
+        totals, row = self.totals[self.rows], self.row
+        self.c, self.rest = c, totals * self.others / (1 + self.others)
+        idle = (totals == 0) | (c == 0)
+        self.factor = (c * totals * self.shift / (1 + self.others)).masked_fill_(idle, 0.0).to(self.kind)
+        value = self.targets.value[self.cell]
+        if self.targets.dense is not None:
+            value = value + dense_at(self.targets, row + self.rows.start, self.column)
+        elsewhere = totals[row] * (self.cell_scores - self.largest[row]).exp() / (1 + self.others[row]) - value
+        cells = torch.where(self.cell_scores == self.largest[row], (totals[row] - value) - self.rest[row], elsewhere)
+        self.cell_gradients = (c[row] * cells).masked_fill_(idle[row], 0.0).to(self.kind)
 
     def _backward(self, group: range, wanted: tuple[bool, ...], sums: list[Tensor | None]) -> Tensor:
         d_inputs = torch.zeros(len(self.x), self.x.shape[1] if wanted[0] else 0, dtype=self.kind)
@@ -177,26 +196,19 @@ class Tiles:
 
     def _score_gradients(self, which: int, g: Tensor) -> None:
         """exp(z − m_t) → c (T p − t) in place (6), (10)."""
-        tile, totals, others = self.tiles[which], self.totals[self.rows], self.others
-        shift = (self.tile_largest[which] - self.largest).exp()
-        factor = self.c * totals * shift / (1 + others)
-        dense = self._dense(tile)
-        exact = g.to(torch.float64, copy=True) if dense is not None else None
-        g.mul_(factor.to(self.kind)[:, None])
+        from exact2vec.loss import kernels
+
+        tile, factor = self.tiles[which], self.factor[which]
+        if (dense := self._dense(tile)) is not None:
+            totals, exact = self.totals[self.rows], g.double()
+            top = (exact == 1) & (self.shift[which] == 1)[:, None]
+            plain = (totals * self.shift[which] / (1 + self.others))[:, None] * exact - dense
+            g.copy_(self.c[:, None] * torch.where(top, (totals[:, None] - dense) - self.rest[:, None], plain))
+            factor = (factor != 0).to(self.kind)
         here = slice(self.bounds[which], self.bounds[which + 1])
-        row, column = self.row[here], self.column[here] - tile.start
-        value, scores = self.targets.value[self.cell[here]], self.cell_scores[here]
-        rest = totals * others / (1 + others)
-        if exact is not None and dense is not None:
-            top = (exact == 1) & (shift == 1)[:, None]
-            plain = (totals * shift / (1 + others))[:, None] * exact - dense
-            g.copy_(self.c[:, None] * torch.where(top, (totals[:, None] - dense) - rest[:, None], plain))
-            value = value + dense.expand(len(g), -1)[row, column]
-        elsewhere = totals[row] * (scores - self.largest[row]).exp() / (1 + others[row]) - value
-        cells = torch.where(scores == self.largest[row], (totals[row] - value) - rest[row], elsewhere)
-        g[row, column] = (self.c[row] * cells).to(self.kind)
-        if (idle := (totals == 0) | (self.c == 0)).any():
-            g[idle] = 0.0
+        kernels.tile_gradients(
+            g.numpy(), factor.numpy(), tile.start, self.row[here].numpy(), self.column[here].numpy(), self.cell_gradients[here].numpy()
+        )
 
     def _scores(self, tile: slice) -> Tensor:
         size = tile.stop - tile.start

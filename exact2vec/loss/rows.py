@@ -152,6 +152,14 @@ def dense_of(targets: Targets, rows: slice) -> Tensor | None:
     return dense if targets.spread is None else dense * targets.spread[rows][:, None]
 
 
+def dense_at(targets: Targets, row: Tensor, column: Tensor) -> Tensor:
+    """Dense coefficients at cells, float64."""
+    assert targets.dense is not None
+    shared = len(targets.dense) == 1 and targets.spread is not None
+    dense = targets.dense[0 if shared else row, column].double()
+    return dense if targets.spread is None else dense * targets.spread[row]
+
+
 def row_totals(targets: Targets, rows: int) -> Tensor:
     """T = Σ_w t_w of each row, float64."""
     totals = row_sums(targets.row, targets.value, rows)
