@@ -21,7 +21,7 @@ MUTANTS = [
     ("loss/sweep.py", "nll.std(ddof=1) / np.sqrt(len(draws))", "nll.std(ddof=1)", "test_formulas"),
     ("loss/explain.py", "-gradient.sum(dim=1, keepdim=True)", "gradient.sum(dim=1, keepdim=True) - 1", "test_formulas"),
     ("loss/kernels.py", "(z[i] - (d - back)) - (m + back)", "(z[i] - z[i])", "test_loss_accuracy"),
-    ("loss/rows.py", "(totals[row] - value) - rest[row]", "totals[row] / (1 + others[row]) - value", "test_loss_accuracy"),
+    ("loss/kernels.py", "(total - value[cell]) - rest", "total / (1 + k) - value[cell]", "test_loss_accuracy"),
     ("loss/linear.py", "sums[1][tile].addmm_(g.T, self.x)", "sums[1][tile] = g.T @ self.x", "test_loss_linear"),
     ("loss/targets.py", "(1 - smoothing) * value, divisor", "value, divisor", "test_loss_linear"),
     ("counts/windows.py", "sums[ids[near]] += window + 1 - near + place", "sums[ids[near]] += window - near + place", "test_fast_counting"),

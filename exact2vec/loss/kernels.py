@@ -134,8 +134,42 @@ def log_probabilities(scores, largest, log_sum, out):
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def target_terms(scores, starts, column, value, largest, others, losses):
+    """Of each row m, K and Σ t (−log p) over its cells starts[row] … starts[row + 1] (1); both terms of −log p are ≥ 0 (2)."""
+    normalise(scores, np.empty((0, 0), scores.dtype), largest, others)
+    for row in range(scores.shape[0]):
+        total, log_sum = 0.0, np.log1p(others[row])
+        for cell in range(starts[row], starts[row + 1]):
+            if value[cell] != 0:
+                total += value[cell] * ((largest[row] - np.float64(scores[row, column[cell]])) + log_sum)
+        losses[row] = total
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def target_gradients(scores, starts, column, value, largest, others, gradient, out):
+    """out = c (T p − t) for each row (6), at its cells as `rows.score_gradients` has it; 0 where c or T is."""
+    for row in range(scores.shape[0]):
+        c, m, k = gradient[row], largest[row], others[row]
+        total = value[starts[row] : starts[row + 1]].sum()
+        if c == 0 or total == 0:
+            out[row] = 0
+            continue
+        _exponentials(scores[row], scores.dtype.type(m), out[row])
+        factor = scores.dtype.type(c * total / (1 + k))
+        for column_of in range(scores.shape[1]):
+            out[row, column_of] *= factor
+        rest = total * k / (1 + k)
+        for cell in range(starts[row], starts[row + 1]):
+            z = np.float64(scores[row, column[cell]])
+            own = (total - value[cell]) - rest if z == m else total * np.exp(z - m) / (1 + k) - value[cell]
+            out[row, column[cell]] = c * own
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def tile_terms(scores, start, row, column, at_cells, largest, others):
-    """Scores of a tile of columns from `start` on → exp(z − m_t), in place, with m_t and K_t; the scores of its cells first. A tile of −∞ alone has K_t = −1."""
+    """Scores of a tile of columns from `start` on → exp(z − m_t), in place, with m_t, K_t and the scores of its cells; K_t = −1 where all are −∞."""
     for cell in range(row.shape[0]):
         at_cells[cell] = scores[row[cell], column[cell] - start]
     normalise(scores, scores, largest, others)

@@ -206,9 +206,7 @@ class Tiles:
             g.copy_(self.c[:, None] * torch.where(top, (totals[:, None] - dense) - self.rest[:, None], plain))
             factor = (factor != 0).to(self.kind)
         here = slice(self.bounds[which], self.bounds[which + 1])
-        kernels.tile_gradients(
-            g.numpy(), factor.numpy(), tile.start, self.row[here].numpy(), self.column[here].numpy(), self.cell_gradients[here].numpy()
-        )
+        kernels.tile_gradients(g.numpy(), factor.numpy(), tile.start, self.row[here].numpy(), self.column[here].numpy(), self.cell_gradients[here].numpy())
 
     def _scores(self, tile: slice) -> Tensor:
         size = tile.stop - tile.start

@@ -14,7 +14,7 @@ from exact2vec.loss import formulas
 from exact2vec.loss.targets import Targets
 from exact2vec.loss.workers import Workers
 
-NARROW, WIDE = 1 << 17, 1 << 15  # scores of one block: within the second-level cache with its temporaries
+NARROW, WIDE = 1 << 18, 1 << 15  # scores of one block: within the second-level cache with its temporaries
 FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -73,50 +73,77 @@ def target_rows(scores: Tensor, targets: Targets) -> Tensor:
 
 
 class _TargetNLL(torch.autograd.Function):
+    """Stored cells alone go through one compiled loop each way; dense coefficients through float64 blocks."""
+
     @staticmethod
     def forward(ctx: Any, scores: Tensor, value: Tensor, dense: Tensor | None, spread: Tensor | None, row: Tensor, column: Tensor) -> Tensor:
+        from exact2vec.loss import kernels
+
         rows, words = scores.shape
         targets = Targets(row, column, value, value, dense, spread)
-        largest, others = torch.empty(rows, dtype=torch.float64), torch.empty(rows, dtype=torch.float64)
-        losses = torch.empty(rows, dtype=torch.float64)
+        largest, others, losses = (torch.empty(rows, dtype=torch.float64) for _ in range(3))
         starts = torch.searchsorted(row, torch.arange(rows + 1))
 
-        def terms(these: slice) -> None:
-            block = normalised(scores, these, dense is not None, largest, others)
-            cells = slice(int(starts[these.start]), int(starts[these.stop]))
-            losses[these] = cell_sums(block, row[cells] - these.start, column[cells], value[cells])
-            if dense is not None:
-                losses[these] += dense_sums(block, dense_of(targets, these))
+        def of_cells(these: slice) -> None:
+            at = starts[these.start : these.stop + 1]
+            kernels.target_terms(*_numpy(_computed(scores[these]), at, column, value, largest[these], others[these], losses[these]))
 
-        in_blocks(terms, rows, words, WIDE if dense is not None else NARROW)
+        def of_dense(these: slice) -> None:
+            block = normalised(scores, these, True, largest, others)
+            losses[these] = dense_sums(block, coefficients(targets, these, starts))
+
+        in_blocks(of_cells if dense is None else of_dense, rows, words, NARROW if dense is None else WIDE)
         ctx.save_for_backward(scores, value, dense, spread, row, column, largest, others, starts)
         return losses
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
+        from exact2vec.loss import kernels
+
         scores, value, dense, spread, row, column, largest, others, starts = ctx.saved_tensors
         targets = Targets(row, column, value, value, dense, spread)
         wanted = ctx.needs_input_grad[:4]
         if torch.is_grad_enabled() or wanted[3] or (wanted[2] and len(dense) != len(scores)):
             return (*_by_formula(gradient, targets, scores, wanted), None, None)
-        d_scores = torch.empty_like(scores) if wanted[0] else None
+        d_scores = torch.empty_like(scores, memory_format=torch.contiguous_format) if wanted[0] else None
         d_value = torch.empty_like(value) if wanted[1] else None
         d_dense = torch.empty_like(dense) if wanted[2] else None
-        totals = row_totals(targets, len(scores))
 
-        def gradients(these: slice) -> None:
-            block = Block(scores, these, dense is not None, largest, others)
+        def of_cells(these: slice) -> None:
+            assert d_scores is not None
+            at, part = starts[these.start : these.stop + 1], _computed(d_scores[these])
+            kernels.target_gradients(*_numpy(_computed(scores[these]), at, column, value, largest[these], others[these], gradient[these], part))
+            if part.dtype != d_scores.dtype:
+                d_scores[these] = part
+
+        def of_dense(these: slice) -> None:
+            assert d_scores is not None
+            block = Block(scores, these, True, largest, others)
+            d_scores[these] = score_gradients(block, gradient[these], coefficients(targets, these, starts))
+
+        def of_targets(these: slice) -> None:
+            block = Block(scores, these, True, largest, others)
+            nll = gradient[these][:, None] * ((block.largest[:, None] - block.scores) + block.log_sum()[:, None])
             cells = slice(int(starts[these.start]), int(starts[these.stop]))
-            r, c = row[cells] - these.start, column[cells]
-            if d_scores is not None:
-                d_scores[these] = score_gradients(block, gradient[these], totals[these], r, c, value[cells], dense_of(targets, these))
             if d_value is not None:
-                d_value[cells] = gradient[these][r] * cell_nll(block, r, c)
+                d_value[cells] = nll[row[cells] - these.start, column[cells]]
             if d_dense is not None:
-                d_dense[these] = gradient[these][:, None] * dense_nll(block) * (1.0 if spread is None else spread[these][:, None])
+                d_dense[these] = nll if spread is None else nll * spread[these][:, None]
 
-        in_blocks(gradients, len(scores), scores.shape[1], WIDE if dense is not None else NARROW)
+        if d_scores is not None:
+            in_blocks(of_cells if dense is None else of_dense, len(scores), scores.shape[1], NARROW if dense is None else WIDE)
+        if d_value is not None or d_dense is not None:
+            in_blocks(of_targets, len(scores), scores.shape[1], WIDE)
         return d_scores, d_value, d_dense, None, None, None
+
+
+def _computed(scores: Tensor) -> Tensor:
+    """Rows as the compiled loops take them: contiguous, 16-bit formats in float32."""
+    return scores.to(torch.float64 if scores.dtype == torch.float64 else torch.float32).contiguous()
+
+
+def _numpy(*tensors: Tensor) -> list[np.ndarray]:
+    return [tensor.numpy() for tensor in tensors]
 
 
 def _by_formula(gradient: Tensor, targets: Targets, scores: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
@@ -173,51 +200,33 @@ def row_sums(row: Tensor, value: Tensor, rows: int) -> Tensor:
     return torch.from_numpy(np.bincount(row.numpy(), weights=value.numpy(), minlength=rows)) if len(row) else torch.zeros(rows, dtype=torch.float64)
 
 
-def cell_nll(block: Block, row: Tensor, column: Tensor) -> Tensor:
-    """−log p at cells (2): both terms ≥ 0."""
-    return (block.largest[row].double() - block.scores[row, column].double()) + block.log_sum()[row]
-
-
-def cell_sums(block: Block, row: Tensor, column: Tensor, value: Tensor) -> Tensor:
-    terms = value * cell_nll(block, row, column)
-    return row_sums(row, terms.where(value != 0, 0.0) if (value == 0).any() else terms, len(block.scores))
-
-
-def dense_nll(block: Block) -> Tensor:
-    return (block.largest[:, None] - block.scores) + block.log_sum()[:, None]
-
-
-def dense_sums(block: Block, dense: Tensor | None) -> Tensor:
+def coefficients(targets: Targets, rows: slice, starts: Tensor) -> Tensor:
+    """Rows of all coefficients t, dense and stored, float64."""
+    dense = dense_of(targets, rows)
     assert dense is not None
-    terms = torch.where(dense == 0, 0.0, dense * dense_nll(block))
-    return torch.from_numpy(terms.numpy().sum(axis=1))
+    cells = slice(int(starts[rows.start]), int(starts[rows.stop]))
+    if cells.start == cells.stop:
+        return dense
+    return dense.index_put((targets.row[cells] - rows.start, targets.column[cells]), targets.value[cells], accumulate=True)
 
 
-def score_gradients(block: Block, gradient: Tensor, totals: Tensor, row: Tensor, column: Tensor, value: Tensor, dense: Tensor | None) -> Tensor:
-    """c (T p_w − t_w), equation (6); where z_w = m as c ((T − t_w) − T K / (1 + K)), which keeps its digits as p → 1."""
+def dense_sums(block: Block, targets: Tensor) -> Tensor:
+    """Σ_w t_w (−log p_w) of each row (1)."""
+    nll = (block.largest[:, None] - block.scores) + block.log_sum()[:, None]
+    return torch.from_numpy(torch.where(targets == 0, 0.0, targets * nll).numpy().sum(axis=1))
+
+
+def score_gradients(block: Block, gradient: Tensor, targets: Tensor) -> Tensor:
+    """c (T p_w − t_w), equation (6); where z_w = m as c ((T − t_w) − T K / (1 + K)), which keeps its digits as p → 1; 0 where c or T is."""
     from exact2vec.loss import kernels
 
-    z, m, others = block.scores, block.largest.double(), block.others
-    out = torch.empty_like(z)
-    scale = gradient * totals
-    kernels.scaled_exponentials(z.numpy(), block.largest.numpy(), (scale / (1 + others)).to(z.dtype).numpy(), out.numpy())
-    rest = totals * others / (1 + others)
-    if dense is not None:
-        at_most = gradient[:, None] * ((totals[:, None] - dense) - rest[:, None])
-        out = torch.where(z == block.largest[:, None], at_most, out - gradient[:, None] * dense)
-        value = value + dense.expand(len(z), -1)[row, column]
-    scores = z[row, column].double()
-    elsewhere = totals[row] * (scores - m[row]).exp() / (1 + others[row]) - value
-    cells = torch.where(scores == m[row], (totals[row] - value) - rest[row], elsewhere)
-    out[row, column] = (gradient[row] * cells).to(z.dtype)
-    return out.masked_fill_((scale == 0)[:, None] & (gradient == 0)[:, None], 0.0) if (gradient == 0).any() else _without_targets(out, totals, dense)
-
-
-def _without_targets(out: Tensor, totals: Tensor, dense: Tensor | None) -> Tensor:
-    """Rows that nothing is counted for have no gradient, whatever their scores."""
-    if dense is None and (totals == 0).any():
-        out[totals == 0] = 0.0
-    return out
+    z, m, others = block.scores, block.largest, block.others
+    totals = torch.from_numpy(targets.contiguous().numpy().sum(axis=1))
+    elsewhere = torch.empty_like(z)
+    kernels.scaled_exponentials(*_numpy(z, m, gradient * totals / (1 + others), elsewhere))
+    at_most = gradient[:, None] * ((totals[:, None] - targets) - (totals * others / (1 + others))[:, None])
+    out = torch.where(z == m[:, None], at_most, elsewhere - gradient[:, None] * targets)
+    return out.masked_fill_(((gradient == 0) | (totals == 0))[:, None], 0.0)
 
 
 def log_softmax_rows(scores: Tensor) -> Tensor:
@@ -251,15 +260,12 @@ class _LogSoftmax(torch.autograd.Function):
         (scores,) = ctx.saved_tensors
         if torch.is_grad_enabled():
             return torch.autograd.grad(formulas.log_softmax(scores.double()).to(scores.dtype), scores, gradient, create_graph=True)
-        totals, d_scores = torch.empty(len(scores), dtype=torch.float64), torch.empty_like(scores)
-        largest, others = torch.empty_like(totals), torch.empty_like(totals)
-        none = torch.empty(0, dtype=torch.int64)
+        d_scores = torch.empty_like(scores)
+        largest, others = torch.empty(len(scores), dtype=torch.float64), torch.empty(len(scores), dtype=torch.float64)
 
         def rows(these: slice) -> None:
             block = normalised(scores, these, True, largest, others)
-            part = gradient[these].double()
-            totals[these] = torch.from_numpy(part.contiguous().numpy().sum(axis=1))
-            d_scores[these] = score_gradients(block, -torch.ones(len(part)).double(), totals[these], none, none, none.double(), part)
+            d_scores[these] = score_gradients(block, -torch.ones(len(block.scores), dtype=torch.float64), gradient[these].double())
 
         in_blocks(rows, len(scores), scores.shape[1], WIDE)
         return d_scores
