@@ -8,6 +8,8 @@ from pathlib import Path
 import by_hand
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import exact2vec as e2v
 from exact2vec.loss import linear
@@ -120,6 +122,61 @@ def test_the_same_bits_for_1_and_2_threads(monkeypatch, dtype):
     torch.testing.assert_close(other.detach(), found[0][0], rtol=4 * torch.finfo(dtype).eps, atol=0)
 
 
+def test_tile_sizes_differ_by_rounding_alone(monkeypatch):
+    """Each loss and gradient is a sum; sums of 40 rows differ by 4 eps Σ |terms| at most, the terms of the product that made the scores included."""
+    torch.manual_seed(1)
+    x, u, y = torch.randn(40, 24).requires_grad_(), torch.randn(1000, 24).requires_grad_(), torch.randint(0, 1000, (40,))
+    z = x.detach().double() @ u.detach().double().T
+    p = z.softmax(1)
+    sizes = x.detach().abs().double() @ u.detach().abs().double().T  # Σ |terms| of each score
+    g = (p - torch.nn.functional.one_hot(y, 1000)).abs() + p * (sizes + (p * sizes).sum(1, keepdim=True))
+    size_of_loss = z.logsumexp(1).abs() + z.gather(1, y[:, None])[:, 0].abs() + (p * sizes).sum(1) + sizes.gather(1, y[:, None])[:, 0]
+    bounds = [size_of_loss.sum() / 40, g @ u.detach().abs().double() / 40, g.T @ x.detach().abs().double() / 40]
+    found = []
+    for tile, rows in ((64, 7), (1000, 40), (3, 1), (512, 13)):
+        monkeypatch.setattr(linear, "TILE_WORDS", tile)
+        loss = e2v.linear_cross_entropy(x, u, y, rows=rows)
+        found.append([loss.detach(), *torch.autograd.grad(loss, (x, u))])
+    for other in found[1:]:
+        for one, two, bound in zip(found[0], other, bounds, strict=True):
+            assert ((one.double() - two.double()).abs() <= 4 * torch.finfo(torch.float32).eps * bound).all()
+
+
+@st.composite
+def calls(draw):
+    """Scores of any number of dimensions, with each kind of target and setting that torch has too."""
+    rows, words = draw(st.integers(1, 4)), draw(st.integers(2, 5))
+    rest = tuple(draw(st.lists(st.integers(1, 3), max_size=3)))
+    torch.manual_seed(draw(st.integers(0, 99)))
+    scores = torch.randn(rows, words, *rest).double() * draw(st.sampled_from([0.1, 3.0, 30.0]))
+    if draw(st.booleans()):
+        target = torch.rand(scores.shape).double()
+    else:
+        target = torch.randint(0, words, (rows, *rest))
+        target[torch.rand(target.shape) < draw(st.sampled_from([0.0, 0.3]))] = -100
+        target.view(-1)[0] = 0
+    settings = {"reduction": draw(st.sampled_from(["mean", "sum", "none"])), "label_smoothing": draw(st.sampled_from([0.0, 0.2]))}
+    weight = torch.rand(words).double() + 0.1 if draw(st.booleans()) else None
+    return scores, target, {**settings, "weight": weight}
+
+
+@pytest.mark.filterwarnings("ignore:scores of shape")
+@given(calls(), st.integers(-5, 4))
+def test_any_shape_is_torchs_number_and_gradient(call, dim):
+    scores, target, settings = call
+    theirs = scores.clone().requires_grad_()
+    expected = torch.nn.functional.cross_entropy(theirs, target, **settings)
+    direction = torch.rand(expected.shape).double()
+    (gradient,) = torch.autograd.grad((expected * direction).sum(), theirs)
+    ours = scores.clone().requires_grad_()
+    loss = e2v.cross_entropy(ours, target, **settings)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(torch.autograd.grad((loss * direction).sum(), ours)[0], gradient)
+    dim = dim % scores.dim()
+    moved = target.movedim(1, dim) if target.is_floating_point() else target
+    torch.testing.assert_close(e2v.cross_entropy(scores.movedim(1, dim), moved, dim=dim, **settings), expected)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_second_backward_tied_weights_transforms_and_autocast():
     (x, u, _b), given, _weight = problem()
@@ -188,8 +245,8 @@ def test_sparse_counts_are_smoothed_as_dense_ones(weighted):
     smooth = 0.8 * counts + 0.2 / 6 * counts.sum(dim=1, keepdim=True)
     weights = torch.ones(6).double() if weight is None else weight
     expected = -(weights * smooth * log_p).sum() / (weights * counts).sum()
-    for given in (counts, counts.to_sparse_csr(), counts.to_sparse()):
-        torch.testing.assert_close(e2v.cross_entropy(scores, counts=given, weight=weight, label_smoothing=0.2), expected)
+    for form in (counts, counts.to_sparse_csr(), counts.to_sparse()):
+        torch.testing.assert_close(e2v.cross_entropy(scores, counts=form, weight=weight, label_smoothing=0.2), expected)
     target = torch.tensor([0, 5, 2, 2])
     torchs = torch.nn.functional.cross_entropy(scores, target, weight, label_smoothing=0.2)
     torch.testing.assert_close(e2v.cross_entropy(scores, target, weight, label_smoothing=0.2), torchs)
