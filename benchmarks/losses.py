@@ -23,7 +23,7 @@ import torch.nn.functional as F
 import exact2vec as e2v
 from exact2vec.loss import checks
 
-REPEATS = 5
+REPEATS = 3
 SIZES = [(2048, 128, 32000), (2048, 768, 32000), (1024, 128, 200000)]
 DOCS = Path(__file__).parents[1] / "docs" / "torch.md"
 BEGIN, END = "<!-- losses -->", "<!-- /losses -->"
