@@ -1,6 +1,7 @@
 """Whole commands from text to vectors, ours and those of the sampled tools, interleaved: seconds, memory, and what the vectors are worth.
 
     python benchmarks/peers.py run ../shared/data SCRATCH benchmarks/results/peers.jsonl [METHOD…]   trains, and appends a line a run
+    python benchmarks/peers.py softmax ../shared/data SCRATCH benchmarks/results/peers.jsonl          fastText's full softmax, pairs a second
     python benchmarks/peers.py table                                                                  README's table, from the results
     python benchmarks/peers.py figure docs/figures/peers.svg                                          quality over seconds
 
@@ -90,6 +91,26 @@ def ours(text: Path, out: Path, *, epochs: int, seed: int = 1, **settings: Any) 
         ["train", str(text), "-o", str(out), f"--epochs={epochs}", f"--seed={seed}", "--min-count=20", "--exact-every=0", "--threads=2", "--force", *flags],
         standalone_mode=False,
     )
+
+
+def softmax_rate(data: Path, scratch: Path, results: Path) -> None:
+    """Append how many pairs a second fastText's full softmax trains on, over the same words: one epoch over the first 4 kB of the text after a list of them all.
+
+    With all words of min-count 20 in the vocabulary; pairs are tokens · (ws + 1), since a window is drawn from 1 to ws on each side.
+    """
+    import fasttext as library
+
+    words, _ = vectors_of(scratch / "fastText skipgram, 5 epochs")
+    some = [line.split() for line in (scratch / "wiki.txt").read_text()[:4_000].splitlines()]
+    part = scratch / "softmax.txt"
+    part.write_text("\n".join([*words, *(" ".join(line) for line in some)]) + "\n")  # a word on a line of its own makes no pair
+    began = time.perf_counter()
+    model = library.train_unsupervised(str(part), model="skipgram", loss="softmax", dim=100, ws=5, minCount=1, epoch=1, t=1.0, thread=2, verbose=0)
+    seconds, pairs = time.perf_counter() - began, 6 * sum(map(len, some))
+    with open(results, "a") as file:
+        row = {"softmax": "fastText skipgram", "words": len(model.words), "pairs": pairs, "seconds": seconds, "pairs_per_second": pairs / seconds}
+        file.write(json.dumps(row) + "\n")
+    print(row)
 
 
 Method = tuple[Callable[..., None], dict[str, Any]]
@@ -276,6 +297,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "one":
         train, settings = METHODS[sys.argv[4]] if sys.argv[4] in METHODS else METHODS["exact2vec, 0 epochs"]
         train(Path(sys.argv[2]), Path(sys.argv[3]), **settings)
+    elif sys.argv[1] == "softmax":
+        softmax_rate(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
     elif sys.argv[1] == "run":
         run(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), sys.argv[5:])
     elif sys.argv[1] == "score":

@@ -214,7 +214,7 @@ def test_the_means_are_the_ridge_of_the_last_vectors_and_a_start_has_them_too(co
         features = shrinkage.prior.features.toarray().astype(float)
         expected = by_least_squares(features, record.state.inputs.numpy().astype(float), np.asarray(weighted.sum(axis=1)), 150.0)
         found = shrinkage.pulls[0].means.numpy()
-        assert np.abs(found - features @ expected).max() < 0.05 * np.abs(found).max()
+        assert np.abs(found - features @ expected).max() < 0.1 * np.abs(found).max()
 
 
 def test_a_row_without_counts_is_predicted_from_its_features():

@@ -150,7 +150,7 @@ def fit(
         for block in blocks(totals, most, block_rows, seed):
             share = schedule.share(state.step)
             state = step(state, block, problem, rate * share, share)
-            state = refitted(state, problem) if block.epoch == int(block.epoch) else state
+            state = refitted(state, problem) if block.ends_part else state
             record = Record(state, state.step, schedule.steps, block.epoch)
             if block.epoch == int(block.epoch):
                 record = problem.measured(record, exact=schedule.exact_at(state.step, exact_every))

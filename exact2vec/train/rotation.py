@@ -13,11 +13,12 @@ FEW_ROWS = 64  # below, every part visits all rows
 
 
 class Block(NamedTuple):
-    """Rows of one step, the weight of each, and the epochs done when the step is."""
+    """Rows of one step, the weight of each, the epochs done when the step is, and whether that ends a third of an epoch."""
 
     rows: NDArray[np.int64]
     weights: NDArray[np.float32]
     epoch: float
+    ends_part: bool = False
 
 
 def blocks(totals: NDArray[np.float64], epochs: int, block_rows: int, seed: int) -> Iterator[Block]:
@@ -36,4 +37,4 @@ def blocks(totals: NDArray[np.float64], epochs: int, block_rows: int, seed: int)
         shuffled = np.random.default_rng([seed, 2, part]).permutation(len(rows))
         pieces = np.array_split(shuffled, max(1, -(-len(rows) // block_rows)))
         for number, piece in enumerate(pieces, start=1):
-            yield Block(rows[piece], weights[piece], (part + number / len(pieces)) / PARTS)
+            yield Block(rows[piece], weights[piece], (part + number / len(pieces)) / PARTS, number == len(pieces))
