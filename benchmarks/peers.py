@@ -94,7 +94,7 @@ def ours(text: Path, out: Path, *, epochs: int, seed: int = 1, **settings: Any) 
 
 
 def softmax_rate(data: Path, scratch: Path, results: Path) -> None:
-    """Append how many pairs a second fastText's full softmax trains on, over the same words: one epoch over the first 4 kB of the text after a list of them all.
+    """Append how many pairs a second fastText's full softmax trains on, over the same words: one epoch over 4 kB of text after a list of them all.
 
     With all words of min-count 20 in the vocabulary; pairs are tokens · (ws + 1), since a window is drawn from 1 to ws on each side.
     """
