@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
 
-.PHONY: demo check bench bench-losses bench-training bench-speed bench-rare clean
+.PHONY: demo check soak bench bench-losses bench-training bench-speed bench-rare clean
 
 demo: .venv/installed
 	$(BIN)/exact2vec train python-docs -o runs/python-docs --force
@@ -14,7 +14,10 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto -m "not soak"
+
+soak: .venv/installed
+	$(BIN)/python -m pytest -q -n auto -m soak
 
 bench: bench-losses bench-speed bench-training bench-rare
 

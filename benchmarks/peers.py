@@ -7,7 +7,8 @@
 
 Each method runs as a process of its own on the unpacked wiki.txt, D = 100, window 5, min-count 20, two threads; imports, counting and writing count.
 A line holds wall and CPU seconds, peak memory, and for each set the result with a 95 % interval by bootstrap over its items (1,000 draws, seed 0), all on the
-items whose words every method has. `difference` lines compare with gensim's 5 epochs, item by item, over the same draws.
+items whose words every method has. `difference` lines compare with each of REFERENCES, item by item, over the same draws. Ours are the sums of inputs and
+outputs; the composed vectors of the same runs are scored too.
 """
 
 import gzip
@@ -25,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESULTS = Path(__file__).parent / "results" / "peers.jsonl"
-REFERENCE = "gensim SGNS, 5 epochs"
+REFERENCES = ("gensim SGNS, 5 epochs", "gensim FastText skipgram, 5 epochs", "fastText skipgram, 5 epochs")
+BUDGETS = (30, 60, 120)  # seconds
 SETS = ("WordSim-353", "SimLex-999", "RG-65", "Google semantic", "Google syntactic")
 GENSIM = {"vector_size": 100, "window": 5, "min_count": 20, "workers": 2}
 
@@ -146,13 +148,13 @@ def save(out: Path, words: list[str], vectors: NDArray[Any]) -> None:
     np.save(out / "vectors.npy", vectors.astype(np.float32), allow_pickle=False)
 
 
-def vectors_of(out: Path) -> tuple[list[str], NDArray[np.float32]]:
+def vectors_of(out: Path, which: str = "sum") -> tuple[list[str], NDArray[np.float32]]:
     if (out / "words.json").exists():
         return json.loads((out / "words.json").read_text()), np.load(out / "vectors.npy", allow_pickle=False)
     from exact2vec import load
 
     vectors = load(out)
-    return vectors.index_to_key, vectors.vectors
+    return vectors.index_to_key, vectors.matrix(which)
 
 
 def run(data: Path, scratch: Path, results: Path, names: list[str]) -> None:
@@ -180,8 +182,9 @@ def run(data: Path, scratch: Path, results: Path, names: list[str]) -> None:
 
 
 def score(data: Path, scratch: Path, results: Path) -> None:
-    """Append a `scores` line for each method and a `difference` line for each but the reference."""
+    """Append a `scores` line for each method and a `difference` line for each and each reference."""
     found = {name: vectors_of(scratch / name) for name in METHODS if (scratch / name).exists()}
+    found |= {f"{name}, composed": vectors_of(scratch / name, "composed") for name in found if name.startswith("exact2vec, ") and "seed" not in name}
     common = set.intersection(*(set(words) for words, _ in found.values()))
     questions = items(data / "eval", common)
     hits = {name: {which: _score(words, vectors, questions[which]) for which in SETS} for name, (words, vectors) in found.items()}
@@ -190,9 +193,11 @@ def score(data: Path, scratch: Path, results: Path) -> None:
             row = {which: _interval(of[which]) for which in SETS}
             file.write(json.dumps({"scores": name, "common_words": len(common), **row}) + "\n")
         for name, of in hits.items():
-            if REFERENCE in hits and name != REFERENCE:
-                row = {which: _interval(of[which], hits[REFERENCE][which]) for which in SETS}
-                file.write(json.dumps({"difference": name, "from": REFERENCE, **row}) + "\n")
+            its_seed = f"{REFERENCES[0]}, {name[-6:]}"  # seed 2 is compared with seed 2
+            for reference in (its_seed,) if its_seed in hits else REFERENCES:
+                if reference in hits and name != reference:
+                    row = {which: _interval(of[which], hits[reference][which]) for which in SETS}
+                    file.write(json.dumps({"difference": name, "from": reference, **row}) + "\n")
 
 
 def items(folder: Path, common: set[str]) -> dict[str, Any]:
@@ -252,18 +257,63 @@ def read(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in results.read_text().splitlines()]
 
 
+def seconds_of(rows: list[dict[str, Any]], name: str, what: str = "seconds") -> float:
+    """The median over the runs of a method (that of the vectors that are composed is their run's)."""
+    return float(np.median([row[what] for row in rows if row.get("method") == name.removesuffix(", composed") and not row["failed"]]))
+
+
+def scores_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {row["scores"]: row for row in rows if "scores" in row}
+
+
 def table(rows: list[dict[str, Any]]) -> str:
-    """Seconds (median of the runs), and each set with its interval."""
-    scores = {row["scores"]: row for row in rows if "scores" in row}
+    """Seconds, and each set with its interval; then the differences, and who is ahead at each budget of seconds."""
+    scores = scores_of(rows)
     lines = ["| method | wall s | CPU s | peak GB | held-out NLL | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 5)]
-    for name in METHODS:
-        of = [row for row in rows if row.get("method") == name and not row["failed"]]
-        if of and name in scores:
-            seconds, cpu = (float(np.median([row[what] for row in of])) for what in ("seconds", "cpu_seconds"))
-            cells = [f"{scores[name][which]['value']:.3f} ({scores[name][which]['low']:.3f}–{scores[name][which]['high']:.3f})" for which in SETS]
-            nll = f"{of[-1]['held_out_nll']:.3f}" if "held_out_nll" in of[-1] else "no likelihood"
-            lines.append(f"| {name} | {seconds:.0f} | {cpu:.0f} | {of[-1]['peak_bytes'] / 1e9:.1f} | {nll} | " + " | ".join(cells) + " |")
+    for name in [*METHODS, *(name for name in scores if name.endswith("composed"))]:
+        if name not in scores:
+            continue
+        of = [row for row in rows if row.get("method") == name.removesuffix(", composed") and not row["failed"]][-1]
+        cells = [_cell(scores[name][which]) for which in SETS]
+        nll = f"{of['held_out_nll']:.3f}" if "held_out_nll" in of else "no likelihood"
+        lines.append(f"| {name} | {seconds_of(rows, name):.0f} | {seconds_of(rows, name, 'cpu_seconds'):.0f} | {of['peak_bytes'] / 1e9:.1f} | {nll} | "
+                     + " | ".join(cells) + " |")  # fmt: skip
+    return "\n".join([*lines, "", differences(rows), "", budgets(rows), "", *softmax_lines(rows)])
+
+
+def differences(rows: list[dict[str, Any]]) -> str:
+    """Ours less each reference's, item by item, with the reference's seconds over ours."""
+    found = {(row["difference"], row["from"]): row for row in rows if "difference" in row}
+    lines = ["| less | of | its wall s over ours | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 3)]
+    for (name, reference), row in found.items():
+        if name.startswith(("exact2vec, 2 epochs", "exact2vec, 4 epochs")):
+            ratio = seconds_of(rows, reference) / seconds_of(rows, name)
+            lines.append(f"| {reference} | {name} | {ratio:.1f} | " + " | ".join(_cell(row[which], "+") for which in SETS) + " |")
     return "\n".join(lines)
+
+
+def budgets(rows: list[dict[str, Any]]) -> str:
+    """For each budget the best result on each set of ours and of the others, of the methods that end within it."""
+    scores = scores_of(rows)
+    lines = ["| within | | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 2)]
+    for seconds in BUDGETS:
+        for label, ours_too in (("ours", True), ("others", False)):
+            names = [name for name in scores if seconds_of(rows, name) <= seconds and name.startswith("exact2vec") == ours_too and "composed" not in name]
+            best = [max(((scores[name][which]["value"], name) for name in names), default=None) for which in SETS]
+            lines.append(f"| {seconds} s | {label} | " + " | ".join(f"{one[0]:.3f} ({one[1]})" if one else "none ends" for one in best) + " |")
+    return "\n".join(lines)
+
+
+def softmax_lines(rows: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"fastText's full softmax over {row['words']:,} words: {row['pairs_per_second']:,.0f} pairs a second ({row['pairs']:,} in {row['seconds']:.0f} s)."
+        for row in rows
+        if "softmax" in row
+    ][-1:]
+
+
+def _cell(found: dict[str, Any], sign: str = "") -> str:
+    return f"{found['value']:{sign}.3f} ({found['low']:{sign}.3f} to {found['high']:{sign}.3f})"
 
 
 def figure(rows: list[dict[str, Any]], path: Path) -> None:
@@ -274,8 +324,8 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "exact2vec"
     from matplotlib import pyplot
 
-    scores = {row["scores"]: row for row in rows if "scores" in row}
-    seconds = {name: float(np.median([row["seconds"] for row in rows if row.get("method") == name and not row["failed"]])) for name in scores}
+    scores = {name: row for name, row in scores_of(rows).items() if not name.endswith("composed")}
+    seconds = {name: seconds_of(rows, name) for name in scores}
     curves = {
         "exact2vec": [f"exact2vec, {epochs}" for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")],
         "exact2vec without prior": [f"exact2vec without prior, {epochs}" for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")],

@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,9 +31,10 @@ from exact2vec.loss.workers import Workers
 SMALL = {"time_machine.txt": "paragraph", "alice_in_wonderland.txt": "paragraph", "sherlock_holmes_adventures.txt": "paragraph",
          "pride_and_prejudice.txt": "paragraph", "wiki_1mb.txt": "line", "python-docs": "line"}  # fmt: skip
 PRIORS: list[dict[str, Any]] = [
-    {"prior": None}, {"prior": (150, 500)}, {"prior": (150, 500), "max_n": 0}, {"prior": (300, 1000)}, {"prior": (50, 150)},
+    {"prior": (150, 500)}, {"prior": (150, 500), "max_n": 0}, {"prior": (300, 1000)}, {"prior": (50, 150)},
 ]  # fmt: skip
 MIN_COUNT, LEAST = 20, 5
+KEYS_WITHOUT_PRIOR = 3
 
 
 def machine() -> dict[str, Any]:
@@ -42,18 +44,20 @@ def machine() -> dict[str, Any]:
 
 
 def small(data: Path, names: list[str], keys: range, epochs: tuple[int, ...]) -> Any:
-    """The held-out NLL of each prior, text, key and number of epochs (min-count 3, D = 100, 10 % held out)."""
+    """The held-out NLL of each prior, text, key and number of epochs, and after each epoch on the way (min-count 3, D = 100, 10 % held out)."""
     for name in names:
         text = e2v.Text(name if name == "python-docs" else data / "text" / name, document=SMALL[name])
         for key in keys:
             corpora.HASH_KEY = f"exact2vec held-out {key}".encode()
             counts = e2v.count_text(text, min_count=3, held_out=0.1)
-            for how in PRIORS:
+            for how in [*PRIORS, *([{"prior": None}] if key < KEYS_WITHOUT_PRIOR else [])]:
                 for passes in epochs:
                     began = time.perf_counter()
-                    *_, last = e2v.fit(counts, epochs=passes, exact_every=0, **how)
+                    measured = [record for record in e2v.fit(counts, epochs=passes, **how) if record.training]
+                    last = measured[-1]
                     yield {"part": "small", "text": name, "key": key, **how, "epochs": passes, "words": len(counts.words), "tokens": counts.tokens["read"],
-                           "held_out_nll": last.held_out.nll, "nll": last.losses.nll, "unigram": last.held_out.unigram,
+                           "held_out_nll": last.held_out.nll, "by_epoch": [round(record.held_out.nll, 5) for record in measured],
+                           "nll": last.losses.nll, "unigram": last.held_out.unigram,
                            "seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
 
 
@@ -66,9 +70,10 @@ def wiki(data: Path) -> Any:
     seconds = time.perf_counter() - began
     vectors = e2v.Vectors.of(last.state, counts)
     sets = data / "eval"
+    semantic, syntactic = _halves_of_questions(sets / "questions-words.txt")
     for which in ("sum", "inputs", "outputs", "composed"):
         found = e2v.evaluate(
-            vectors, similarity=[sets / "wordsim353.tsv", sets / "simlex999.tsv", sets / "rg65.tsv"], analogies=[sets / "questions-words.txt"], which=which
+            vectors, similarity=[sets / "wordsim353.tsv", sets / "simlex999.tsv", sets / "rg65.tsv"], analogies=[semantic, syntactic], which=which
         )
         values = {Path(name).name: asdict(one) for name, one in (found.similarity | found.analogies).items()}
         yield {"part": "wiki sets", "which": which, "words": len(vectors), "held_out_nll": last.held_out.nll, "nll": last.losses.nll,
@@ -86,6 +91,20 @@ def wiki(data: Path) -> Any:
     loss = {"unigram": unigram_loss(vectors, other), "composed": loss_of(vectors, vectors.composer.compose(names)[0], other),
             "folded in": loss_of(vectors, folded.inputs[place], other)}  # fmt: skip
     yield {"part": "wiki rare words", "words": len(names), "pairs_folded": float(one.matrix.sum()), "pairs_measured": float(other.matrix.sum()), "nll": loss}
+
+
+def _halves_of_questions(path: Path) -> tuple[Path, Path]:
+    """The questions of meaning and of grammar (sections that begin with "gram"), as files of their own."""
+    parts: dict[bool, list[str]] = {False: [], True: []}
+    grammar = False
+    for line in path.read_text().splitlines(keepends=True):
+        grammar = line.startswith(": gram") if line.startswith(":") else grammar
+        parts[grammar].append(line)
+    folder = Path(tempfile.mkdtemp())
+    files = folder / "semantic.txt", folder / "syntactic.txt"
+    for file, lines in zip(files, parts.values(), strict=True):
+        file.write_text("".join(lines))
+    return files
 
 
 def loss_of(vectors: e2v.Vectors, inputs: Any, counts: RowCounts) -> float:
@@ -109,25 +128,33 @@ def read(results: Path) -> list[dict[str, Any]]:
 
 def sets_table(rows: list[dict[str, Any]]) -> str:
     """docs/choosing.md's table of the last run on wiki.txt.gz, a pure function of the results."""
-    lines = ["| vectors | WordSim-353 | SimLex-999 | RG-65 | Google analogies |", "|---|---|---|---|---|"]
+    lines = ["| vectors | WordSim-353 | SimLex-999 | RG-65 | Google semantic | Google syntactic |", "|---|---|---|---|---|---|"]
     for row in [row for row in rows if row["part"] == "wiki sets"][-4:]:
         sets = row["sets"]
         rho = " | ".join(f"{sets[name]['rho']:.3f}" for name in ("wordsim353.tsv", "simlex999.tsv", "rg65.tsv"))
-        lines.append(f"| `{row['which']}` | {rho} | {sets['questions-words.txt']['accuracy']:.3f} |")
+        lines.append(f"| `{row['which']}` | {rho} | {sets['semantic.txt']['accuracy']:.3f} | {sets['syntactic.txt']['accuracy']:.3f} |")
     return "\n".join(lines)
 
 
 def small_table(rows: list[dict[str, Any]]) -> str:
-    """The mean over the held-out keys of held-out NLL less the unigram's, a line a text, a column a prior and number of epochs."""
-    found: dict[tuple[str, str], list[float]] = {}
+    """Over the held-out keys, held-out NLL less the unigram's after the last epoch: that of the defaults, and what each other prior has beyond it, paired."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    over_passes: dict[str, list[float]] = {}
     for row in rows:
-        if row["part"] == "small":
+        if row["part"] == "small" and row["epochs"] == 20:
             prior = "no" if row["prior"] is None else ",".join(map(str, row["prior"])) + (" to 0" if row.get("max_n") == 0 else "")
-            found.setdefault((row["text"], f"{prior}; {row['epochs']}"), []).append(row["held_out_nll"] - row["unigram"])
-    texts, columns = (list(dict.fromkeys(key[place] for key in found)) for place in (0, 1))
-    lines = ["| text | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for text in texts:
-        lines.append(f"| {text} | " + " | ".join(f"{np.mean(found[text, column]):+.3f}" if (text, column) in found else "" for column in columns) + " |")
+            found.setdefault((row["text"], prior), {})[row["key"]] = row["held_out_nll"] - row["unigram"]
+            if prior == "150,500":
+                over_passes.setdefault(row["text"], []).append(row["held_out_nll"] - min(row["by_epoch"]))
+    others = [prior for prior in dict.fromkeys(key[1] for key in found) if prior != "150,500"]
+    lines = ["| text | 150,500 | above the best of its epochs | " + " | ".join(others) + " |", "|---" * (len(others) + 3) + "|"]
+    for text, above in over_passes.items():
+        ours = found[text, "150,500"]
+        cells = [f"{np.mean(list(ours.values())):+.3f}", f"{np.mean(above):.3f}"]
+        for prior in others:
+            beyond = [value - ours[key] for key, value in found.get((text, prior), {}).items()]
+            cells.append(f"{np.mean(beyond):+.3f} ± {np.std(beyond, ddof=1) / np.sqrt(len(beyond)):.3f}" if len(beyond) > 1 else "")
+        lines.append(f"| {text} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -143,7 +170,7 @@ def rare_lines(rows: list[dict[str, Any]]) -> str:
 
 
 def main(part: str, data: Path, results: Path, *names: str) -> None:
-    rows = wiki(data) if part == "wiki" else small(data, list(names) or list(SMALL), range(3), (4, 20))
+    rows = wiki(data) if part == "wiki" else small(data, list(names) or list(SMALL), range(5), (20,))
     with open(results, "a") as file:
         for row in rows:
             print(json.dumps(row | {"machine": machine()}), file=file, flush=True)

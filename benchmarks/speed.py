@@ -3,9 +3,10 @@
     python benchmarks/speed.py ../shared/data SCRATCH benchmarks/results/speed.jsonl [PART…]     measures
     python benchmarks/speed.py                                                                    prints the tables
 
-Parts: counting (text to counts, saved, peak memory, each in a process of its own, min-count 20, 5 and 1, and text that is not ASCII), pass (a pass beside
-its three matrix products alone at the same and other tile sizes, interleaved), threads (the same training with one and two workers and with torch's own
-threads, digests compared), scaling (a pass over tokens and over words, beside the model 6·V²·D).
+Parts: counting (text to counts, saved, peak memory, each in processes of its own, min-count 20, 5 and 1, and text that is not ASCII), pass (a pass beside
+its three matrix products alone at the same and other tile sizes, interleaved), threads (the same training with one and two workers, digests compared),
+order (a pass whose threads sum what they happen to have, so that bytes depend on it, beside ours, whose sums have a fixed order), scaling (a pass
+over tokens and over words, beside the model 6·V²·D).
 """
 
 import gzip
@@ -15,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,9 @@ RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
 COUNT = """
 import json, resource, sys, time
 from exact2vec import Text, count_text
-times = []
-for _ in range(2):  # the first compiles, where nothing is cached yet
-    began = time.perf_counter(); counts = count_text(Text(sys.argv[1]), min_count=int(sys.argv[2])); counted = time.perf_counter()
-    counts.save(sys.argv[3], force=True); times.append((counted - began, time.perf_counter() - began))
-print(json.dumps({"counted": times[1][0], "saved": times[1][1], "first": times[0][0], "words": len(counts.words), "cells": counts.training.nnz,
+began = time.perf_counter(); counts = count_text(Text(sys.argv[1]), min_count=int(sys.argv[2])); counted = time.perf_counter() - began
+counts.save(sys.argv[3], force=True)
+print(json.dumps({"counted": counted, "saved": time.perf_counter() - began, "words": len(counts.words), "cells": counts.training.nnz,
     "tokens": counts.tokens["read"], "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
 """
 
@@ -40,8 +40,10 @@ def counting(data: Path, scratch: Path) -> list[dict[str, Any]]:
     accented.write_text(text.read_text().translate(str.maketrans("aeo", "áéö")))
     rows = []
     for path, min_count in ((text, 20), (text, 5), (text, 1), (accented, 20)):
-        found = json.loads(subprocess.check_output([sys.executable, "-c", COUNT, str(path), str(min_count), str(scratch / "counts")]))
-        rows.append({"part": "counting", "text": path.name, "bytes": path.stat().st_size, "min_count": min_count, **found})
+        for turn in range(4):  # the first compiles, where nothing is cached yet
+            found = json.loads(subprocess.check_output([sys.executable, "-c", COUNT, str(path), str(min_count), str(scratch / "counts")]))
+            if turn:
+                rows.append({"part": "counting", "text": path.name, "bytes": path.stat().st_size, "min_count": min_count, **found})
     return rows
 
 
@@ -107,6 +109,53 @@ def threads(data: Path, scratch: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
+    """Seconds of two thirds of a pass with sums of a fixed order and with sums of each thread's own, five rounds, interleaved."""
+    import threading
+
+    import torch
+
+    from exact2vec import count_text
+    from exact2vec.counts.read import Text
+    from exact2vec.loss.tiles import _log_sum_exp
+    from exact2vec.loss.tiles_cpu import CompiledNLL
+    from exact2vec.train import fit
+    from exact2vec.train.rotation import blocks
+
+    class AsItComes(CompiledNLL):
+        def gradients(self, inputs: Any, outputs: Any, block: Any, weights: Any, update: Any) -> Any:
+            terms = self.workers.map(lambda tile: self._exponentials(self._tile_scores(tile, inputs, outputs)), self.tiles)
+            largest, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
+            scales = (weights * block.totals * (largest - lse).exp()).to(self.scores.dtype)
+            own, sums = threading.local(), []
+
+            def backward(tile: int) -> None:
+                if not hasattr(own, "sum"):
+                    own.sum = torch.zeros_like(inputs)
+                    sums.append(own.sum)
+                scores, words = self._tile(tile, len(inputs)), self.slices[tile]
+                self._subtract(scores, words, block, scales[tile], weights)
+                own.sum.addmm_(scores, outputs[words])
+                update(words, scores.T @ inputs)
+
+            self.workers.map(backward, self.tiles)
+            return torch.stack(sums).sum(dim=0)
+
+    problem, state = _problem(fit, count_text(Text(_text(data, scratch)), min_count=20), 100)
+    some = [block for block in blocks(problem.counted["training"].totals.numpy(), 1, 256, 1) if block.epoch <= 2 / 3]
+    ways = {"fixed": problem.tiled, "as it comes": AsItComes(problem.tiled.workers, len(state.output_rows), 256)}
+    rows = []
+    for number in range(5):
+        row: dict[str, Any] = {"part": "order", "round": number, "seconds": {}}
+        for name, tiled in ways.items():
+            began = time.perf_counter()
+            for block in some:
+                state = fit.step(state, block, replace(problem, tiled=tiled), 0.01, 0.2)
+            row["seconds"][name] = time.perf_counter() - began
+        rows.append(row | {"load_average": os.getloadavg()[0]})
+    return rows
+
+
 def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
     """Seconds to count and of a pass, over tokens and over words, D = 100."""
     from exact2vec import Text, count_text
@@ -157,17 +206,22 @@ def _text(data: Path, scratch: Path) -> Path:
     return text
 
 
+def _middle(values: list[float]) -> float:
+    return float(np.median(values))
+
+
 def tables(rows: list[dict[str, Any]]) -> str:
     """Each part's figures: medians, with the range where there are several."""
     lines = ["| text | min-count | words | tokens | text to counts | saved | peak memory |", "|---|---|---|---|---|---|---|"]
-    for row in (row for row in rows if row["part"] == "counting"):
-        lines.append(
-            f"| {row['text']}, {row['bytes'] / 1e6:.0f} MB | {row['min_count']} | {row['words']:,} | {row['tokens']:,} | {row['counted']:.1f} s "
-            f"| {row['saved']:.1f} s | {row['peak_bytes'] / 1e9:.2f} GB |"
-        )
+    counted = [row for row in rows if row["part"] == "counting"]
+    for text, min_count in dict.fromkeys((row["text"], row["min_count"]) for row in counted):
+        of = [row for row in counted if (row["text"], row["min_count"]) == (text, min_count)]
+        seconds, saved, peak = (_middle([row[what] for row in of]) for what in ("counted", "saved", "peak_bytes"))
+        lines.append(f"| {text}, {of[0]['bytes'] / 1e6:.0f} MB | {min_count} | {of[0]['words']:,} | {of[0]['tokens']:,} "
+                     f"| {seconds:.1f} s | {saved:.1f} s | {peak / 1e9:.2f} GB |")  # fmt: skip
     if passes := [row for row in rows if row["part"] == "pass"]:
         ratios = [row["seconds"] / min(row["products"].values()) for row in passes]
-        seconds, best = (float(np.median(values)) for values in ([row["seconds"] for row in passes], [min(row["products"].values()) for row in passes]))
+        seconds, best = (_middle(values) for values in ([row["seconds"] for row in passes], [min(row["products"].values()) for row in passes]))
         lines += ["", f"A pass at V = {passes[0]['words']:,}, D = 100: {seconds:.1f} s, {np.median(ratios):.2f} times (from {min(ratios):.2f} to "
                   f"{max(ratios):.2f}) its three products alone at the best tile size ({best:.1f} s); an exact sweep of the training part: "
                   f"{np.median([row['sweep_seconds'] for row in passes]):.1f} s."]  # fmt: skip
@@ -176,6 +230,12 @@ def tables(rows: list[dict[str, Any]]) -> str:
         same = len({row["digest"] for row in runs}) == 1
         lines += ["", f"One and two workers give {'the same bytes' if same else 'DIFFERENT bytes'}; two: {min(row['seconds'] for row in two):.1f} s where one "
                   f"takes {min(row['seconds'] for row in one):.1f} s."]  # fmt: skip
+    if turns := [row["seconds"] for row in rows if row["part"] == "order"]:
+        costs = [turn["fixed"] / turn["as it comes"] - 1 for turn in turns]
+        lines += [
+            "",
+            f"Sums of a fixed order, so that threads change no byte, cost {np.median(costs):.1%} of a pass (from {min(costs):.1%} to {max(costs):.1%}).",
+        ]
     if scales := [row for row in rows if row["part"] == "scaling"]:
         lines += ["", "| tokens | words | counting | a pass | GF/s of the model 6·V²·D |", "|---|---|---|---|---|"]
         lines += [
@@ -186,7 +246,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-PARTS = {"counting": counting, "pass": one_pass, "threads": threads, "scaling": scaling}
+PARTS = {"counting": counting, "pass": one_pass, "threads": threads, "order": order, "scaling": scaling}
 
 if __name__ == "__main__":
     if len(sys.argv) > 3:
