@@ -31,7 +31,7 @@ FIRST_WEIGHTS = [-1.0, -0.615738, -0.312625, -0.084413, 0.089209, 0.225812, 0.33
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     model().save(folder / "hostile")
-    model(seed=2, epochs=3).save(folder / "<b>other")
+    model(seed=2, epochs=3, prior=None).save(folder / "<b>other")
     write_folder(folder / "play")
     write_folder(folder / "words", folder / "hostile")
     report(folder / "hostile", folder / "<b>other", output=folder / "report.html")
@@ -301,6 +301,8 @@ def test_the_charts_of_the_report_hold_the_runs(visit, folder):
     if any(objective):
         assert page.evaluate("document.getElementById('objective').data[0].y") == objective
     assert page.locator("#settings b").all_inner_texts()[:3] == ["epochs", "2", "3"]
+    bands = page.evaluate("document.getElementById('contextBands').data.map(one => one.name)")
+    assert bands[::2] == ["hostile: training, κ 150, 500", "&lt;b&gt;other: training, no shrinkage", "unigram, held-out"]
     page.locator("#run").select_option("1")
     assert page.locator("#neighbours tbody tr").count() == 8
 

@@ -36,6 +36,8 @@ const Curves = {
     return runs.length > 1 ? `${run.name}: ${what}` : what;
   },
 
+  prior: (run) => (run.prior ? `κ ${run.prior.join(", ")}` : "no shrinkage"),
+
   training(runs, column, id, yTitle) {
     const traces = [];
     runs.forEach((run, number) => {
@@ -54,10 +56,10 @@ const Curves = {
   },
 
   bands(runs, labels, which, id, xTitle) {
-    const traces = [];
+    const traces = [], differ = runs.some((run) => Curves.prior(run) !== Curves.prior(runs[0]));
     runs.forEach((run, number) => {
       for (const [kind, part, name] of [[0, "training", "training"], [1, "held_out", "held-out"]]) {
-        if (run.bands[part]) traces.push(Curves.trace(number, kind, Curves.named(runs, run, name), labels, run.bands[part][which]));
+        if (run.bands[part]) traces.push(Curves.trace(number, kind, Curves.named(runs, run, differ ? `${name}, ${Curves.prior(run)}` : name), labels, run.bands[part][which]));
       }
     });
     const unigram = runs[0].bands.held_out || runs[0].bands.training;

@@ -16,7 +16,7 @@
         Dom.make("div", { class: "facts" },
           fact(held_out ? Dom.number(held_out.nll) : "none", "held-out NLL, nats a pair"), fact(Dom.number(main.unigram), `unigram's ${held_out ? "held-out " : ""}NLL`),
           fact(Dom.number(training.nll), "training NLL"), fact(Dom.number(training.floor), "floor: entropy of the training counts"), fact(Dom.number(training.excess), "excess above the floor"),
-          fact(Dom.whole(words.length), "words"), fact(Dom.whole(training.pairs), "weighted pairs"), fact(Dom.number(epoch, 2).replace(/\.?0+$/, ""), "epochs"), fact(time(run), "training, seconds"))
+          fact(Dom.whole(words.length), "words"), fact(Dom.whole(training.pairs), "weighted pairs"), fact(Dom.number(epoch, 2).replace(/\.?0+$/, ""), "epochs"), fact(Curves.prior(run), "prior on inputs, outputs"), fact(time(run), "training, seconds"))
       );
     }
   }
