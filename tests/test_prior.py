@@ -343,11 +343,12 @@ def test_three_steps_and_four_are_seven_across_a_refit(counts):
 
         whole = run(initial_state(problem, (start, start + 1, torch.zeros(15))), plan)
         half = run(initial_state(problem, (start, start + 1, torch.zeros(15))), plan[:6])
-        saved = pickle.dumps(half)
+        kept, saved = half.copy(), pickle.dumps(half)
         run(half, plan[6:9])
-        again = run(pickle.loads(saved), plan[6:])
+        again, copied = run(pickle.loads(saved), plan[6:]), run(kept, plan[6:])
     for field in ("input_rows", "output_rows", "output_mean", "output_square", "inverse_metric", "input_length", "step"):
         assert np.array_equal(getattr(whole, field), getattr(again, field)), field
+        assert np.array_equal(getattr(whole, field), getattr(copied, field)), field
     assert whole.shrinkage.pending == again.shrinkage.pending > 0
     for one, other in zip(whole.shrinkage.maps, again.shrinkage.maps, strict=True):
         assert torch.equal(one, other)
