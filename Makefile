@@ -29,6 +29,7 @@ bench-training: .venv/installed
 
 bench-speed: .venv/installed
 	$(BIN)/python benchmarks/speed.py $(DATA) runs/speed benchmarks/results/speed.jsonl
+	$(BIN)/python benchmarks/speed.py figure docs/see/scaling.svg
 	$(BIN)/python benchmarks/grid.py $(DATA) benchmarks/results/grid.jsonl
 
 bench-rare: .venv/installed

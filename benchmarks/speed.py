@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py ../shared/data SCRATCH benchmarks/results/speed.jsonl [PART…]     measures
     python benchmarks/speed.py                                                                    prints the tables
+    python benchmarks/speed.py figure docs/see/scaling.svg                                        cost over tokens and over words
 
 Parts: counting (text to counts, saved, peak memory, each in processes of its own, min-count 20, 5 and 1, and text that is not ASCII), pass (a pass beside
 its three matrix products alone at the same and other tile sizes, interleaved), threads (the same training with one and two workers, digests compared),
@@ -246,9 +247,36 @@ def tables(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def figure(rows: list[dict[str, Any]], path: Path) -> None:
+    """Seconds to count over tokens; seconds of a pass over words, beside 6·V²·D flops at the rate of the largest vocabulary."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "exact2vec"
+    from matplotlib import pyplot
+
+    scales = [row for row in rows if row["part"] == "scaling"]
+    by_tokens = [row for row in scales if row["words"] == scales[0]["words"]]
+    by_words = sorted((row for row in scales if row["tokens"] == max(row["tokens"] for row in scales)), key=lambda row: int(row["words"]))
+    drawing, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    left.plot([row["tokens"] / 1e6 for row in by_tokens], [row["count_seconds"] for row in by_tokens], "o-", label="text to counts")
+    left.plot([row["tokens"] / 1e6 for row in by_tokens], [row["pass_seconds"] for row in by_tokens], "s--", label="a pass")
+    left.set(xlabel="million tokens", ylabel="seconds", title=f"{by_tokens[0]['words']:,} words", ylim=(0, None), xlim=(0, None))
+    words, seconds = [row["words"] for row in by_words], [row["pass_seconds"] for row in by_words]
+    rate = by_words[-1]["model_gigaflops"] / seconds[-1]
+    right.plot(words, seconds, "s--", label="a pass")
+    right.plot(words, [row["model_gigaflops"] / rate for row in by_words], ":", label=f"6·V²·D at {rate:.0f} GF/s")
+    right.set(xlabel="words V", xscale="log", yscale="log", title=f"{by_words[-1]['tokens'] / 1e6:.1f} million tokens, D = 100")
+    for panel in (left, right):
+        panel.legend()
+    drawing.savefig(path, metadata={"Date": None})
+
+
 PARTS = {"counting": counting, "pass": one_pass, "threads": threads, "order": order, "scaling": scaling}
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["figure"]:
+        figure([json.loads(line) for line in RESULTS.read_text().splitlines()], Path(sys.argv[2]))
     if len(sys.argv) > 3:
         Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
         for part in sys.argv[4:] or PARTS:
