@@ -25,6 +25,7 @@ bench-training: .venv/installed
 	$(BIN)/python benchmarks/training.py $(DATA) benchmarks/results/training.jsonl
 	$(BIN)/pip install -q -c constraints.txt '.[peers]'
 	$(BIN)/python benchmarks/peers.py run $(DATA) runs/peers benchmarks/results/peers.jsonl
+	$(BIN)/python benchmarks/peers.py softmax $(DATA) runs/peers benchmarks/results/peers.jsonl
 	$(BIN)/python benchmarks/peers.py figure docs/see/peers.svg
 
 bench-speed: .venv/installed
