@@ -46,18 +46,18 @@ def linear_cross_entropy(
     batch = input if input.dim() == 2 else input[None]
     if batch.shape[0] == 1 and input.dim() == 1 and counts is not None:
         counts = counts[None]
-    positions = linear_weight.flatten(1, -2) if linear_weight.dim() > 2 else linear_weight[:, None]
-    biases = None if linear_bias is None else linear_bias.reshape(len(linear_weight), -1)
-    batch, positions, biases = _autocast(batch, positions, biases)
+    positions, biases = _positions(linear_weight, linear_bias)
+    batch, *cast = _autocast(batch, *positions, *biases)
+    positions, biases = cast[: len(positions)], cast[len(positions) :]
     if target is not None:
         target = target if input.dim() == 2 else target[None]
     found = []
-    inner = "sum" if reduction == "mean" and positions.shape[1] > 1 else reduction
+    inner = "sum" if reduction == "mean" and len(positions) > 1 else reduction
     batch_shape = (batch.shape[0], linear_weight.shape[0])
-    for k in range(positions.shape[1]):
+    for k, (outputs, bias) in enumerate(zip(positions, biases, strict=True)):
         its_target = None if target is None else _position(target, k, linear_weight, batch_shape)
         targets = targets_of(its_target, counts, weight, ignored, label_smoothing, batch_shape, 1)
-        found.append((_rows_or_sum(batch, positions[:, k], None if biases is None else biases[:, k], targets, inner, rows), targets.divisor))
+        found.append((_rows_or_sum(batch, outputs, bias, targets, inner, rows), targets.divisor))
     rest = tuple(size for dim, size in enumerate(shape) if dim != place)
     out = input.dtype if not torch.is_autocast_enabled(input.device.type) else torch.promote_types(input.dtype, torch.float32)
     if reduction == "none":
@@ -302,6 +302,14 @@ def _by_formula(
         result = nll if scale is None else nll.sum() * scale
         found = iter(torch.autograd.grad(result, chosen, gradient, create_graph=differentiable, allow_unused=True))
     return [next(found) if want else None for want in wanted]
+
+
+def _positions(weight: Tensor, bias: Tensor | None) -> tuple[list[Tensor], list[Tensor | None]]:
+    """The (V, D) weights and (V,) biases of each position of a (V, d1, …, D) weight; a (V, D) one as it is, since the gradient of a view would be a copy."""
+    if weight.dim() == 2:
+        return [weight], [bias]
+    positions = list(weight.flatten(1, -2).unbind(1))
+    return positions, [None] * len(positions) if bias is None else list(bias.reshape(len(weight), -1).unbind(1))
 
 
 def _position(target: Tensor, k: int, outputs: Tensor, batch_shape: tuple[int, int]) -> Tensor:

@@ -94,7 +94,8 @@ def run_data(run: Gathered, plane: str) -> dict[str, Any]:
     near, cosines = nearest(run.vectors, range(min(NEIGHBOURS_OF, len(counts))), NEIGHBOURS)
     bands = int(place.max()) + 1
     return {
-        "name": run.name, "path": run.path, "prior": run.config.get("prior"), "summary": run.summary, "history": run.history, "times": run.times, "baselines": run.baselines,
+        "name": run.name, "path": run.path, "prior": run.config.get("prior"), "summary": run.summary, "history": run.history, "times": run.times,
+        "baselines": run.baselines,
         "versions": run.provenance.get("versions", {}), "machine": run.provenance.get("machine", ""), "command": run.provenance.get("command", []),
         "bands": {name: band_data(losses, place, bands) for name, losses in parts.items() if losses is not None},
         "calibration": {name: calibrated(calibration(run.vectors, run.counts.weigh(part))) for name, part in weighted.items() if part is not None},
