@@ -78,8 +78,11 @@ def wiki(data: Path) -> Any:
         values = {Path(name).name: asdict(one) for name, one in (found.similarity | found.analogies).items()}
         yield {"part": "wiki sets", "which": which, "words": len(vectors), "held_out_nll": last.held_out.nll, "nll": last.losses.nll,
                "unigram": last.held_out.unigram, "seconds_counting_and_training": round(seconds, 1), "sets": values}  # fmt: skip
-    whole = corpora.index_corpus(text, 0.5)
-    halves = [count_contexts(half, counts.vocabulary, least=1, window=5, sample=1e-3)[0] for half in (whole, replace(whole, block_held=~whole.block_held))]
+    whole = corpora.index_corpus(text, corpora.Draw(0.5))
+    halves = [
+        count_contexts(half, counts.vocabulary, least=1, window=5, sample=1e-3)[0]
+        for half in (whole, replace(whole, block_part=corpora.HELD_OUT - whole.block_part))
+    ]
     times = np.bincount(whole.ids, minlength=len(whole.distinct))
     rare = {whole.distinct[number] for number in np.flatnonzero((times >= LEAST) & (times < MIN_COUNT))} - set(counts.words)
     names = [name for name in halves[1].rows if name in rare and name in halves[0].place][:8000]

@@ -15,7 +15,7 @@ from exact2vec.loss.rows import compiled, dense_at, dense_of, row_sums, row_tota
 from exact2vec.loss.targets import Targets
 from exact2vec.loss.workers import Workers
 
-ROWS = 240  # of scores held at once: 256 less what the sums of a block take
+ROWS = 250  # held at once, in rows of V numbers: the scores of a block and the sums of its groups
 TILE_WORDS = 1024  # columns of one product: rows × 1024 floats stay in the second-level cache
 GROUPS = 8  # of tiles, whose gradients of the inputs are summed each by itself, whatever the number of threads
 
@@ -25,7 +25,7 @@ def linear_cross_entropy(
     reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None, counts: Tensor | None = None,
     rows: int | None = None,
 ) -> Tensor:  # fmt: skip
-    """cross_entropy(input · linear_weightᵀ + linear_bias, target), nats, with the scores of `rows` rows in memory at a time (240 by default).
+    """cross_entropy(input · linear_weightᵀ + linear_bias, target), nats, with the scores of `rows` rows in memory at a time (at most 250 by default).
 
     Shapes (N, D), (V, D) and (V,), or one row (D,). Each kind of target of cross_entropy, with class weights and smoothing. `options` is torch's: its
     batch_chunk_size is taken for `rows`. A second derivative, torch.func and torch.compile hold all N × V scores.
@@ -34,9 +34,9 @@ def linear_cross_entropy(
     >>> linear_cross_entropy(inputs, outputs, torch.tensor([2, 0]))
     tensor(1.0562)
     """
-    rows = _rows(rows, options)
     wanted = one_target(target, counts, ignore_index)
     _check_shapes(input, linear_weight, linear_bias, wanted, reduction, label_smoothing)
+    rows = _rows(rows, options, *linear_weight.shape[:: linear_weight.dim() - 1])
     ignored = -100 if ignore_index is None else ignore_index
     shape = (*input.shape[:-1], linear_weight.shape[0], *linear_weight.shape[1:-1])
     if ignore_index is not None and wanted.is_floating_point() and tuple(wanted.shape) == shape:
@@ -324,8 +324,10 @@ def _position(target: Tensor, k: int, outputs: Tensor, batch_shape: tuple[int, i
     raise LossInputError(f"Expected target size {[batch_shape[0], *shape]} for class indices; got {list(target.shape)}")
 
 
-def _rows(rows: int | None, options: Any) -> int:
-    rows = rows if rows is not None else getattr(options, "batch_chunk_size", None) or ROWS
+def _rows(rows: int | None, options: Any, words: int, dim: int) -> int:
+    """As asked for; otherwise as many as need, with the sums of their gradients, ROWS · words numbers."""
+    groups = min(GROUPS, math.ceil(words / TILE_WORDS))
+    rows = rows if rows is not None else getattr(options, "batch_chunk_size", None) or max(1, ROWS * words // max(1, words + groups * dim))
     if rows < 1:
         raise LossInputError(f"rows must be at least 1; got {rows}")
     return rows
