@@ -148,7 +148,7 @@ def small_table(rows: list[dict[str, Any]]) -> str:
             prior = "no" if row["prior"] is None else ",".join(map(str, row["prior"])) + (" to 0" if row.get("max_n") == 0 else "")
             found.setdefault((row["text"], prior), {})[row["key"]] = row["held_out_nll"] - row["unigram"]
             if prior == "150,500":
-                over_passes.setdefault(row["text"], []).append(row["held_out_nll"] - min(row["by_epoch"]))
+                over_passes.setdefault(row["text"], []).append(row["held_out_nll"] - min(row["held_out_nll"], *row["by_epoch"]))
     others = [prior for prior in dict.fromkeys(key[1] for key in found) if prior != "150,500"]
     lines = ["| text | 150,500 | above the best of its epochs | " + " | ".join(others) + " |", "|---" * (len(others) + 3) + "|"]
     for text, above in over_passes.items():
