@@ -1,5 +1,6 @@
 """The explorer's server: this machine alone, one page, GET alone; its port is freed."""
 
+import functools
 import http.client
 import json
 import os
@@ -95,7 +96,8 @@ def test_no_free_port_is_an_error_that_says_what_to_do(monkeypatch):
 def test_the_command_serves_until_ctrl_c_and_frees_the_port():
     command = [sys.executable, "-m", "exact2vec", "explore", "--port", "18865"]
     environment = {**os.environ, "PYTHONPATH": str(Path(e2v.__file__).parents[1])}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    listening = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a suite in the background ignores it, and so would its children
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=listening)
     try:
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", process.stderr.readline())[1])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
