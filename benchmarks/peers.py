@@ -3,7 +3,7 @@
     python benchmarks/peers.py run ../shared/data SCRATCH benchmarks/results/peers.jsonl [METHOD…]   trains, and appends a line a run
     python benchmarks/peers.py softmax ../shared/data SCRATCH benchmarks/results/peers.jsonl          fastText's full softmax, pairs a second
     python benchmarks/peers.py table                                                                  README's table, from the results
-    python benchmarks/peers.py figure docs/figures/peers.svg                                          quality over seconds
+    python benchmarks/peers.py figure docs/see/peers.svg                                              quality over seconds
 
 Each method runs as a process of its own on the unpacked wiki.txt, D = 100, window 5, min-count 20, two threads; imports, counting and writing count.
 A line holds wall and CPU seconds, peak memory, and for each set the result with a 95 % interval by bootstrap over its items (1,000 draws, seed 0), all on the

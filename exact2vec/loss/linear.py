@@ -36,7 +36,7 @@ def linear_cross_entropy(
     """
     wanted = one_target(target, counts, ignore_index)
     _check_shapes(input, linear_weight, linear_bias, wanted, reduction, label_smoothing)
-    rows = _rows(rows, options, *linear_weight.shape[:: linear_weight.dim() - 1])
+    rows = _rows(rows, options, linear_weight.shape[0], linear_weight.shape[-1])
     ignored = -100 if ignore_index is None else ignore_index
     shape = (*input.shape[:-1], linear_weight.shape[0], *linear_weight.shape[1:-1])
     if ignore_index is not None and wanted.is_floating_point() and tuple(wanted.shape) == shape:

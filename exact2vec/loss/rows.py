@@ -175,15 +175,14 @@ def dense_of(targets: Targets, rows: slice) -> Tensor | None:
     """Rows of the dense coefficients, float64."""
     if targets.dense is None:
         return None
-    dense = targets.dense.double() if len(targets.dense) == 1 and targets.spread is not None else targets.dense[rows].double()
+    dense = targets.dense.double() if targets.one_for_all else targets.dense[rows].double()
     return dense if targets.spread is None else dense * targets.spread[rows][:, None]
 
 
 def dense_at(targets: Targets, row: Tensor, column: Tensor) -> Tensor:
     """Dense coefficients at cells, float64."""
     assert targets.dense is not None
-    shared = len(targets.dense) == 1 and targets.spread is not None
-    dense = targets.dense[0 if shared else row, column].double()
+    dense = targets.dense[0 if targets.one_for_all else row, column].double()
     return dense if targets.spread is None else dense * targets.spread[row]
 
 

@@ -17,6 +17,11 @@ class Targets:
     dense: Tensor | None = None
     spread: Tensor | None = None
 
+    @property
+    def one_for_all(self) -> bool:
+        """Whether the one row of `dense` stands for all, times their spread."""
+        return self.dense is not None and self.spread is not None and len(self.dense) == 1
+
     def matrix(self, rows: int, words: int) -> Tensor:
         """The coefficients as one float64 matrix, differentiable."""
         cells = self.value.new_zeros(rows, words).index_put((self.row, self.column), self.value, accumulate=True)
