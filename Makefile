@@ -23,7 +23,7 @@ bench: bench-losses bench-speed bench-training bench-rare
 
 bench-training: .venv/installed
 	$(BIN)/python benchmarks/training.py $(DATA) benchmarks/results/training.jsonl
-	$(BIN)/pip install -q -c constraints.txt '.[peers]'
+	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
 	$(BIN)/python benchmarks/peers.py run $(DATA) runs/peers benchmarks/results/peers.jsonl
 	$(BIN)/python benchmarks/peers.py softmax $(DATA) runs/peers benchmarks/results/peers.jsonl
 	$(BIN)/python benchmarks/peers.py figure docs/see/peers.svg

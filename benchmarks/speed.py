@@ -127,17 +127,18 @@ def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
         def gradients(self, inputs: Any, outputs: Any, block: Any, weights: Any, update: Any) -> Any:
             terms = self.workers.map(lambda tile: self._exponentials(self._tile_scores(tile, inputs, outputs)), self.tiles)
             largest, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
-            scales = (weights * block.totals * (largest - lse).exp()).to(self.scores.dtype)
+            shares = block.totals * (largest - lse).exp()
+            scale, factor = (weights * shares).to(self.scores.dtype)[..., None], (1 / shares).to(self.scores.dtype)
             own, sums = threading.local(), []
 
             def backward(tile: int) -> None:
                 if not hasattr(own, "sum"):
                     own.sum = torch.zeros_like(inputs)
                     sums.append(own.sum)
-                scores, words = self._tile(tile, len(inputs)), self.slices[tile]
-                self._subtract(scores, words, block, scales[tile], weights)
-                own.sum.addmm_(scores, outputs[words])
-                update(words, scores.T @ inputs)
+                exponentials, words = self._tile(tile, len(inputs)), self.slices[tile]
+                self._subtract(exponentials, words, block, factor[tile])
+                own.sum.addcmul_(exponentials @ outputs[words], scale[tile])
+                update(words, exponentials.T @ (inputs * scale[tile]))
 
             self.workers.map(backward, self.tiles)
             return torch.stack(sums).sum(dim=0)

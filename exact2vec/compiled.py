@@ -18,13 +18,13 @@ REORDERED = {"reassoc", "nsz", "contract", "arcp"}
 
 def compiled(function: Loop) -> Loop:
     """`function` compiled at its first call, running without the interpreter's lock, exact in its order of floating-point operations."""
-    loop: Loop = numba.njit(nogil=True, cache=True)(inspect.unwrap(function))
+    loop: Loop = numba.njit(nogil=True, cache=True, error_model="numpy")(inspect.unwrap(function))
     return loop
 
 
 def vectorized(function: Loop) -> Loop:
     """`compiled`, with float sums reordered so that they run in vector lanes: the same bytes on the same kind of processor."""
-    loop: Loop = numba.njit(nogil=True, cache=True, fastmath=REORDERED)(inspect.unwrap(function))
+    loop: Loop = numba.njit(nogil=True, cache=True, fastmath=REORDERED, error_model="numpy")(inspect.unwrap(function))
     return loop
 
 

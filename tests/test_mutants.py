@@ -11,12 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 MUTANTS = [
-    ("loss/tiles.py", "scores[cells.row, cells.word] -= (weights", "scores[cells.row, cells.word] += (weights", "test_formulas"),
-    ("loss/tiles.py", "block.totals * (largest - lse).exp()", "block.totals * (largest - largest).exp()", "test_formulas"),
+    ("loss/tiles.py", "exponentials[cells.row, cells.word] -= factor", "exponentials[cells.row, cells.word] += factor", "test_formulas"),
+    ("loss/tiles.py", "(largest - lse).clamp_min(LEAST_LOG_SHARE)", "(largest - largest).clamp_min(LEAST_LOG_SHARE)", "test_formulas"),
     ("loss/tiles.py", "RowLosses(nll, excess + block.totals * uncounted)", "RowLosses(nll, excess)", "test_formulas"),
     ("loss/tiles_cpu.py", "uncounted[row] = sums[row] - counted", "uncounted[row] = sums[row]", "test_formulas"),
     ("loss/tiles_cpu.py", "if counted < 0.5 * sums[row]:", "if True:", "test_formulas"),
-    ("loss/tiles_cpu.py", "-= np.float32(weight * counts[cell])", "-= np.float32(counts[cell])", "test_formulas"),
+    ("loss/tiles_cpu.py", "-= np.float32(factor[row] * counts[cell])", "-= np.float32(counts[cell])", "test_formulas"),
     ("loss/formulas.py", "0.5 - log_ratio / 6", "0.5 + log_ratio / 6", "test_formulas"),
     ("loss/sweep.py", "nll.std(ddof=1) / np.sqrt(len(draws))", "nll.std(ddof=1)", "test_formulas"),
     ("loss/explain.py", "-gradient.sum(dim=1, keepdim=True)", "gradient.sum(dim=1, keepdim=True) - 1", "test_formulas"),
@@ -43,7 +43,7 @@ MUTANTS = [
     ("see/html.py", '.replace("<", "\\\\u003c")', "", "test_see_report"),
     ("see/measures.py", "np.bincount(stretch.indices, values, size)", "np.bincount(rows, values, size)", "test_see_report"),
     ("see/serve.py", 'if self.headers.get("Host") not in', 'if self.headers.get("Host") is None and "" in', "test_see_serve"),
-    ("counts/features.py", "if shared > 1", "if shared > 0", "test_features"),
+    ("counts/features.py", "minlength=len(place)) > 1", "minlength=len(place)) > 0", "test_features"),
     ("counts/contexts.py", "after + distance - 1", "after + distance", "test_fold_in"),
     ("vectors/fold_in.py", "> TOLERANCE * scale", "> 100 * TOLERANCE * scale", "test_fold_in"),
     ("train/prior.py", "weights[row] * targets[row, j]", "targets[row, j]", "test_prior"),

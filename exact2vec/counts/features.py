@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -124,8 +125,8 @@ class Describer:
         object.__setattr__(self, "place", {gram: number for number, gram in enumerate(self.grams)})
 
     @classmethod
-    def learn(cls, words: Sequence[str], *, min_n: int = 3, max_n: int = 6, known: Features | None = None) -> "Describer":
-        """Keep the n-grams that two or more of `words` share (none where `max_n` is 0).
+    def learn(cls, words: Sequence[str], *, min_n: int = 3, max_n: int = 6, known: Features | None = None) -> tuple["Describer", csr_array]:
+        """The Describer that knows the n-grams which two or more of `words` share (none where `max_n` is 0), and how it describes `words`.
 
         Raises InputError where `known` lacks one of `words`.
         """
@@ -137,8 +138,12 @@ class Describer:
                 f"features: {len(missing):,} of the {len(words):,} trained rows are not among its {len(known.rows):,}: {shown}. "
                 f"Is it for another vocabulary? A row without features is stated by a value of 0"
             )
-        times = Counter(gram for word in words for gram in ngrams(word, min_n, max_n))
-        return cls([gram for gram, shared in times.items() if shared > 1], min_n, max_n, known)
+        place: dict[str, int] = {}
+        found = [[place.setdefault(gram, len(place)) for gram in ngrams(word, min_n, max_n)] for word in words]
+        spelling = _as_rows(found, len(place))
+        shared = np.bincount(spelling.indices, minlength=len(place)) > 1
+        describer = cls([gram for gram, kept in zip(place, shared, strict=True) if kept], min_n, max_n, known)
+        return describer, describer._described(words, spelling[:, shared])
 
     @property
     def size(self) -> int:
@@ -147,19 +152,18 @@ class Describer:
 
     def describe(self, words: Sequence[str]) -> csr_array:
         """f of each of `words`, one a row, float32; of a word without any known feature an empty row."""
-        parts: list[csr_array] = [csr_array(np.zeros((len(words), 0), np.float32)), self._spelling(words), *self._looked_up(words)]
-        return csr_array(hstack(parts, format="csr"))
+        found = [[self.place[gram] for gram in ngrams(word, self.min_n, self.max_n) if gram in self.place] for word in words]
+        return self._described(words, _as_rows(found, len(self.grams)))
 
     def known_grams(self, word: str) -> int:
         """How many n-grams of `word` are known."""
         return sum(gram in self.place for gram in ngrams(word, self.min_n, self.max_n))
 
-    def _spelling(self, words: Sequence[str]) -> csr_array:
-        found = [[self.place[gram] for gram in ngrams(word, self.min_n, self.max_n) if gram in self.place] for word in words]
-        lengths = np.array([len(row) for row in found])
-        indices = np.fromiter((number for row in found for number in row), np.int32, int(lengths.sum()))
-        weights = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
-        return csr_array((weights, indices, np.concatenate([[0], lengths.cumsum()])), shape=(len(words), len(self.grams)))
+    def _described(self, words: Sequence[str], spelling: csr_array) -> csr_array:
+        """1/√n for each of the n cells of a row of `spelling`, then the known features."""
+        lengths = np.diff(spelling.indptr)
+        spelling.data = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
+        return csr_array(hstack([spelling, *self._looked_up(words)], format="csr"))
 
     def _looked_up(self, words: Sequence[str]) -> Iterator[csr_array]:
         if self.known is not None:
@@ -167,6 +171,13 @@ class Describer:
             rows = np.flatnonzero(numbers >= 0)
             choice = csr_array((np.ones(len(rows), np.float32), (rows, numbers[rows])), shape=(len(words), len(self.known.rows)))
             yield choice @ self.known.matrix
+
+
+def _as_rows(found: Sequence[Sequence[int]], columns: int) -> csr_array:
+    """A row for each of `found`, with a cell in each of its columns."""
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in found], dtype=np.int64)])
+    indices = np.fromiter(chain.from_iterable(found), np.int32, int(starts[-1]))
+    return csr_array((np.ones(len(indices), np.float32), indices, starts), shape=(len(found), columns))
 
 
 def stored(describer: Describer) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

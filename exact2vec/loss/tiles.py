@@ -16,12 +16,19 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from exact2vec.compiled import vectorized
 from exact2vec.loss.formulas import excess_terms
 from exact2vec.loss.workers import Workers
 
 TILE_WORDS = 1024
-PART_ROWS = 32  # rows whose cells one thread sums up
+PART_ROWS = 128  # rows whose cells one thread sums up
+LEAST_LOG_SHARE = -60.0  # of a tile's largest probability: below, s_c would leave float32, and p < 1e-26 counts as 1e-26
 LANES = 8  # a row is padded with zeros to a multiple of this many numbers
+
+
+def slices(words: int) -> list[slice]:
+    """What a tile holds of so many words, tile by tile."""
+    return [slice(start, min(start + TILE_WORDS, words)) for start in range(0, words, TILE_WORDS)]
 
 
 def rows_of(vectors: Float[Tensor, "row dim"], last: Float[Tensor, " row"] | float) -> Float[Tensor, "row width"]:
@@ -42,7 +49,7 @@ class WeightedCounts:
         self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel())
         self.column_totals = torch.from_numpy(np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel())
         self.total = float(self.totals.numpy().sum())  # by numpy: torch's order of summing depends on the threads of the caller
-        self.floor = _entropy_floor(counts, self.totals.numpy())
+        self.floor = _entropy(counts.indptr, counts.data, self.totals.numpy()) / self.total if self.total > 0 else 0.0
 
     def unigram_nll(self, log_unigram: Float[Tensor, " word"]) -> float:
         """−Σ_w N_w log p(w) / N, nats: what one distribution for every context loses."""
@@ -101,7 +108,7 @@ class TiledNLL:
     def __init__(self, workers: Workers, words: int, block_rows: int, dtype: torch.dtype = torch.float32) -> None:
         self.workers = workers
         self.block_rows = block_rows
-        self.slices = [slice(start, min(start + TILE_WORDS, words)) for start in range(0, words, TILE_WORDS)]
+        self.slices = slices(words)
         self.tiles = range(len(self.slices))
         self.scores = torch.empty(block_rows * words, dtype=dtype)
 
@@ -143,6 +150,7 @@ class TiledNLL:
     ) -> Float[Tensor, "row width"]:  # fmt: skip
         """∂/∂x of Σ_c ω_c N_c NLL_c = Σ_c ω_c [N_c lse_c − Σ_w n_cw z_cw]: with G = ω_c (N_c p(w | c) − n_cw), it is G·u.
 
+        A tile holds exp(z − m), and G = ω_c s_c (exp(z − m) − n_cw / s_c) with s_c = N_c exp(m − lse_c): the ω_c s_c multiply rows of vectors, not of scores.
         `update(words, gradient)` gets ∂/∂u = Gᵀ·x of each tile of words, on a worker thread, when nothing else needs their `outputs` any more.
         """
 
@@ -151,14 +159,15 @@ class TiledNLL:
 
         terms = self.workers.map(forward, self.tiles)
         largest, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
-        scales = (weights * block.totals * (largest - lse).exp()).to(self.scores.dtype)
+        shares = block.totals * (largest - lse).clamp_min(LEAST_LOG_SHARE).exp()
+        scale, factor = (weights * shares).to(self.scores.dtype)[..., None], (1 / shares).to(self.scores.dtype)
         parts = torch.empty(len(self.slices), *inputs.shape, dtype=self.scores.dtype)
 
         def backward(tile: int) -> None:
-            scores, words = self._tile(tile, len(inputs)), self.slices[tile]
-            self._subtract(scores, words, block, scales[tile], weights)
-            torch.mm(scores, outputs[words], out=parts[tile])
-            update(words, scores.T @ inputs)
+            exponentials, words = self._tile(tile, len(inputs)), self.slices[tile]
+            self._subtract(exponentials, words, block, factor[tile])
+            torch.mm(exponentials, outputs[words], out=parts[tile]).mul_(scale[tile])
+            update(words, exponentials.T @ (inputs * scale[tile]))
 
         self.workers.map(backward, self.tiles)
         return self.workers.run(lambda: parts.sum(dim=0))
@@ -186,11 +195,10 @@ class TiledNLL:
         largest, sums = self._exponentials(scores)
         return largest, sums, [_sum_without(scores, cell) for cell in cells]
 
-    def _subtract(self, scores: Float[Tensor, "row word"], columns: slice, block: BlockCounts, scale: Float[Tensor, " row"], weights: Tensor) -> None:
-        """Make exp(z − m) the gradient: scale · exp(z − m) − ω_c n_cw."""
+    def _subtract(self, exponentials: Float[Tensor, "row word"], columns: slice, block: BlockCounts, factor: Float[Tensor, " row"]) -> None:
+        """exp(z − m) less factor_c n_cw."""
         cells = block.tile(columns)
-        scores *= scale[:, None]
-        scores[cells.row, cells.word] -= (weights[cells.row] * torch.from_numpy(block.counts)[cells.place]).to(scores.dtype)
+        exponentials[cells.row, cells.word] -= factor[cells.row] * torch.from_numpy(block.counts)[cells.place]
 
     def _row_losses(self, block: BlockCounts, scores: Tensor, lse: Float[Tensor, " row"], uncounted: Float[Tensor, " row"]) -> RowLosses:
         """Σ_w n (lse − z), and Σ_w N_c (q log(q/p) − q + p) over the cells and, in `uncounted`, the p of the other words."""
@@ -203,15 +211,17 @@ class TiledNLL:
         return RowLosses(nll, excess + block.totals * uncounted)
 
 
-def _entropy_floor(counts: csr_array, totals: NDArray[np.float64]) -> float:
-    """formulas.entropy_floor of stored cells, nats: Σ n log(N_c / n) / N, each term ≥ 0."""
+@vectorized
+def _entropy(starts, counts, totals):  # type: ignore[no-untyped-def]
+    """N times formulas.entropy_floor of stored cells, nats: Σ n log(N_c / n), each term ≥ 0."""
     nats = 0.0
-    for start in range(0, counts.shape[0], 1024):
-        part = counts[start : start + 1024]
-        row_totals = np.repeat(totals[start : start + 1024], np.diff(part.indptr))
-        cells = part.data.astype(np.float64)
-        nats += float((cells * np.log(row_totals / cells)).sum())
-    return nats / float(totals.sum()) if totals.sum() > 0 else 0.0
+    for row in range(len(totals)):
+        of_row = 0.0
+        for cell in range(starts[row], starts[row + 1]):
+            count = np.float64(counts[cell])
+            of_row += count * np.log(totals[row] / count)
+        nats += of_row
+    return nats
 
 
 def _joined(parts: list[RowLosses]) -> RowLosses:

@@ -14,7 +14,7 @@ from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Describer, Features
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.loss.sweep import Losses, estimate, sweep
-from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of
+from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of, slices
 from exact2vec.loss.tiles_cpu import CompiledNLL
 from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
@@ -211,8 +211,8 @@ def known_rows(
             raise UsageError("n-grams and features describe means, and without a prior there are none: leave them out, or give two strengths")
         return None
     longest = max_n if max_n is not None else DEFAULT_MAX_N if counts.settings.get("subwords") else 0
-    describer = Describer.learn(counts.words, min_n=min_n, max_n=longest, known=features)
-    return Prior(strengths, describer, describer.describe(counts.words), (training.totals, training.column_totals))
+    describer, described = Describer.learn(counts.words, min_n=min_n, max_n=longest, known=features)
+    return Prior(strengths, describer, described, (training.totals, training.column_totals))
 
 
 def refitted(state: State, problem: Problem) -> State:
@@ -233,8 +233,8 @@ def refreshed(state: State, problem: Problem) -> State:
     parts = tiled.workers.map(lambda words: (outputs[words] * share[words, None]).T @ outputs[words], tiled.slices)
     inverse = torch.eye(state.outputs.shape[1], dtype=share.dtype)
     inverse[:used, :used] = tiled.workers.run(lambda: inverse_metric(torch.stack(parts).double().sum(dim=0)))
-    length = float(problem.tiled.workers.run(lambda: state.inputs.double().norm(dim=1).mean()))
-    return replace(state, inverse_metric=inverse, input_length=length)
+    lengths = tiled.workers.map(lambda rows: state.inputs[rows].norm(dim=1).sum(dtype=torch.float64), slices(len(state.inputs)))
+    return replace(state, inverse_metric=inverse, input_length=float(torch.stack(lengths).sum()) / len(state.inputs))
 
 
 def step(state: State, block: Block, problem: Problem, rate: float, input_rate: float) -> State:

@@ -23,7 +23,8 @@ from exact2vec.loss.workers import Workers
 LEAST_PENALTY = 0.01  # of the ridge
 TOLERANCE = 0.2  # relative residual at which the conjugate gradients stop
 MOST_STEPS = 50
-SLICE = 16  # columns of G solved together: as many float32 as one vector register holds
+PART_ROWS = 4096  # whose penalty one thread sums up
+SLICE = 56  # columns of G solved together, at most: a row of them is a few cache lines, read one after the other
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,15 @@ def shrinkage_penalty(
     shrinkage: Shrinkage, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], row_weights: Float[Tensor, " context"], workers: Workers
 ) -> float:
     """What shrinkage adds to N times the objective, nats, in float64."""
-    one, other = (Pull(pull.strength, pull.means.double(), pull.metric.double()) for pull in shrinkage.pulls)
     ones = torch.ones(len(outputs), dtype=torch.float64)
-    return float(workers.run(lambda: penalty(inputs.double(), one, row_weights) + penalty(outputs.double(), other, ones)))
+    sides = ((inputs, row_weights, shrinkage.pulls[0]), (outputs, ones, shrinkage.pulls[1]))
+
+    def part(place: tuple[int, int]) -> float:
+        (vectors, weights, pull), rows = sides[place[0]], slice(place[1], place[1] + PART_ROWS)
+        doubled = Pull(pull.strength, pull.means[rows].double(), pull.metric.double())
+        return float(penalty(vectors[rows].double(), doubled, weights[rows]))
+
+    return sum(workers.map(part, [(side, first) for side, (vectors, *_) in enumerate(sides) for first in range(0, len(vectors), PART_ROWS)]))
 
 
 def _pulls(prior: Prior, means: tuple[Tensor, Tensor], inputs: Tensor, outputs: Tensor, workers: Workers) -> tuple[Pull, Pull]:
@@ -100,7 +107,7 @@ def ridge(
     """G = argmin Σ_c ω_c |y_c − f_c G|² + λ |G|², ω_c = N_c / (N_c + κ), λ = `ridge_penalty`: y are the rows of `targets`, N_c the `totals`, κ the `strength`.
 
     By conjugate gradients from `start`, preconditioned by the diagonal (Jacobi), until the residual of FᵀΩF G + λG = FᵀΩY is `tolerance` of its right side.
-    Slices of 16 columns are solved apart, so that threads change nothing; sums in float64. Source: Hestenes and Stiefel 1952.
+    Slices of columns are solved apart, so that threads change nothing; sums in float64. Source: Hestenes and Stiefel 1952.
     """
     features, transposed = prior.features, prior.transposed
     kind = targets.numpy().dtype
@@ -112,13 +119,16 @@ def ridge(
     matrices = (*_parts(features, kind), *_parts(transposed, kind))
     found = torch.empty_like(start)
 
+    dim = targets.shape[1]
+    width = -(-dim // -(-dim // SLICE))
+
     def solve(first: int) -> None:
-        columns = slice(first, min(first + SLICE, targets.shape[1]))
+        columns = slice(first, min(first + width, dim))
         solution = _padded(start, columns)
         _conjugate_gradients(*matrices, weights, diagonal, _padded(targets, columns), solution, penalty_of_map, tolerance, most_steps)
         found[:, columns] = torch.from_numpy(solution[:, : columns.stop - columns.start])
 
-    workers.map(solve, range(0, targets.shape[1], SLICE))
+    workers.map(solve, range(0, dim, width))
     return found
 
 
@@ -141,7 +151,7 @@ def _parts(matrix: csr_array, kind: np.dtype[Any]) -> tuple[NDArray[np.int64], N
 def _padded(matrix: Tensor, columns: slice) -> NDArray[Any]:
     """Some columns of `matrix`, with zeros up to SLICE of them."""
     part = np.zeros((len(matrix), SLICE), matrix.numpy().dtype)
-    part[:, : columns.stop - columns.start] = matrix[:, columns].numpy()
+    part[:, : columns.stop - columns.start] = matrix.numpy()[:, columns]
     return part
 
 
