@@ -36,6 +36,7 @@ bench-speed: .venv/installed
 bench-rare: .venv/installed
 	$(BIN)/python benchmarks/rare.py small $(DATA) benchmarks/results/rare.jsonl
 	$(BIN)/python benchmarks/rare.py wiki $(DATA) benchmarks/results/rare.jsonl
+	$(BIN)/python benchmarks/rare.py strengths $(DATA) benchmarks/results/rare.jsonl
 
 bench-losses: .venv/installed
 	$(BIN)/python -W ignore benchmarks/losses.py benchmarks/results/losses.jsonl

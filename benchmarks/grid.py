@@ -6,6 +6,7 @@ Defaults are to be chosen on the problems of one half and reported on the other;
 Appends a line a run: problem, settings, exact losses in nats, seconds. Where a line is there already, the run is not repeated.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -28,7 +29,11 @@ PROBLEMS: dict[str, tuple[str, list[str], dict[str, Any], int]] = {
     "wiki min-count 5": ("reported on", ["text/wiki.txt.gz"], {"min_count": 5}, 100),
 }
 EPOCHS = (1, 2, 4)
-BASE = ("vector_size", "epochs", "prior")  # no prior: what shrinks has a grid of its own, rare.py
+BASE = ("vector_size", "epochs", "prior")
+FEW_WORDS, LONG = (
+    8_000,
+    300,
+)  # where rows have few pairs for their numbers, the grid is run with the default prior too; its strengths have a grid of their own, rare.py
 AROUND: list[dict[str, Any]] = [
     {},
     {"rate": 0.02},
@@ -50,14 +55,14 @@ def runs(data: Path, problem: str) -> Iterator[tuple[dict[str, Any], dict[str, A
     text = Text(*(name if name == "python-docs" else data / name for name in inputs), document=counting.pop("document", "line"))
     counts = count_text(text, **counting)
     done = [(row["problem"], row["settings"]) for row in read(RESULTS)]
-    for around in AROUND:
-        for epochs in EPOCHS:
-            settings = {"vector_size": vector_size, "epochs": epochs, "prior": None, **around}
-            if (problem, settings) in done or (around and epochs == 1 and len(counts.words) > 25_000):
-                continue
-            began = time.perf_counter()
-            *_, last = fit(counts, exact_every=0, **settings)
-            yield settings, {
+    priors = [None, [150, 500]] if len(counts.words) < FEW_WORDS or vector_size >= LONG else [None]
+    for prior, around, epochs in itertools.product(priors, AROUND, EPOCHS):
+        settings = {"vector_size": vector_size, "epochs": epochs, "prior": prior, **around}
+        if (problem, settings) in done or (around and epochs == 1 and len(counts.words) > 25_000):
+            continue
+        began = time.perf_counter()
+        *_, last = fit(counts, exact_every=0, **settings)
+        yield settings, {
                 "half": half, "words": len(counts.words), "tokens": counts.tokens["training"], "nll": last.losses.nll,
                 "held_out_nll": last.held_out.nll if last.held_out else None, "unigram": last.losses.unigram, "seconds": time.perf_counter() - began,
             }  # fmt: skip
@@ -69,20 +74,19 @@ def read(results: Path) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """For each problem and number of epochs the held-out NLL of the defaults, the best of the grid, and the distance."""
-    lines = ["| problem | half | words | epochs | defaults | best | distance | best with |", "|---|---|---|---|---|---|---|---|"]
-    for problem in PROBLEMS:
-        for epochs in EPOCHS:
-            some = [row for row in rows if row["problem"] == problem and row["settings"]["epochs"] == epochs]
-            ours = [row for row in some if set(row["settings"]) == set(BASE)]
-            if not ours:
-                continue
-            best = min(some, key=lambda row: row["held_out_nll"])
-            settings = ", ".join(f"{name} {value}" for name, value in best["settings"].items() if name not in BASE) or "the defaults"
-            lines.append(
-                f"| {problem} | {best['half']} | {best['words']:,} | {epochs} | {ours[0]['held_out_nll']:.4f} | {best['held_out_nll']:.4f} "
-                f"| {ours[0]['held_out_nll'] - best['held_out_nll']:.4f} | {settings} |"
-            )
+    """For each problem, prior and number of epochs the held-out NLL of the defaults, the best of the grid, and the distance."""
+    lines = ["| problem | half | words | prior | epochs | defaults | best | distance | best with |", "|---|---|---|---|---|---|---|---|---|"]
+    for problem, prior, epochs in itertools.product(PROBLEMS, (None, [150, 500]), EPOCHS):
+        some = [row for row in rows if row["problem"] == problem and row["settings"]["epochs"] == epochs and row["settings"]["prior"] == prior]
+        ours = [row for row in some if set(row["settings"]) == set(BASE)]
+        if not ours:
+            continue
+        best = min(some, key=lambda row: row["held_out_nll"])
+        settings = ", ".join(f"{name} {value}" for name, value in best["settings"].items() if name not in BASE) or "the defaults"
+        lines.append(
+            f"| {problem} | {best['half']} | {best['words']:,} | {'150,500' if prior else 'no'} | {epochs} | {ours[0]['held_out_nll']:.4f} "
+            f"| {best['held_out_nll']:.4f} | {ours[0]['held_out_nll'] - best['held_out_nll']:.4f} | {settings} |"
+        )
     return "\n".join(lines)
 
 

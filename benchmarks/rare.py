@@ -2,6 +2,7 @@
 
     python benchmarks/rare.py small ../shared/data benchmarks/results/rare.jsonl    # a grid of priors on small texts, several held-out keys
     python benchmarks/rare.py wiki ../shared/data benchmarks/results/rare.jsonl     # wiki.txt.gz: sets, and words below min-count
+    python benchmarks/rare.py strengths ../shared/data benchmarks/results/rare.jsonl    # a grid of strengths over vocabulary, vector size, window and seeds
 
 Losses in nats per pair. Seconds are wall seconds of a machine that others may share; the load is stated.
 """
@@ -34,6 +35,16 @@ PRIORS: list[dict[str, Any]] = [
     {"prior": (150, 500)}, {"prior": (150, 500), "max_n": 0}, {"prior": (300, 1000)}, {"prior": (50, 150)},
 ]  # fmt: skip
 MIN_COUNT, LEAST = 20, 5
+# name: (input, document, counting, vector_size, seeds); a token has window + 1 weighted pairs on average, so strengths in tokens would grow with the window
+STRENGTHS: dict[str, tuple[str, str, dict[str, Any], int, int]] = {
+    **{f"wiki 10,000 words, D {dim}, window {window}": ("wiki.txt.gz", "line", {"min_count": 20, "max_vocab": 10_000, "window": window}, dim, 3)
+       for dim, window in ((50, 5), (100, 5), (300, 5), (100, 2), (100, 10))},
+    **{f"{text}, D 100, window {window}": (text, document, {"min_count": 3, "held_out": 0.1, "window": window}, 100, 3)
+       for text, document in (("wiki_1mb.txt", "line"), ("sherlock_holmes_adventures.txt", "paragraph")) for window in (2, 5, 10)},
+    **{f"wiki min-count 20, D 100, window {window}": ("wiki.txt.gz", "line", {"min_count": 20, "window": window}, 100, seeds)
+       for window, seeds in ((5, 3), (2, 1), (10, 1))},
+}  # fmt: skip
+FACTORS = (1 / 3, 1 / 2, 1, 2, 3)  # of the default strengths
 KEYS_WITHOUT_PRIOR = 3
 
 
@@ -59,6 +70,23 @@ def small(data: Path, names: list[str], keys: range, epochs: tuple[int, ...]) ->
                            "held_out_nll": last.held_out.nll, "by_epoch": [round(record.held_out.nll, 5) for record in measured],
                            "nll": last.losses.nll, "unigram": last.held_out.unigram,
                            "seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
+
+
+def strengths(data: Path, names: list[str], done: list[dict[str, Any]]) -> Any:
+    """The held-out NLL after 4 epochs with each factor of the default strengths, for each problem and seed that has no result yet."""
+    known = {(row["problem"], row["seed"], row["factor"]) for row in done if row["part"] == "strengths"}
+    for name in names:
+        file, document, counting, dim, seeds = STRENGTHS[name]
+        counts = None
+        for seed in range(1, seeds + 1):
+            for factor in FACTORS:
+                if (name, seed, factor) in known:
+                    continue
+                counts = counts or e2v.count_text(e2v.Text(data / "text" / file, document=document), **counting)
+                began = time.perf_counter()
+                *_, last = e2v.fit(counts, vector_size=dim, epochs=4, exact_every=0, prior=(150 * factor, 500 * factor), seed=seed)
+                yield {"part": "strengths", "problem": name, "seed": seed, "factor": factor, "words": len(counts.words), "held_out_nll": last.held_out.nll,
+                       "nll": last.losses.nll, "unigram": last.held_out.unigram, "seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
 
 
 def wiki(data: Path) -> Any:
@@ -161,6 +189,24 @@ def small_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def strengths_table(rows: list[dict[str, Any]]) -> str:
+    """For each problem the held-out NLL of the default strengths, and what other factors have beyond it: mean over the seeds, their spread in brackets."""
+    found: dict[str, dict[float, dict[int, float]]] = {}
+    for row in rows:
+        if row["part"] == "strengths":
+            found.setdefault(row["problem"], {}).setdefault(row["factor"], {})[row["seed"]] = row["held_out_nll"]
+    others = [factor for factor in FACTORS if factor != 1]
+    lines = ["| problem | held-out NLL | " + " | ".join(f"× {factor:.2g}" for factor in others) + " |", "|---" * (len(others) + 2) + "|"]
+    for problem, of in found.items():
+        cells = [f"{np.mean(list(of[1].values())):.4f}"]
+        for factor in others:
+            beyond = [value - of[1][seed] for seed, value in of.get(factor, {}).items()]
+            spread = f" ({max(beyond) - min(beyond):.4f})" if len(beyond) > 1 else ""
+            cells.append(f"{np.mean(beyond):+.4f}{spread}" if beyond else "")
+        lines.append(f"| {problem} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def rare_lines(rows: list[dict[str, Any]]) -> str:
     """What the words below min-count lose, of the last run."""
     row = [row for row in rows if row["part"] == "wiki rare words"][-1]
@@ -173,7 +219,12 @@ def rare_lines(rows: list[dict[str, Any]]) -> str:
 
 
 def main(part: str, data: Path, results: Path, *names: str) -> None:
-    rows = wiki(data) if part == "wiki" else small(data, list(names) or list(SMALL), range(5), (20,))
+    parts = {
+        "wiki": lambda: wiki(data),
+        "small": lambda: small(data, list(names) or list(SMALL), range(5), (20,)),
+        "strengths": lambda: strengths(data, list(names) or list(STRENGTHS), read(results) if results.exists() else []),
+    }
+    rows = parts[part]()
     with open(results, "a") as file:
         for row in rows:
             print(json.dumps(row | {"machine": machine()}), file=file, flush=True)

@@ -6,10 +6,11 @@
 
 Parts: counting (text to counts, saved, peak memory, each in processes of its own, min-count 20, 5 and 1, and text that is not ASCII), pass (a pass beside
 its three matrix products alone at the same and other tile sizes, interleaved), threads (the same training with one and two workers, digests compared),
-order (a pass whose threads sum what they happen to have, so that bytes depend on it, beside ours, whose sums have a fixed order), scaling (a pass
-over tokens and over words, beside the model 6·V²·D).
+order (a pass whose threads sum what they happen to have, so that bytes depend on it, beside ours, whose sums have a fixed order), shares (where the
+seconds of two epochs go), scaling (a pass over tokens and over words, beside the model 6·V²·D).
 """
 
+import contextlib
 import gzip
 import hashlib
 import json
@@ -20,6 +21,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -124,7 +126,8 @@ def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
     from exact2vec.train.rotation import blocks
 
     class AsItComes(CompiledNLL):
-        def gradients(self, inputs: Any, outputs: Any, block: Any, weights: Any, update: Any) -> Any:
+        def gradients(self, inputs: Any, outputs: Any, rows: Any, counts: Any, weights: Any, update: Any) -> Any:
+            block = counts.block(rows)
             terms = self.workers.map(lambda tile: self._exponentials(self._tile_scores(tile, inputs, outputs)), self.tiles)
             largest, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
             shares = block.totals * (largest - lse).exp()
@@ -155,6 +158,38 @@ def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
                 state = fit.step(state, block, replace(problem, tiled=tiled), 0.01, 0.2)
             row["seconds"][name] = time.perf_counter() - began
         rows.append(row | {"load_average": os.getloadavg()[0]})
+    return rows
+
+
+def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
+    """Seconds of two epochs with the default prior, exact losses at the start and the end, and of their parts; three rounds."""
+    from exact2vec import Text, count_text
+    from exact2vec.train import fit
+
+    parts = {"known_rows": "n-grams", "spectral_start": "start", "step": "steps", "refitted": "means", "sweep": "exact losses", "estimate": "estimates"}
+    spent = dict.fromkeys(parts.values(), 0.0)
+
+    def timed(name: str) -> Any:
+        function = getattr(fit, name)
+
+        def call(*args: Any, **extra: Any) -> Any:
+            began = time.perf_counter()
+            result = function(*args, **extra)
+            spent[parts[name]] += time.perf_counter() - began
+            return result
+
+        return mock.patch.object(fit, name, call)
+
+    counts, rows = count_text(Text(_text(data, scratch)), min_count=20), []
+    for number in range(3):
+        spent.update(dict.fromkeys(spent, 0.0))
+        began = time.perf_counter()
+        with contextlib.ExitStack() as stack:
+            for name in parts:
+                stack.enter_context(timed(name))
+            for _ in fit.fit(counts, epochs=2, exact_every=0):
+                pass
+        rows.append({"part": "shares", "round": number, "words": len(counts.words), "seconds": time.perf_counter() - began, "spent": dict(spent)})
     return rows
 
 
@@ -238,6 +273,11 @@ def tables(rows: list[dict[str, Any]]) -> str:
             "",
             f"Sums of a fixed order, so that threads change no byte, cost {np.median(costs):.1%} of a pass (from {min(costs):.1%} to {max(costs):.1%}).",
         ]
+    if rounds := [row for row in rows if row["part"] == "shares"]:
+        whole = _middle([row["seconds"] for row in rounds])
+        spent = {name: _middle([row["spent"][name] for row in rounds]) for name in rounds[0]["spent"]}
+        lines += ["", f"Two epochs after counting: {whole:.1f} s, of them " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent.items())
+                  + f"; the means of the prior are {spent['means'] / whole:.0%} of all."]  # fmt: skip
     if scales := [row for row in rows if row["part"] == "scaling"]:
         lines += ["", "| tokens | words | counting | a pass | GF/s of the model 6·V²·D |", "|---|---|---|---|---|"]
         lines += [
@@ -273,7 +313,7 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
     drawing.savefig(path, metadata={"Date": None})
 
 
-PARTS = {"counting": counting, "pass": one_pass, "threads": threads, "order": order, "scaling": scaling}
+PARTS = {"counting": counting, "pass": one_pass, "threads": threads, "order": order, "shares": shares, "scaling": scaling}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["figure"]:

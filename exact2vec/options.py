@@ -131,7 +131,7 @@ TRAINING = (
         least=0,
     ),
     Option("max_epochs", 20, int, "with --epochs auto: at most this many", least=1),
-    Option("rate", 0.05, float, "the first learning rate of the outputs; it falls linearly to a tenth", least=0, below=float("inf")),
+    Option("rate", 0.05, float, "the first learning rate of the outputs (beyond D = 100 times √(100/D)); falls to a tenth", least=0, below=float("inf")),
     Option("row_power", 0.75, float, "what is minimised weighs contexts as their counts to this power; 1 is the plain NLL", least=0, below=float("inf")),
     Option(
         "prior",

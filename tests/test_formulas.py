@@ -59,7 +59,7 @@ def test_tiles_are_the_formulas(monkeypatch, sizes, tile, way):
     with Workers(2) as workers:
         tiled = make(workers, sizes[1], sizes[0], *([dtype] if dtype == torch.float64 else []))
         (found,) = sweep(tiled, *rows, [counts], torch.zeros(sizes[1]).double(), row_weights=weights)
-        d_inputs = tiled.gradients(rows[0], rows[1], counts.block(np.arange(sizes[0])), weights, lambda words, gradient: d_outputs[words].copy_(gradient))
+        d_inputs = tiled.gradients(rows[0], rows[1], np.arange(sizes[0]), counts, weights, lambda words, gradient: d_outputs[words].copy_(gradient))
         cells = tiled.cell_nll(*rows, csr_array(dense.to(dtype).numpy()))
     lists = [value.tolist() for value in (inputs, outputs, bias, dense)]
     assert found.nll == pytest.approx(loss.item(), rel=rel, abs=rel)
@@ -122,7 +122,7 @@ def test_blocks_with_hot_scores_stay_finite(monkeypatch, make):
     d_bias = torch.zeros(7)
     with Workers(1) as workers:
         tiled = make(workers, 7, 1)
-        d_inputs = tiled.gradients(*rows, counts.block(np.arange(1)), torch.ones(1).double(), lambda words, gradient: d_bias[words].copy_(gradient[:, 1]))
+        d_inputs = tiled.gradients(*rows, np.arange(1), counts, torch.ones(1).double(), lambda words, gradient: d_bias[words].copy_(gradient[:, 1]))
         (losses,) = tiled.losses(*rows, np.arange(1), [counts])
     assert losses.nll.item() == pytest.approx(2 * 2e4 + 3 * 1e4 + 3 * 1e4 - 18)
     assert torch.isfinite(d_inputs[:, 0]).all()

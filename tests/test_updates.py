@@ -4,7 +4,7 @@ import torch
 
 from exact2vec.train import rotation
 from exact2vec.train.schedule import Schedule
-from exact2vec.train.updates import DAMPING, adam_in_place, adam_update, input_step, inverse_metric, row_weights
+from exact2vec.train.updates import DAMPING, adam_in_place, adam_update, input_step, inverse_metric, output_rate, row_weights
 
 
 def test_adam_is_torchs_and_the_compiled_one_its_twin():
@@ -104,3 +104,8 @@ def test_two_epochs_visit_every_row_and_the_weights_add_up(size):
     if size >= rotation.FEW_ROWS:
         assert visits.sum() == pytest.approx(2 * size, abs=3 * rotation.TURNS)
         assert totals[visits == 6].min() >= totals[visits == 1].max()
+
+
+def test_longer_vectors_take_shorter_steps():
+    assert output_rate(0.05, 2) == output_rate(0.05, 100) == 0.05
+    assert output_rate(0.05, 400) == pytest.approx(0.025)

@@ -145,10 +145,10 @@ class TiledNLL:
         return np.asarray(np.repeat(lse.numpy(), np.diff(counts.indptr)) - found.double().numpy())
 
     def gradients(
-        self, inputs: Float[Tensor, "row width"], outputs: Float[Tensor, "word width"], block: BlockCounts, weights: Float[Tensor, " row"],
-        update: Callable[[slice, Tensor], None],
+        self, inputs: Float[Tensor, "row width"], outputs: Float[Tensor, "word width"], rows: NDArray[np.int64], counts: WeightedCounts,
+        weights: Float[Tensor, " row"], update: Callable[[slice, Tensor], None] | None,
     ) -> Float[Tensor, "row width"]:  # fmt: skip
-        """∂/∂x of Σ_c ω_c N_c NLL_c = Σ_c ω_c [N_c lse_c − Σ_w n_cw z_cw]: with G = ω_c (N_c p(w | c) − n_cw), it is G·u.
+        """∂/∂x, x the `inputs` of `rows`, of Σ_c ω_c N_c NLL_c = Σ_c ω_c [N_c lse_c − Σ_w n_cw z_cw]: with G = ω_c (N_c p(w | c) − n_cw), it is G·u.
 
         A tile holds exp(z − m), and G = ω_c s_c (exp(z − m) − n_cw / s_c) with s_c = N_c exp(m − lse_c): the ω_c s_c multiply rows of vectors, not of scores.
         `update(words, gradient)` gets ∂/∂u = Gᵀ·x of each tile of words, on a worker thread, when nothing else needs their `outputs` any more.
@@ -157,7 +157,9 @@ class TiledNLL:
         def forward(tile: int) -> tuple[Tensor, Tensor]:
             return self._exponentials(self._tile_scores(tile, inputs, outputs))
 
+        cells = self.workers.start(lambda: counts.block(rows))
         terms = self.workers.map(forward, self.tiles)
+        block = cells.result()
         largest, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
         shares = block.totals * (largest - lse).clamp_min(LEAST_LOG_SHARE).exp()
         scale, factor = (weights * shares).to(self.scores.dtype)[..., None], (1 / shares).to(self.scores.dtype)
@@ -167,7 +169,8 @@ class TiledNLL:
             exponentials, words = self._tile(tile, len(inputs)), self.slices[tile]
             self._subtract(exponentials, words, block, factor[tile])
             torch.mm(exponentials, outputs[words], out=parts[tile]).mul_(scale[tile])
-            update(words, exponentials.T @ (inputs * scale[tile]))
+            if update is not None:
+                update(words, exponentials.T @ (inputs * scale[tile]))
 
         self.workers.map(backward, self.tiles)
         return self.workers.run(lambda: parts.sum(dim=0))

@@ -1,7 +1,7 @@
 """Worker threads whose number changes no result: each computes whole tiles, alone, in an order that does not matter."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
 
@@ -37,9 +37,13 @@ class Workers:
             done.result()
         return [results[place] for place in range(len(every))]
 
+    def start(self, function: Callable[[], Result]) -> "Future[Result]":
+        """One call on a worker, beside what follows; its linear algebra runs on one thread."""
+        return self._pool.submit(function)
+
     def run(self, function: Callable[[], Result]) -> Result:
-        """The result of one call on a worker, so that its linear algebra runs on one thread."""
-        return self._pool.submit(function).result()
+        """The result of one call on a worker."""
+        return self.start(function).result()
 
     def __enter__(self) -> "Workers":
         return self

@@ -22,7 +22,7 @@ from exact2vec.train.prior import Prior, Shrinkage, no_means, refit, shrinkage_p
 from exact2vec.train.rotation import Block, blocks
 from exact2vec.train.schedule import Schedule
 from exact2vec.train.start import spectral_start
-from exact2vec.train.updates import adam_in_place, input_step, inverse_metric, pull_gradient, row_weights, shrunk_gradient
+from exact2vec.train.updates import adam_in_place, input_step, inverse_metric, output_rate, pull_gradient, row_weights, shrunk_gradient
 
 Strengths = tuple[float, float]
 
@@ -149,7 +149,7 @@ def fit(
         yield record
         for block in blocks(totals, most, block_rows, seed):
             share = schedule.share(state.step)
-            state = step(state, block, problem, rate * share, share)
+            state = step(state, block, problem, output_rate(rate, vector_size) * share, share)
             state = refitted(state, problem) if block.ends_part else state
             record = Record(state, state.step, schedule.steps, block.epoch)
             if block.epoch == int(block.epoch):
@@ -242,11 +242,11 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
     if state.step % METRIC_STEPS == 0:
         state = refreshed(state, problem)
     place, dim = torch.from_numpy(block.rows), len(state.inverse_metric)
-    rows, cells = state.input_rows[place], problem.counted["training"].block(block.rows)
-    weights = torch.from_numpy(block.weights) * problem.row_weights[place]
-    mean_total = problem.counted["training"].total / max(1, int((problem.counted["training"].totals > 0).sum()))
+    rows, training = state.input_rows[place], problem.counted["training"]
+    totals, weights = training.totals[place], torch.from_numpy(block.weights) * problem.row_weights[place]
+    mean_total = training.total / max(1, int((training.totals > 0).sum()))
 
-    shrinkage, share = counted_in(state.shrinkage, float((weights * cells.totals).sum()) / problem.counted["training"].total, state.step)
+    shrinkage, share = counted_in(state.shrinkage, float((weights * totals).sum()) / training.total, state.step)
 
     def update(words: slice, gradient: Tensor) -> None:
         if shrinkage is not None and share:
@@ -254,13 +254,13 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
         arrays = (tensor[words].numpy() for tensor in (state.output_rows, state.output_mean, state.output_square))
         adam_in_place(*arrays, gradient.numpy(), 1 / mean_total, state.step + 1, rate)
 
-    gradient = problem.tiled.gradients(rows, state.output_rows, cells, weights, update)[:, :dim]
+    gradient = problem.tiled.gradients(rows, state.output_rows, block.rows, training, weights, update)[:, :dim]
     if not torch.isfinite(gradient).all():
         raise DivergedError(f"step {state.step + 1}: the gradient is not finite; lower --rate (now {rate:g})")
-    mean_gradient = gradient / (weights * cells.totals).float()[:, None]
+    mean_gradient = gradient / (weights * totals).float()[:, None]
 
     def moved() -> Tensor:
-        slope = shrunk_gradient(mean_gradient, state.inputs[place], cells.totals, shrinkage.some(0, place)) if shrinkage else mean_gradient
+        slope = shrunk_gradient(mean_gradient, state.inputs[place], totals, shrinkage.some(0, place)) if shrinkage else mean_gradient
         return input_step(slope, state.inverse_metric, input_rate, state.input_length)
 
     state.inputs[place] -= problem.tiled.workers.run(moved)

@@ -1,5 +1,7 @@
 """Update rules: pure functions, and the compiled twin of the one that meets every output."""
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -10,6 +12,7 @@ from exact2vec.loss.formulas import DAMPING, Pull
 
 BETA1, BETA2, EPSILON = 0.9, 0.95, 1e-8
 LONGEST_STEP = 0.5  # of the mean length of the inputs
+FULL_RATE_SIZE = 100  # numbers a vector, up to which the rate is taken as given
 
 
 def adam_update(
@@ -39,6 +42,11 @@ def adam_in_place(value, mean, square, gradient, scale, step, rate):  # type: ig
             mean[row, place] = first
             square[row, place] = second
             value[row, place] -= unbiased1 * first / (np.sqrt(second * unbiased2) + epsilon)
+
+
+def output_rate(rate: float, vector_size: int) -> float:
+    """`rate`, times √(100 / vector_size) beyond 100 numbers: Adam moves each by about the rate, so all of them move a score by rate · √vector_size."""
+    return rate * min(1.0, math.sqrt(FULL_RATE_SIZE / vector_size))
 
 
 def inverse_metric(second_moment: Float[Tensor, "dim dim"]) -> Float[Tensor, "dim dim"]:

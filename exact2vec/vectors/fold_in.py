@@ -82,7 +82,7 @@ def _solved(vectors: Vectors, counts: csr_array, means: Float[Tensor, "row dim"]
 
         def gradient(inputs: Tensor, rows: np.ndarray) -> Tensor:
             inputs_rows, ones = rows_of(inputs.float(), 1.0), torch.ones(len(rows), dtype=torch.float64)
-            found = tiled.gradients(inputs_rows, outputs, counted.block(rows), ones, lambda _, __: None)
+            found = tiled.gradients(inputs_rows, outputs, rows, counted, ones, None)
             return found[:, : inputs.shape[1]].double()
 
         for start in range(0, len(found), BLOCK_ROWS):
