@@ -32,6 +32,7 @@ bench-speed: .venv/installed
 	$(BIN)/python benchmarks/speed.py $(DATA) runs/speed benchmarks/results/speed.jsonl
 	$(BIN)/python benchmarks/speed.py figure docs/see/scaling.svg
 	$(BIN)/python benchmarks/grid.py $(DATA) benchmarks/results/grid.jsonl
+	$(BIN)/python benchmarks/steps.py $(DATA) benchmarks/results/steps.jsonl
 
 bench-rare: .venv/installed
 	$(BIN)/python benchmarks/rare.py small $(DATA) benchmarks/results/rare.jsonl

@@ -137,7 +137,7 @@ TRAINING = (
         "prior",
         (150.0, 500.0),
         strengths,
-        "shrinkage of inputs and outputs, in weighted pairs: a row keeps about N / (N + strength) of what it learned; no: none",
+        "shrinkage of inputs and outputs, in weighted pairs of window 5: a row keeps about N / (N + strength) of what it learned; no: none",
     ),
     Option("min_n", 3, int, "the shortest character n-gram of a word", least=1),
     Option("max_n", None, int, "the longest character n-gram of a word, 0: no n-grams; by default 6 for words and 0 for other tokens", least=0),

@@ -11,5 +11,5 @@ def test_the_tables_are_what_was_measured():
     rare = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(rare)
     rows, page = rare.read(ROOT / "benchmarks" / "results" / "rare.jsonl"), (ROOT / "docs" / "choosing.md").read_text()
-    for part in (rare.sets_table(rows), rare.small_table(rows), rare.rare_lines(rows)):
+    for part in (rare.sets_table(rows), rare.small_table(rows), rare.rare_lines(rows), rare.strengths_table(rows)):
         assert part in page, part

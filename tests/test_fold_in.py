@@ -286,3 +286,12 @@ def test_similarity_stands_over_trained_pairs_and_over_all(run, tmp_path):
     shown = call("evaluate", run, "--similarity", tmp_path / "pairs.tsv").stdout
     assert "3 pairs" in shown
     assert "4 pairs, words that were not trained composed" in shown
+
+
+@pytest.mark.parametrize(("window", "strengths"), [(2, (75, 250)), (5, (150, 500)), (11, (300, 1000))])
+def test_strengths_are_those_of_as_many_tokens_whatever_the_window(window, strengths):
+    model = e2v.Exact2Vec(**HOW, window=window).fit(sentences())
+    assert model.wv.composer.strengths == pytest.approx(strengths)
+    new = RowCounts(csr_array([[3.0, 1.0]]), ["new"], model.wv.index_to_key[:2])
+    own, stated = (model.wv.fold_in(new, prior=prior).folded.inputs for prior in (None, (150, 500)))
+    np.testing.assert_array_equal(own, stated)

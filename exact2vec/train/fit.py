@@ -12,6 +12,7 @@ from torch import Tensor
 
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Describer, Features
+from exact2vec.counts.windows import in_pairs
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.loss.sweep import Losses, estimate, sweep
 from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of, slices
@@ -97,7 +98,8 @@ def fit(
     """Train on `counts`, yielding a Record before the first step and after every step.
 
     What is minimised is Σ_c ω_c N_c NLL_c / N with ω_c ∝ N_c^(row_power − 1), and what shrinks the rows; recorded as `objective` beside the plain NLL.
-    Rows are shrunk, with the strengths `prior`, towards what their features say: the character n-grams of a word (of `min_n` to `max_n` characters;
+    Rows are shrunk, with the strengths `prior` (in weighted pairs of window 5; with another window times (window + 1) / 6, for as many tokens), towards
+    what their features say: the character n-grams of a word (of `min_n` to `max_n` characters;
     None: 6 for words, 0, none, for other tokens) and `features`. `prior=None` shrinks nothing, and composes no vectors of other words.
     Losses are measured after every epoch: exact at the start, at the end and every `exact_every` epochs (0: start and end only),
     otherwise estimated from a tenth of the rows, with a standard error.
@@ -212,7 +214,8 @@ def known_rows(
         return None
     longest = max_n if max_n is not None else DEFAULT_MAX_N if counts.settings.get("subwords") else 0
     describer, described = Describer.learn(counts.words, min_n=min_n, max_n=longest, known=features)
-    return Prior(strengths, describer, described, (training.totals, training.column_totals))
+    in_inputs, in_outputs = (in_pairs(strength, counts.window) for strength in strengths)
+    return Prior((in_inputs, in_outputs), describer, described, (training.totals, training.column_totals))
 
 
 def refitted(state: State, problem: Problem) -> State:

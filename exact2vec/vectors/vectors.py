@@ -13,6 +13,7 @@ from exact2vec import runs
 from exact2vec.counts.counts import Counts, read_vocabulary
 from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
+from exact2vec.counts.windows import in_pairs
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
 from exact2vec.tables import html_table
 from exact2vec.vectors.compose import Composer, Folded
@@ -169,7 +170,8 @@ class Vectors:
     ) -> "Vectors":
         """These vectors with the rows of `counts` beside them: each minimises its own objective with the outputs fixed (vectors/fold_in.py).
 
-        `features` describe the new rows by features that were trained. `prior` is needed where the run has none; its first number is κ_x.
+        `features` describe the new rows by features that were trained. `prior` is needed where the run has none; its first number is κ_x in
+        weighted pairs of window 5.
         `folded` of the result says what could not be used.
         """
         from exact2vec.vectors.fold_in import fold_in
@@ -177,7 +179,8 @@ class Vectors:
         composer = self.composer.of(features) if self.composer else None
         if features is not None and composer is None:
             raise UsageError("features need a run that was trained with a prior")
-        folded = fold_in(self, counts, composer, prior[0] if prior else None, threads=threads)
+        strength = in_pairs(prior[0], self.counting["window"]) if prior else None
+        folded = fold_in(self, counts, composer, strength, threads=threads)
         return Vectors(self.vocabulary, self.inputs, self.outputs, self.bias, self.unigram, self.counting, self.composer, folded)
 
     def most_similar(
