@@ -244,11 +244,11 @@ def export(run: str, output: str, which: Any, words: str | None, force: bool) ->
 @click.argument("scores", nargs=-1, type=float, metavar="[SCORE…]")
 @click.option("--target", type=int, help="the class whose loss and gradient to show")
 @click.option("--steps", type=click.IntRange(1), help="steps of gradient descent on the scores")
-@click.option("--rate", type=float, default=0.5, show_default=True, help="the step size of --steps")
+@click.option("--rate", type=float, help="the step size of --steps  [default: 0.5]")
 @click.option("--figure", metavar="FILE", help="draw it (.svg, .png, .pdf): −log p with the classes on it, or the steps")
 @FORCE
 @JSON
-def loss(scores: tuple[float, ...], target: int | None, steps: int | None, rate: float, figure: str | None, force: bool, as_json: bool) -> None:
+def loss(scores: tuple[float, ...], target: int | None, steps: int | None, rate: float | None, figure: str | None, force: bool, as_json: bool) -> None:
     """Score, probability, −log p and gradient of each class; negative numbers need no --.
 
     Examples: exact2vec loss -1 2.3 .1 --target 0;  exact2vec loss --figure log.svg;
@@ -261,9 +261,11 @@ def loss(scores: tuple[float, ...], target: int | None, steps: int | None, rate:
         raise UsageError("no scores: name some, such as exact2vec loss -1 2.3 .1; only --figure alone, the curve of −log p, needs none")
     if steps and target is None:
         raise UsageError("--steps needs --target, the class whose loss falls")
+    if rate is not None and not steps:
+        raise UsageError("--rate is the step size of --steps: name how many steps")
     found: Any = None
     if steps and target is not None:
-        found = descend(scores, target, steps=steps, rate=rate)
+        found = descend(scores, target, steps=steps, rate=0.5 if rate is None else rate)
     elif scores:
         found = explain(scores, target)
     if figure:

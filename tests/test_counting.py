@@ -102,7 +102,7 @@ def test_a_folder_is_read_in_order_and_names_what_it_skips(tmp_path):
         (tmp_path / name).write_text(text)
     text = Text(tmp_path)
     assert [token for piece in text for token in piece.tokens] == ["first", "second"]
-    assert "1 files skipped for their ending: c.png" in text.notes[0]
+    assert "1 file skipped, of other endings: c.png" in text.notes[0]
 
 
 def test_hard_wrapped_text_is_noticed(tmp_path):

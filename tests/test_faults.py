@@ -42,6 +42,7 @@ def run(tmp_path_factory):
 
 BAD_FILES = {
     "empty": (b"", "is empty (0 bytes)"),
+    "byte order mark alone": (b"\xef\xbb\xbf", "no tokens"),
     "white space": (b" \n\t\r\n ", "no tokens"),
     "one token": (b"word", "1 token: no pairs"),
     "one word": (b"a a a a a a", "one word: nothing to predict"),
@@ -75,6 +76,15 @@ def test_missing_file_and_folder_without_text(tmp_path):
         result = train(tmp_path, tmp_path / name)
         assert (result.exit_code, expected in result.stderr) == (3, True), result.stderr
         assert str(tmp_path / name) in result.stderr
+
+
+def test_an_empty_file_among_others_of_a_folder_is_named_and_an_empty_name_refused(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "empty.txt").touch()
+    (tmp_path / "folder" / "good.txt").write_text(GOOD)
+    result = train(tmp_path, tmp_path / "folder", "--min-count", "2")
+    assert (result.exit_code, "1 file skipped: empty (0 bytes): empty.txt" in result.stderr) == (0, True), result.stderr
+    assert (train(tmp_path, "").exit_code, call("loss", "1", "2", "--rate", ".1").exit_code) == (2, 2)
 
 
 OUT_OF_RANGE = [

@@ -59,8 +59,8 @@ class Text:
         self.encoding = _known_encoding(encoding)
         self.errors = errors
         self.notes: list[str] = []
-        if not inputs:
-            raise UsageError("nothing to read: name a file, a folder, - for stdin, or python-docs")
+        if not inputs or "" in self.inputs:
+            raise UsageError("nothing to read: name a file, a folder, - for stdin, or python-docs" + "; an empty name came" * bool(inputs))
 
     def __iter__(self) -> Iterator[Piece]:
         blank = True
@@ -99,10 +99,11 @@ class Text:
         text = [file for file in found if file.suffix.lower() in TEXT_SUFFIXES]
         if not text:
             raise InputError(f"{path}: a folder without text (wanted files ending in {', '.join(TEXT_SUFFIXES[1:])}, or without an ending)")
-        if len(text) < len(found):
-            skipped = [file.name for file in found if file not in set(text)]
-            self.notes.append(f"{path}: {len(skipped)} files skipped for their ending: {', '.join(skipped[:5])}{' …' * (len(skipped) > 5)}")
-        return text
+        empty = [file for file in text if not file.stat().st_size]
+        for skipped, why in ((sorted({*found} - {*text}), "skipped, of other endings"), (empty, "skipped: empty (0 bytes)")):
+            if skipped:
+                self.notes.append(f"{path}: {len(skipped)} file{'s' * (len(skipped) > 1)} {why}: {', '.join(file.name for file in skipped[:5])}{' …' * (len(skipped) > 5)}")
+        return [file for file in text if file not in empty] or text
 
     def _stretches(self, stream: Readable, name: str) -> Iterator[Stretch]:
         replaced = lines = characters = 0
@@ -112,8 +113,6 @@ class Text:
             if self.errors == "replace":
                 replaced += text.count("\ufffd")
             yield Stretch(text, self.document, False)
-        if not characters:
-            raise InputError(f"{name} is empty (0 bytes)")
         yield Stretch("", self.document, True)
         if replaced:
             self.notes.append(f"{name}: {replaced:,} characters U+FFFD stand for bytes that are not {self.encoding}")
@@ -149,7 +148,9 @@ class Text:
             if text:
                 yield text
             if not data:
-                return
+                break
+        if not offset:
+            raise InputError(f"{name} is empty (0 bytes)")
 
 
 def _refuse_other_unicode(data: bytes, name: str, encoding: str) -> None:
