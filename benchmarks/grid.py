@@ -30,10 +30,8 @@ PROBLEMS: dict[str, tuple[str, list[str], dict[str, Any], int]] = {
 }
 EPOCHS = (1, 2, 4)
 BASE = ("vector_size", "epochs", "prior")
-FEW_WORDS, LONG = (
-    8_000,
-    300,
-)  # where rows have few pairs for their numbers, the grid is run with the default prior too; its strengths have a grid of their own, rare.py
+# where rows have few pairs for their numbers, the default prior is run too; its strengths have a grid of their own, rare.py
+FEW_WORDS, LONG = 8_000, 300
 AROUND: list[dict[str, Any]] = [
     {},
     {"rate": 0.02},

@@ -87,7 +87,7 @@ def subword_lengths(given: str | None) -> dict[str, int]:
         return {"max_n": 0}
     shortest, dash, longest = given.partition("-")
     if not (dash and shortest.isdecimal() and longest.isdecimal() and 1 <= int(shortest) <= int(longest)):
-        raise UsageError(f"subwords must be two lengths, the shorter first, such as 3-6, or no; got {given!r}")
+        raise UsageError(f"--subwords must be two lengths, the shorter first, such as 3-6, or no; got {given!r}")
     return {"min_n": int(shortest), "max_n": int(longest)}
 
 

@@ -135,3 +135,10 @@ def test_counts_of_rows_are_read_alike(tmp_path):
     found = read_row_counts(tmp_path / "c.csv")
     assert isinstance(found, RowCounts)
     assert (found.rows, found.names, found.matrix.toarray().tolist()) == (["new"], ["sun"], [[2.5]])
+
+
+def test_a_matrix_without_names_is_refused_and_said_how_to_name_it():
+    with pytest.raises(UsageError, match=r"features must be e2v.Features\(matrix, rows, names\).* got csr_array"):
+        Features.checked(csr_array(np.eye(4)))
+    with pytest.raises(UsageError, match=r"counts must be e2v.RowCounts\(.* got Features"):
+        RowCounts.checked(Features(csr_array(np.eye(2)), ["a", "b"]))

@@ -80,7 +80,9 @@ def test_the_measured_table_is_what_was_measured():
         assert row["relative_difference_recomputed"] < 1e-6
 
 
-@pytest.mark.parametrize(("name", "table", "page"), [("peers", "table", "docs/measured.md"), ("speed", "tables", "docs/measured.md"), ("losses", "table", "docs/torch.md")])
+@pytest.mark.parametrize(
+    ("name", "table", "page"), [("peers", "table", "docs/measured.md"), ("speed", "tables", "docs/measured.md"), ("losses", "table", "docs/torch.md")]
+)
 def test_the_measured_tables_are_those_of_the_raw_results(name, table, page):
     spec = importlib.util.spec_from_file_location(name, README.parent / "benchmarks" / f"{name}.py")
     benchmark = importlib.util.module_from_spec(spec)

@@ -48,6 +48,13 @@ class NamedMatrix:
         self.matrix: csr_array = found.astype(np.float32).tocsr()
         self.matrix.eliminate_zeros()
 
+    @classmethod
+    def checked(cls: type[Kind], given: object) -> Kind:
+        """`given`, refused where it is a matrix without names."""
+        if not isinstance(given, cls):
+            raise UsageError(f"{cls.what} must be e2v.{cls.__name__}(matrix, rows, names), whose names are compared with the run's; got {type(given).__name__}")
+        return given
+
     @cached_property
     def place(self) -> dict[str, int]:
         """The number of each row."""
@@ -132,7 +139,7 @@ class Describer:
         """
         if 0 < max_n < min_n:
             raise UsageError(f"subwords: n-grams from {min_n} to {max_n} are none; max_n must be at least min_n, or 0 for none")
-        if known is not None and (missing := [word for word in words if word not in known.place]):
+        if known is not None and (missing := [word for word in words if word not in Features.checked(known).place]):
             shown = ", ".join(map(repr, missing[:5]))
             raise InputError(
                 f"features: {len(missing):,} of the {len(words):,} trained rows are not among its {len(known.rows):,}: {shown}. "

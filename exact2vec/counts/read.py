@@ -102,7 +102,9 @@ class Text:
         empty = [file for file in text if not file.stat().st_size]
         for skipped, why in ((sorted({*found} - {*text}), "skipped, of other endings"), (empty, "skipped: empty (0 bytes)")):
             if skipped:
-                self.notes.append(f"{path}: {len(skipped)} file{'s' * (len(skipped) > 1)} {why}: {', '.join(file.name for file in skipped[:5])}{' …' * (len(skipped) > 5)}")
+                self.notes.append(
+                    f"{path}: {len(skipped)} file{'s' * (len(skipped) > 1)} {why}: {', '.join(file.name for file in skipped[:5])}{' …' * (len(skipped) > 5)}"
+                )
         return [file for file in text if file not in empty] or text
 
     def _stretches(self, stream: Readable, name: str) -> Iterator[Stretch]:

@@ -12,14 +12,16 @@ from exact2vec.train.fit import Record
 from exact2vec.vectors.evaluate import Evaluation
 from exact2vec.vectors.vectors import Vectors
 
-FLOPS_A_THREAD = 26e9  # of the three products, exponentials and updates together, on a common core
+FLOPS_A_THREAD = 55e9  # of the three products, exponentials and updates together, on a common core
+SWEEP_SHARE = 0.4  # of a pass
 
 
 def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) -> list[str]:
     """What was read and where every token went, and a rough forecast of memory and time."""
     tokens, words = counts.tokens, len(counts.words)
     pairs = int(counts.training.data.sum() // counts.window)
-    seconds = (epochs + (epochs + 1) / 3) * 6 * words**2 * vector_size / (FLOPS_A_THREAD * (threads or available_threads())) + 1e-6 * counts.training.nnz
+    passes, rate = epochs + SWEEP_SHARE * (epochs + 1), FLOPS_A_THREAD * (threads or available_threads())
+    seconds = passes * 6 * words**2 * vector_size / rate + 1e-7 * (1 + epochs / 2) * counts.training.nnz
     gigabytes = (57 * counts.training.nnz + 4 * (256 * words + 12 * words * vector_size)) / 1e9 + 0.4
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
     choosing = f" + {tokens['choosing']:,} for choosing" if tokens["choosing"] else ""

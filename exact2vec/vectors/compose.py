@@ -46,7 +46,7 @@ class Composer:
         if features is None:
             return self
         trained = self.describer.known.names if self.describer.known else []
-        if strange := [name for name in features.names if name not in set(trained)]:
+        if strange := [name for name in Features.checked(features).names if name not in set(trained)]:
             raise InputError(f"features: {len(strange):,} of the {len(features.names):,} columns were not trained: {', '.join(map(repr, strange[:5]))}")
         place = {name: number for number, name in enumerate(trained)}
         cells = features.matrix.tocoo()

@@ -180,7 +180,7 @@ class Vectors:
         if features is not None and composer is None:
             raise UsageError("features need a run that was trained with a prior")
         strength = in_pairs(prior[0], self.counting["window"]) if prior else None
-        folded = fold_in(self, counts, composer, strength, threads=threads)
+        folded = fold_in(self, RowCounts.checked(counts), composer, strength, threads=threads)
         return Vectors(self.vocabulary, self.inputs, self.outputs, self.bias, self.unigram, self.counting, self.composer, folded)
 
     def most_similar(
