@@ -44,7 +44,7 @@ AROUND: list[dict[str, Any]] = [
 ]
 
 
-def runs(data: Path, problem: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def runs(data: Path, results: Path, problem: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """(settings, losses) of every setting of the grid that has no result yet."""
     from exact2vec import Text, count_text, fit
 
@@ -52,7 +52,7 @@ def runs(data: Path, problem: str) -> Iterator[tuple[dict[str, Any], dict[str, A
     counting = dict(counting)
     text = Text(*(name if name == "python-docs" else data / name for name in inputs), document=counting.pop("document", "line"))
     counts = count_text(text, **counting)
-    done = [(row["problem"], row["settings"]) for row in read(RESULTS)]
+    done = [(row["problem"], row["settings"]) for row in read(results)]
     priors = [None, [150, 500]] if len(counts.words) < FEW_WORDS or vector_size >= LONG else [None]
     for prior, around, epochs in itertools.product(priors, AROUND, EPOCHS):
         settings = {"vector_size": vector_size, "epochs": epochs, "prior": prior, **around}
@@ -60,10 +60,11 @@ def runs(data: Path, problem: str) -> Iterator[tuple[dict[str, Any], dict[str, A
             continue
         began = time.perf_counter()
         *_, last = fit(counts, exact_every=0, **settings)
-        yield settings, {
-                "half": half, "words": len(counts.words), "tokens": counts.tokens["training"], "nll": last.losses.nll,
-                "held_out_nll": last.held_out.nll if last.held_out else None, "unigram": last.losses.unigram, "seconds": time.perf_counter() - began,
-            }  # fmt: skip
+        losses = {
+            "half": half, "words": len(counts.words), "tokens": counts.tokens["training"], "nll": last.losses.nll,
+            "held_out_nll": last.held_out.nll if last.held_out else None, "unigram": last.losses.unigram, "seconds": time.perf_counter() - began,
+        }  # fmt: skip
+        yield settings, losses
 
 
 def read(results: Path) -> list[dict[str, Any]]:
@@ -90,7 +91,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main(data: Path, results: Path, problems: list[str]) -> None:
     for problem in problems or PROBLEMS:
-        for settings, losses in runs(data, problem):
+        for settings, losses in runs(data, results, problem):
             with open(results, "a") as file:
                 file.write(json.dumps({"problem": problem, "settings": settings, **losses}) + "\n")
             print(problem, settings, losses, flush=True)

@@ -165,7 +165,7 @@ def check_cost(rows: int, words: int) -> dict[str, Any]:
         checks.scores(scores, target)
         checks.class_dim(tuple(scores.shape), target, None)
         checks.weight(None, words, scores.dtype)
-        checks.index_target(target, (rows,), tuple(scores.shape), words)
+        checks.index_target(target, (rows,), tuple(scores.shape))
         if checks.looks(scores):
             checks.index_values(target, words, -100)
             checks.not_probabilities(scores)

@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py run ../shared/data SCRATCH benchmarks/results/peers.jsonl [METHOD…]   trains, and appends a line a run
     python benchmarks/peers.py softmax ../shared/data SCRATCH benchmarks/results/peers.jsonl          fastText's full softmax, pairs a second
-    python benchmarks/peers.py table                                                                  README's table, from the results
+    python benchmarks/peers.py table                                                                  the tables of docs/measured.md
     python benchmarks/peers.py figure docs/see/peers.svg                                              quality over seconds
 
 Each method runs as a process of its own on the unpacked wiki.txt, D = 100, window 5, min-count 20, two threads; imports, counting and writing count.
@@ -362,7 +362,7 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "one":
-        train, settings = METHODS[sys.argv[4]] if sys.argv[4] in METHODS else METHODS["exact2vec, 0 epochs"]
+        train, settings = METHODS[sys.argv[4]]
         train(Path(sys.argv[2]), Path(sys.argv[3]), **settings)
     elif sys.argv[1] == "softmax":
         softmax_rate(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from exact2vec import __version__
-from exact2vec.console import FORCE, JSON, MAP, QUIET, WHICH, Commands, chosen, emit, fail, finite, options, printable, silent, tell
+from exact2vec.console import FORCE, JSON, MAP, QUIET, WHICH, Commands, chosen, emit, fail, options, printable, silent, tell
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, choosing_share, subword_lengths
+from exact2vec.tables import finite
 
 FOLD_IN_PRIOR = "strengths, the first of which pulls the new rows; needed where RUN has no prior  [default: RUN's]"
 SUBWORDS_HELP = "character n-grams of these lengths describe a word; no: none  [default: 3-6 for words, no for --tokens space and --regex]"

@@ -1,7 +1,6 @@
 """How the command line takes options, prints, and fails: one line and an exit code."""
 
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,12 +9,13 @@ from typing import Any, TypeVar
 import click
 
 from exact2vec.errors import Exact2VecError, ResourceError
-from exact2vec.options import Option
+from exact2vec.options import WHICH_VECTORS, Option
+from exact2vec.tables import finite
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WHICH = click.option(
     "--which",
-    type=click.Choice(["sum", "inputs", "outputs", "composed"]),
+    type=click.Choice(WHICH_VECTORS),
     default="sum",
     show_default=True,
     help="vectors: inputs + outputs, one of them, or what is composed of n-grams and features",
@@ -100,15 +100,6 @@ def emit(data: Any, table: list[list[str]]) -> None:
     widths = [max(len(printable(cell)) for cell in column) for column in zip(*table, strict=True)]
     for row in table:
         click.echo("  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def finite(data: Any) -> Any:
-    """`data` as JSON can say it: null for what is infinite."""
-    if isinstance(data, dict):
-        return {key: finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def chosen(table: Sequence[Option], given: dict[str, Any]) -> dict[str, Any]:

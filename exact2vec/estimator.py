@@ -82,9 +82,8 @@ class Exact2Vec:
 
         Raises DivergedError, with `wv` and `history_` as last measured, where the loss runs away.
         """
-        if self.rare is not None and checked(**self.get_params())["prior"] is None:
+        if checked(**self.get_params())["prior"] is None and self.rare is not None:
             raise UsageError("rare words are folded in with the strength of the prior: give prior=(150, 500), or leave rare out")
-        checked(**self.get_params())
         self.counts_ = sentences if isinstance(sentences, Counts) else self._count(sentences)
         self.history_ = History()
         self.times_: list[dict[str, Any]] = []
@@ -125,8 +124,7 @@ class Exact2Vec:
             runs.write_json(part / "config.json", config)
             runs.write_json(part / "summary.json", summed)
             runs.write_table(part, "history", self.history_)
-            runs.write_table(part, "times", self.times_)
-            (part / "times.csv").unlink()
+            runs.write_lines(part, "times", self.times_)
             versions = {"exact2vec": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
             origin = {"versions": versions, "machine": platform.machine(), **(provenance or {})}
             runs.write_json(part / "provenance.json", origin)

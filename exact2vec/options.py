@@ -105,6 +105,7 @@ def strengths(given: str) -> tuple[float, float] | None:
     return (inputs, outputs) if inputs or outputs else None
 
 
+WHICH_VECTORS = ("sum", "inputs", "outputs", "composed")
 READING = (
     Option("tokens", "words", str, "how text becomes tokens: lower-cased words, or split at white space", choices=("words", "space")),
     Option("regex", None, str, "a pattern whose matches, within white space, are the tokens (instead of --tokens)"),

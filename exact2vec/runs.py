@@ -143,9 +143,14 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
 
 
+def write_lines(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """NAME.jsonl."""
+    write_whole(folder / f"{name}.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
+
+
 def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """The same rows twice: NAME.jsonl, and NAME.csv with an empty cell for None."""
-    write_whole(folder / f"{name}.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
+    write_lines(folder, name, rows)
     header = list(rows[0]) if rows else []
     lines = [",".join("" if value is None else json.dumps(value) for value in row.values()) for row in rows]
     write_whole(folder / f"{name}.csv", "".join(f"{line}\n" for line in [",".join(header), *lines]).encode())

@@ -135,7 +135,8 @@ def test_no_epochs_writes_the_start_and_more_dimensions_than_words_work(tmp_path
     for size in ("1", "40"):
         result = call("train", tmp_path / "good.txt", "-o", tmp_path / size, "--epochs", "0", "--vector-size", size, "--min-count", "2")
         assert result.exit_code == 0, result.output
-        assert "nan" not in call("evaluate", tmp_path / size).stdout
+        evaluated = call("evaluate", tmp_path / size)
+        assert (evaluated.exit_code, "training NLL" in evaluated.stdout, "nan" in evaluated.stdout) == (0, True, False)
 
 
 def test_unknown_words_are_named_with_their_neighbours_in_spelling(run):
@@ -246,13 +247,6 @@ def test_python_strings_for_lists_and_generators_that_raise():
     with pytest.raises(RuntimeError, match="went away") as caught:
         Exact2Vec().fit(failing())
     assert "sentence 1" in caught.value.__notes__[0]
-
-
-def test_a_closed_pipe_and_a_full_start_of_the_program(run):
-    command = f"{sys.executable} -m exact2vec neighbors {run} cat dog sat | head -1; exit ${{PIPESTATUS[0]}}"
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "LANG": "C"})
-    assert result.stdout.startswith("query")
-    assert "Traceback" not in result.stderr
 
 
 def test_a_long_line_comes_in_short_parts(monkeypatch):
@@ -470,7 +464,8 @@ def test_python_objects_say_what_they_are_and_what_is_missing():
 
 
 def test_one_class_loses_nothing_and_not_minus_nothing():
-    assert "-0.0000" not in call("loss", "1").stdout
+    printed = call("loss", "1").stdout
+    assert ("0.0000" in printed, "-0.0000" in printed) == (True, False)
 
 
 def test_utf_32_is_named(tmp_path):

@@ -168,7 +168,7 @@ def test_excess_terms_are_never_negative_and_are_their_formula(log_ratio, share)
 @given(st.lists(st.lists(st.integers(0, 5), max_size=25), min_size=1, max_size=6), st.integers(1, 6))
 def test_windows_are_their_formula(documents, window):
     texts = [[f"w{number}" for number in document] for document in documents]
-    expected = {word: word for text in texts for word in text}
+    expected = {word for text in texts for word in text}
     try:
         counts = count_text(texts, window=window, min_count=1, held_out=0)
     except ValueError as error:

@@ -202,8 +202,7 @@ def test_the_largest_cells_of_each_row_are_kept():
 
 
 def test_a_map_by_umap_says_that_its_distances_are_not_faithful(folder):
-    umap = pytest.importorskip("umap", reason="the extra umap is not installed")
-    assert umap
+    pytest.importorskip("umap", reason="the extra umap is not installed")
     data = explore.run_data(gather(folder / "one"), "umap")
     assert "larger distances, sizes and gaps between groups mean nothing" in data["map"]["note"]
 
@@ -247,3 +246,24 @@ def test_fit_shows_a_bar_in_a_notebook_and_none_elsewhere():
     records = list(notebook_bar(e2v.fit(model(epochs=0).counts_, vector_size=2, epochs=1)))
     assert records[-1].step == records[-1].steps
     assert _bar_html(records[-1]).startswith(f'<progress value="{records[-1].steps}" max="{records[-1].steps}">')
+
+
+def test_every_token_is_accounted_for_with_a_part_for_choosing_and_words_that_are_contexts_only(tmp_path):
+    texts = [f"sun moon dog cat w{number % 70} v{number}" for number in range(400)]
+    counts = e2v.count_text(texts, min_count=9, held_out=0.2, choosing=0.3, rare=5)
+    e2v.Exact2Vec(vector_size=2, epochs=1, rare=5).fit(counts).save(tmp_path / "run")
+    rows = dict(reports.read_rows(gather(tmp_path / "run")))
+    parts = ("tokens kept for training", "tokens held out", "tokens kept for choosing", "tokens that are contexts only (--rare)")
+    assert all(rows[part] > 0 for part in parts)
+    assert sum(rows[part] for part in parts) + sum(rows[name] for name in rows if name.startswith("dropped")) == rows["tokens read"] == 2400
+    cells = re.findall(r"<td>([^<]+)</td><td>([\d,]+)</td>", counts._repr_html_())
+    shown = {name: int(number.replace(",", "")) for name, number in cells}
+    assert shown["tokens read"] == sum(shown[name] for name in ("for training", "held out", "for choosing", "context only", "dropped"))
+
+
+def test_a_report_of_nothing_and_a_kind_of_vectors_that_does_not_exist_are_refused():
+    with pytest.raises(UsageError, match="at least one run"):
+        e2v.report()
+    vectors = e2v.Exact2Vec(vector_size=2, epochs=1, min_count=1).fit([["sun", "moon"], ["dog", "cat"]] * 20).wv
+    with pytest.raises(UsageError, match="which must be one of sum, inputs, outputs, composed; got 'bogus'"):
+        vectors.similarity("sun", "moon", which="bogus")

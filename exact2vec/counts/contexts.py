@@ -8,7 +8,7 @@ from scipy.sparse import coo_array, csr_array
 
 from exact2vec.counts.corpus import TRAINING, Corpus
 from exact2vec.counts.features import RowCounts
-from exact2vec.counts.vocabulary import DROPPED, Vocabulary
+from exact2vec.counts.vocabulary import DROPPED, Vocabulary, expected_subsampling
 
 
 def count_contexts(corpus: Corpus, vocabulary: Vocabulary, *, least: int, window: int, sample: float) -> tuple[RowCounts, int]:
@@ -25,9 +25,7 @@ def count_contexts(corpus: Corpus, vocabulary: Vocabulary, *, least: int, window
     row_of[rare] = np.arange(len(rare))
     ids = corpus.ids[training]
     counts = windows_of_contexts(row_of[ids], numbers[ids], corpus.token_segment[training], shape=(len(rare), len(vocabulary.words)), window=window)
-    share = np.asarray(times[rare] / max(1, vocabulary.counts.sum()))
-    ratio = sample / np.maximum(share, 1e-30)
-    keep = np.minimum(1.0, np.sqrt(ratio) + ratio) if sample else np.ones(len(rare))
+    keep = expected_subsampling(times[rare], int(vocabulary.counts.sum()), sample)
     weights = np.repeat(keep / window, np.diff(counts.indptr)) * vocabulary.keep(sample)[counts.indices]
     weighted = csr_array((counts.data * weights, counts.indices, counts.indptr), shape=counts.shape)
     return RowCounts(weighted, [corpus.distinct[number] for number in rare], vocabulary.words), int(times[rare].sum())

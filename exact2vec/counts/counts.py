@@ -122,9 +122,10 @@ class Counts:
 
 def _token_rows(counts: Counts) -> list[tuple[str, str]]:
     tokens = counts.tokens
-    dropped = tokens["dropped_training"] + tokens["dropped_held_out"]
+    dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
+    some = [(title, f"{tokens[name]:,}") for name, title in (("choosing", "for choosing"), ("context_only", "context only")) if tokens.get(name)]
     return [
-        ("tokens read", f"{tokens['read']:,}"), ("for training", f"{tokens['training']:,}"), ("held out", f"{tokens['held_out']:,}"),
+        ("tokens read", f"{tokens['read']:,}"), ("for training", f"{tokens['training']:,}"), ("held out", f"{tokens['held_out']:,}"), *some,
         ("dropped", f"{dropped:,}"), ("words kept", f"{len(counts.words):,} of {tokens['distinct']:,}"),
         ("cells counted", f"{counts.training.nnz:,}"), ("window, sample", f"{counts.window}, {counts.sample:g}"),
         ("most frequent", ", ".join(counts.words[:8])),
@@ -156,7 +157,6 @@ def count_text(
     training, held_pairs, choosing_pairs = (count_windows(*part, size=size, window=window, threads=threads) for part in parts)
     if training.nnz == 0:
         raise InputError(f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)")
-    tokens |= {"min_count": min_count}
     contexts = None
     if rare is not None:
         contexts, context_tokens = count_contexts(corpus, vocabulary, least=rare, window=window, sample=sample)

@@ -139,7 +139,8 @@ class Describer:
         """
         if 0 < max_n < min_n:
             raise UsageError(f"subwords: n-grams from {min_n} to {max_n} are none; max_n must be at least min_n, or 0 for none")
-        if known is not None and (missing := [word for word in words if word not in Features.checked(known).place]):
+        described = words if known is None else Features.checked(known).place
+        if known is not None and (missing := [word for word in words if word not in described]):
             shown = ", ".join(map(repr, missing[:5]))
             raise InputError(
                 f"features: {len(missing):,} of the {len(words):,} trained rows are not among its {len(known.rows):,}: {shown}. "

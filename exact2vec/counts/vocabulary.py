@@ -25,14 +25,16 @@ class Vocabulary:
         return np.fromiter((place.get(word, DROPPED) for word in distinct), np.int32, len(distinct))
 
     def keep(self, sample: float) -> NDArray[np.float64]:
-        """s_w = min(1, √(t/f_w) + t/f_w), the expected subsampling of word2vec; f_w is the share of w in the kept training tokens.
+        """s_w of each word, whose share f_w is that of the kept training tokens."""
+        return expected_subsampling(self.counts, int(self.counts.sum()), sample)
 
-        Source: word2vec.c; 1 for every word where `sample` is 0.
-        """
-        if sample == 0:
-            return np.ones(len(self.words))
-        ratio = sample * self.counts.sum() / self.counts
-        return np.asarray(np.minimum(1.0, np.sqrt(ratio) + ratio), np.float64)
+
+def expected_subsampling(counts: NDArray[np.int64], total: int, sample: float) -> NDArray[np.float64]:
+    """s = min(1, √(t/f) + t/f) for each share f = counts / total, t = `sample`; 1 where that is 0. Source: word2vec.c."""
+    if sample == 0:
+        return np.ones(len(counts))
+    ratio = sample * total / counts
+    return np.asarray(np.minimum(1.0, np.sqrt(ratio) + ratio), np.float64)
 
 
 def build_vocabulary(corpus: Corpus, min_count: int = 5, max_vocab: int | None = None) -> Vocabulary:
@@ -48,22 +50,18 @@ def build_vocabulary(corpus: Corpus, min_count: int = 5, max_vocab: int | None =
         raise InputError(f"all {corpus.documents:,} documents ({tokens:,} tokens) fell into the held-out part; use --held-out 0")
     if tokens == 1:
         raise InputError("1 token: no pairs")
-    if len(corpus.distinct) == 1:
-        raise InputError("one word: nothing to predict")
     counts = np.bincount(training, minlength=len(corpus.distinct))
+    if np.count_nonzero(counts) == 1:
+        raise InputError("one word: nothing to predict")
     kept = np.flatnonzero(counts >= min_count)
     if len(kept) == 0:
         most = int(counts.max())
         raise InputError(f"no word is counted {min_count} times: the most frequent one {most} times; --min-count {_keeping_two(counts)} would keep some")
-    if len(kept) == 1 and np.count_nonzero(counts) == 1:
-        raise InputError("one word: nothing to predict")
     if len(kept) == 1:
         raise InputError(
             f"one word is counted {min_count} times, {corpus.distinct[kept[0]]!r}: nothing to predict; --min-count {_keeping_two(counts)} would keep more"
         )
     order = sorted(kept.tolist(), key=lambda number: (-counts[number], corpus.distinct[number]))[:max_vocab]
-    if len(order) == 1:
-        raise InputError("--max-vocab 1 keeps one word: nothing to predict; use at least 2")
     return Vocabulary([corpus.distinct[number] for number in order], counts[order].astype(np.int64))
 
 

@@ -73,7 +73,7 @@ def class_dim(shape: tuple[int, ...], target: Tensor, dim: int | None) -> int:
     return place
 
 
-def index_target(target: Tensor, rest: tuple[int, ...], shape: tuple[int, ...], words: int) -> None:
+def index_target(target: Tensor, rest: tuple[int, ...], shape: tuple[int, ...]) -> None:
     """Form and number format of class indices for scores of `shape`, whose dimensions besides the classes are `rest`."""
     if target.shape == rest and target.dtype in INTEGERS:
         return

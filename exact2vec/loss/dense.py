@@ -50,7 +50,7 @@ def nll_loss(
     rest = tuple(size for place, size in enumerate(input.shape) if place != dim)
     words = input.shape[dim]
     checks.weight(weight, words, input.dtype)
-    checks.index_target(target, rest, tuple(input.shape), words)
+    checks.index_target(target, rest, tuple(input.shape))
     indices = target.long()
     log_p = input.movedim(dim, -1).reshape(math.prod(rest), words)
     if checks.looks(input, target):
@@ -121,7 +121,7 @@ def targets_of(
         if ignore_index >= 0:
             raise LossInputError("ignore_index is not supported for floating point target (class probabilities): give such rows probabilities 0")
         return of_probabilities(target.movedim(dim, -1).reshape(math.prod(rest), words), weight, smoothing)
-    checks.index_target(target, rest, shape, words)
+    checks.index_target(target, rest, shape)
     indices = target.long()
     if checks.looks(target):
         checks.index_values(indices, words, ignore_index)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from exact2vec.errors import UsageError
 from exact2vec.loss.formulas import log_softmax
+from exact2vec.tables import html_table
 
 
 @dataclass(frozen=True)
@@ -158,11 +159,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _html(table: list[list[str]], lines: list[str]) -> str:
-    """A table for notebooks, its cells escaped."""
-    body = "".join(
-        f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>" for row, tag in zip(table, ["th"] + ["td"] * len(table), strict=False)
-    )
-    return f'<table style="text-align: right; font-variant-numeric: tabular-nums">{body}</table>' + "".join(f"<p>{escape(line)}</p>" for line in lines)
+    return html_table(table[0], table[1:]) + "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
 def _gradient(log_p: Tensor, target: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from exact2vec.errors import LossInputError
 from exact2vec.loss import checks, formulas
-from exact2vec.loss.dense import _reduction, one_target, targets_of
+from exact2vec.loss.dense import one_target, targets_of
 from exact2vec.loss.rows import compiled, dense_at, dense_of, row_sums, row_totals, workers
 from exact2vec.loss.targets import Targets
 from exact2vec.loss.workers import Workers
@@ -44,7 +44,7 @@ def linear_cross_entropy(
     place = min(1, len(shape) - 1)
     checks.weight(weight, shape[place], input.dtype)
     batch = input if input.dim() == 2 else input[None]
-    if batch.shape[0] == 1 and input.dim() == 1 and counts is not None:
+    if input.dim() == 1 and counts is not None:
         counts = counts[None]
     positions, biases = _positions(linear_weight, linear_bias)
     batch, *cast = _autocast(batch, *positions, *biases)
@@ -334,7 +334,7 @@ def _rows(rows: int | None, options: Any, words: int, dim: int) -> int:
 
 
 def _check_shapes(input: Tensor, outputs: Tensor, bias: Tensor | None, target: Tensor, reduction: str, smoothing: float) -> None:
-    checks.settings(_reduction(None, None, reduction), smoothing)
+    checks.settings(reduction, smoothing)
     checks.scores(checks.tensor(input, "input"), target)
     if not 1 <= input.dim() <= 2:
         raise LossInputError(f"expected input with dimensionality 1 or 2, got {input.dim()}: use input.flatten(0, -2)")

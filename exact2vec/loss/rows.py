@@ -15,7 +15,6 @@ from exact2vec.loss.targets import Targets
 from exact2vec.loss.workers import Workers
 
 NARROW, WIDE = 1 << 18, 1 << 15  # scores of one block: within the second-level cache with its temporaries
-FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def compiled(*tensors: Tensor | None) -> bool:

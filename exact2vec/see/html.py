@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from exact2vec.tables import finite
 
 PARTS = Path(__file__).parent / "page"
 
@@ -40,23 +41,13 @@ def json_text(data: Any) -> str:
     >>> json_text({"word": "</script>", "nll": float("nan")})
     '{"word":"\\\\u003c/script>","nll":null}'
     """
-    return json.dumps(_plain(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(finite(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def packed(array: NDArray[Any]) -> dict[str, Any]:
     """An array for a page: little-endian bytes in base64, with the name that JavaScript's typed arrays use."""
     kind = {"float32": "Float32Array", "float64": "Float64Array", "int32": "Int32Array", "int16": "Int16Array"}[array.dtype.name]
     return {"kind": kind, "base64": base64.b64encode(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()).decode()}
-
-
-def _plain(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {str(key): _plain(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_plain(value) for value in data]
-    if isinstance(data, float) and not math.isfinite(data):
-        return None
-    return data
 
 
 def _script(path: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exact2vec.errors import InputError
+from exact2vec.errors import InputError, UsageError
 from exact2vec.files import write_whole
 from exact2vec.runs import check_page
 from exact2vec.see.explore import map_note
@@ -22,8 +22,10 @@ TABLE_WORDS, LEAST_PAIRS = 15, 100.0
 QUICK_CELLS = 3_000_000  # counted cells up to which train writes a report too: 1.8 s at .6 M of them, 36 s at 25.6 M
 READ = {
     "read": "tokens read", "documents": "documents", "distinct": "distinct tokens", "training": "tokens kept for training", "held_out": "tokens held out",
+    "choosing": "tokens kept for choosing", "context_only": "tokens that are contexts only (--rare)",
     "dropped_training": "dropped in the training part: below min-count or beyond max-vocab",
     "dropped_held_out": "dropped in the held-out part: not among the words",
+    "dropped_choosing": "dropped in the part for choosing: not among the words",
 }  # fmt: skip
 
 
@@ -35,6 +37,8 @@ def report(
 
     Raises InputError where the runs do not compare: other words, window, weights or held-out pairs.
     """
+    if not paths:
+        raise UsageError("report needs at least one run folder")
     out = Path(output) if output else Path(paths[0]).with_name(Path(paths[0]).name + ".html")
     check_page(out, force=force)
     runs = [gather(path) for path in paths]
@@ -70,7 +74,7 @@ def read_rows(run: Gathered) -> list[list[Any]]:
     """What was read, and where every token went."""
     tokens = run.counts.tokens
     inputs = ", ".join(map(str, run.provenance.get("inputs", []))) or "Python objects"
-    return [["input", inputs], *([name, tokens[key]] for key, name in READ.items()), ["words kept", len(run.vectors)]]
+    return [["input", inputs], *([name, tokens[key]] for key, name in READ.items() if key in tokens), ["words kept", len(run.vectors)]]
 
 
 def settings(run: Gathered) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
     choosing = f" + {tokens['choosing']:,} for choosing" if tokens["choosing"] else ""
     contexts = f"{len(counts.rare.rows):,} more context only, " if counts.rare else ""
     return [
-        f"{tokens['read']:,} tokens, {words:,} words of {tokens['distinct']:,} (min-count {tokens['min_count']}), {contexts}"
+        f"{tokens['read']:,} tokens, {words:,} words of {tokens['distinct']:,} (min-count {counts.settings['min_count']}), {contexts}"
         f"{_short(pairs)} pairs (weighted by distance); a rough estimate: {gigabytes:.1f} GB and {_duration(seconds)}",
         f"tokens: {tokens['training']:,} training + {tokens['held_out']:,} held out{choosing} + {dropped:,} of words that are not kept"
         f"{' + ' + format(tokens['context_only'], ',') + ' context only' if counts.rare else ''}, "

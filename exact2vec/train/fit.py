@@ -28,7 +28,7 @@ from exact2vec.train.updates import adam_in_place, input_step, inverse_metric, o
 Strengths = tuple[float, float]
 
 ESTIMATE_SHARE = 0.1  # of the rows, where the exact losses are not due
-WORSE_THAN_START = 1.0  # nats above the start's NLL that mean divergence
+WORSE_THAN_START = 1.0  # nats above the NLL of the start and of the unigram that mean divergence
 PULL_STEPS = 8  # between output terms of the shrinkage
 DEFAULT_MAX_N = 6
 METRIC_STEPS = 16  # between refreshes of the metric of the inputs
@@ -114,7 +114,7 @@ def fit(
     epochs "auto": at most `max_epochs`, ended early where the NLL of the part kept for choosing has not fallen for two epochs: one more epoch then takes
     the rate to its final value.
 
-    Raises DivergedError where a loss is not finite or more than 1 nat above the start's. Results do not depend on `threads`.
+    Raises DivergedError where a loss is not finite, or more than 1 nat above the larger of the start's and the unigram's. Results do not depend on `threads`.
     """
     checked(
         vector_size=vector_size,
@@ -281,5 +281,6 @@ def counted_in(shrinkage: Shrinkage | None, share: float, step: int) -> tuple[Sh
 def _refuse_divergence(record: Record, ceiling: float, rate: float) -> None:
     if not record.losses.nll <= ceiling:
         raise DivergedError(
-            f"step {record.step}: the NLL is {record.losses.nll:.4g}, the start's was {ceiling - WORSE_THAN_START:.4f}; lower --rate (now {rate:g})"
+            f"step {record.step}: the NLL is {record.losses.nll:.4g}, more than {WORSE_THAN_START:g} nat above the start's and the unigram's "
+            f"({ceiling - WORSE_THAN_START:.4f}); lower --rate (now {rate:g})"
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
 
 from exact2vec import runs
 from exact2vec.counts.features import Describer, Features, restored, stored
@@ -46,13 +47,13 @@ class Composer:
         if features is None:
             return self
         trained = self.describer.known.names if self.describer.known else []
-        if strange := [name for name in Features.checked(features).names if name not in set(trained)]:
-            raise InputError(f"features: {len(strange):,} of the {len(features.names):,} columns were not trained: {', '.join(map(repr, strange[:5]))}")
         place = {name: number for number, name in enumerate(trained)}
+        if strange := [name for name in Features.checked(features).names if name not in place]:
+            raise InputError(f"features: {len(strange):,} of the {len(features.names):,} columns were not trained: {', '.join(map(repr, strange[:5]))}")
         cells = features.matrix.tocoo()
         columns = np.array([place[name] for name in features.names], np.int32)[cells.col]
-        aligned = type(cells)((cells.data, (cells.row, columns)), shape=(len(features.rows), len(trained)))
-        return replace(self, describer=replace_known(self.describer, Features(aligned, features.rows, trained)))
+        aligned = coo_array((cells.data, (cells.row, columns)), shape=(len(features.rows), len(trained)))
+        return replace(self, describer=replace(self.describer, known=Features(aligned, features.rows, trained)))
 
     def write(self, folder: Path) -> None:
         """Put the features and maps into an open run folder."""
@@ -72,11 +73,6 @@ class Composer:
                 f"{run.folder / ARRAYS}: there are {describer.size:,} features, the maps have {len(arrays['input_map']):,} rows; they should be as many"
             )
         return cls(describer, (arrays["input_map"], arrays["output_map"]), (names["strengths"][0], names["strengths"][1]))
-
-
-def replace_known(describer: Describer, known: Features) -> Describer:
-    """The same n-grams with other known features."""
-    return Describer(describer.grams, describer.min_n, describer.max_n, known)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,16 @@ from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.windows import in_pairs
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
+from exact2vec.options import WHICH_VECTORS
 from exact2vec.tables import html_table
 from exact2vec.vectors.compose import Composer, Folded
 
 Which = Literal["sum", "inputs", "outputs", "composed"]
+
+
+def _check_which(which: str) -> None:
+    if which not in WHICH_VECTORS:
+        raise UsageError(f"which must be one of {', '.join(WHICH_VECTORS)}; got {which!r}")
 
 
 @runtime_checkable
@@ -89,8 +95,7 @@ class Vectors:
             return np.asarray(self.inputs + self.outputs)
         if which == "composed":
             return self._composed
-        if which not in ("inputs", "outputs"):
-            raise UsageError(f"which must be one of sum, inputs, outputs, composed; got {which!r}")
+        _check_which(which)
         return self.inputs if which == "inputs" else self.outputs
 
     @cached_property
@@ -128,6 +133,7 @@ class Vectors:
         """The vector of a trained, folded-in or composed word; UnknownWordError, with the nearest spellings, where there is none."""
         if not isinstance(word, str):
             raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
+        _check_which(which)
         if which == "composed":
             return self.matrix(which)[self.key_to_index[word]] if word in self.key_to_index else np.add(*self._untrained(word, which))
         number = self.key_to_index.get(word)
