@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
 
-.PHONY: demo check soak bench bench-losses bench-training bench-speed bench-rare clean
+.PHONY: demo check soak bench bench-losses bench-training bench-speed bench-rare bench-settings clean
 
 demo: .venv/installed
 	$(BIN)/exact2vec train python-docs -o runs/python-docs --force
@@ -19,18 +19,22 @@ check: .venv/installed
 soak: .venv/installed
 	$(BIN)/python -m pytest -q -n auto -m soak
 
-bench: bench-losses bench-speed bench-training bench-rare
+bench: bench-losses bench-speed bench-training bench-rare bench-settings
 
 bench-training: .venv/installed
 	$(BIN)/python benchmarks/training.py $(DATA) benchmarks/results/training.jsonl
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
 	$(BIN)/python benchmarks/peers.py run $(DATA) runs/peers benchmarks/results/peers.jsonl
-	$(BIN)/python benchmarks/peers.py softmax $(DATA) runs/peers benchmarks/results/peers.jsonl
+	$(BIN)/python benchmarks/peers.py softmax runs/peers benchmarks/results/peers.jsonl
+	$(BIN)/python benchmarks/peers.py table
 	$(BIN)/python benchmarks/peers.py figure docs/see/peers.svg
 
 bench-speed: .venv/installed
 	$(BIN)/python benchmarks/speed.py $(DATA) runs/speed benchmarks/results/speed.jsonl
 	$(BIN)/python benchmarks/speed.py figure docs/see/scaling.svg
+
+bench-settings: .venv/installed
+	$(BIN)/python benchmarks/start.py $(DATA) benchmarks/results/start.jsonl
 	$(BIN)/python benchmarks/grid.py $(DATA) benchmarks/results/grid.jsonl
 	$(BIN)/python benchmarks/steps.py $(DATA) benchmarks/results/steps.jsonl
 

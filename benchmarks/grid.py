@@ -7,14 +7,15 @@ Appends a line a run: problem, settings, exact losses in nats, seconds. Where a 
 """
 
 import itertools
-import json
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results" / "grid.jsonl"
+import raw
+
+RESULTS = raw.RESULTS / "grid.jsonl"
 BOOKS = ("time_machine.txt", "alice_in_wonderland.txt", "sherlock_holmes_adventures.txt", "pride_and_prejudice.txt")
 # name: (half, inputs, counting, vector_size)
 PROBLEMS: dict[str, tuple[str, list[str], dict[str, Any], int]] = {
@@ -52,7 +53,7 @@ def runs(data: Path, results: Path, problem: str) -> Iterator[tuple[dict[str, An
     counting = dict(counting)
     text = Text(*(name if name == "python-docs" else data / name for name in inputs), document=counting.pop("document", "line"))
     counts = count_text(text, **counting)
-    done = [(row["problem"], row["settings"]) for row in read(results)]
+    done = [(row["problem"], row["settings"]) for row in raw.read(results)]
     priors = [None, [150, 500]] if len(counts.words) < FEW_WORDS or vector_size >= LONG else [None]
     for prior, around, epochs in itertools.product(priors, AROUND, EPOCHS):
         settings = {"vector_size": vector_size, "epochs": epochs, "prior": prior, **around}
@@ -65,11 +66,6 @@ def runs(data: Path, results: Path, problem: str) -> Iterator[tuple[dict[str, An
             "held_out_nll": last.held_out.nll if last.held_out else None, "unigram": last.losses.unigram, "seconds": time.perf_counter() - began,
         }  # fmt: skip
         yield settings, losses
-
-
-def read(results: Path) -> list[dict[str, Any]]:
-    """The lines of a result file."""
-    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -92,12 +88,10 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main(data: Path, results: Path, problems: list[str]) -> None:
     for problem in problems or PROBLEMS:
         for settings, losses in runs(data, results, problem):
-            with open(results, "a") as file:
-                file.write(json.dumps({"problem": problem, "settings": settings, **losses}) + "\n")
-            print(problem, settings, losses, flush=True)
+            raw.append(results, {"problem": problem, "settings": settings, **losses})
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
-    print(table(read(RESULTS)))
+    print(table(raw.read(RESULTS)))

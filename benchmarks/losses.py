@@ -7,8 +7,6 @@ the median of the ratios within a turn, with its least and greatest. Writes a li
 """
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import raw
 import torch
 import torch.nn.functional as F
 
@@ -26,7 +25,6 @@ from exact2vec.loss import checks
 REPEATS = 3
 SIZES = [(2048, 128, 32000), (2048, 768, 32000), (1024, 128, 200000)]
 DOCS = Path(__file__).parents[1] / "docs" / "torch.md"
-BEGIN, END = "<!-- losses -->", "<!-- /losses -->"
 
 
 def truth(scores: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -215,15 +213,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def read(results: Path) -> list[dict[str, Any]]:
-    """The lines of a result file."""
-    return [json.loads(line) for line in results.read_text().splitlines()]
-
-
 def main(results: Path, sizes: int = len(SIZES)) -> None:
-    machine = {"processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "torch": torch.__version__,
-               "numpy": np.__version__, "load": os.getloadavg()[0],
-               "commit": subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()}  # fmt: skip
+    machine = raw.machine() | {"numpy": np.__version__}
     rows = [
         accuracy(dtype, words, sigma)
         for dtype in (torch.float32, torch.bfloat16, torch.float16)
@@ -235,8 +226,7 @@ def main(results: Path, sizes: int = len(SIZES)) -> None:
     rows += [dense(*size, threads) for size in ((2048, 32000), (8192, 1000), (512, 100), (64, 10)) for threads in (1, 2)]
     rows += [check_cost(*size) for size in ((64, 10), (2048, 32000), (64, 200000))]
     results.write_text("".join(json.dumps({**row, "machine": machine}) + "\n" for row in rows))
-    before, _, after = DOCS.read_text().partition(BEGIN)
-    DOCS.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after.partition(END)[2]}")
+    raw.put(DOCS, "losses", table(rows))
     print(table(rows))
 
 

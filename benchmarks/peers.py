@@ -1,21 +1,18 @@
 """Whole commands from text to vectors, ours and those of the sampled tools, interleaved: seconds, memory, and what the vectors are worth.
 
-    python benchmarks/peers.py run ../shared/data SCRATCH benchmarks/results/peers.jsonl [METHOD…]   trains, and appends a line a run
-    python benchmarks/peers.py softmax ../shared/data SCRATCH benchmarks/results/peers.jsonl          fastText's full softmax, pairs a second
-    python benchmarks/peers.py table                                                                  the tables of docs/measured.md
-    python benchmarks/peers.py figure docs/see/peers.svg                                              quality over seconds
+    python benchmarks/peers.py run ../shared/data SCRATCH benchmarks/results/peers.jsonl       trains with every method and scores; begins the file anew
+    python benchmarks/peers.py softmax SCRATCH benchmarks/results/peers.jsonl                  adds fastText's full softmax, pairs a second
+    python benchmarks/peers.py table                                                           puts the tables into docs/measured.md
+    python benchmarks/peers.py figure docs/see/peers.svg                                       quality over seconds
 
 Each method runs as a process of its own on the unpacked wiki.txt, D = 100, window 5, min-count 20, two threads; imports, counting and writing count.
-Methods that are named are run again, apart from the others: times compare within one `run`.
 A line holds wall and CPU seconds, peak memory, and for each set the result with a 95 % interval by bootstrap over its items (1,000 draws, seed 0), all on the
 items whose words every method has. `difference` lines compare with each of REFERENCES, item by item, over the same draws. Ours are the sums of inputs and
 outputs; the composed vectors of the same runs are scored too.
 """
 
-import gzip
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -24,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import raw
 from numpy.typing import NDArray
 
-RESULTS = Path(__file__).parent / "results" / "peers.jsonl"
+RESULTS = raw.RESULTS / "peers.jsonl"
+MEASURED = Path(__file__).parents[1] / "docs" / "measured.md"
 REFERENCES = ("gensim SGNS, 5 epochs", "gensim FastText skipgram, 5 epochs", "fastText skipgram, 5 epochs")
 BUDGETS = (30, 60, 120)  # seconds
 SETS = ("WordSim-353", "SimLex-999", "RG-65", "Google semantic", "Google syntactic")
@@ -57,7 +56,7 @@ def fasttext(text: Path, out: Path, **settings: Any) -> None:
     save(out, model.words, np.array([model.get_word_vector(word) for word in model.words]))
 
 
-def spectral(text: Path, out: Path, **settings: Any) -> None:
+def spectral(text: Path, out: Path) -> None:
     """The singular vectors of the positive PMI of gensim-like counts, √singular value: PPMI-SVD alone (scipy)."""
     from scipy.sparse.linalg import svds
 
@@ -72,7 +71,7 @@ def spectral(text: Path, out: Path, **settings: Any) -> None:
     save(out, counts.words, left * np.sqrt(values))
 
 
-def edrep(text: Path, out: Path, **settings: Any) -> None:
+def edrep(text: Path, out: Path) -> None:
     """EDRep (Dall'Amico and Belliardo 2024) of the conditional distributions of our counts, with its own defaults but the dimension."""
     from EDRep import CreateEmbedding
     from scipy.sparse import csr_matrix, diags
@@ -96,7 +95,7 @@ def ours(text: Path, out: Path, *, epochs: int, seed: int = 1, **settings: Any) 
     )
 
 
-def softmax_rate(data: Path, scratch: Path, results: Path) -> None:
+def softmax_rate(scratch: Path, results: Path) -> None:
     """Append how many pairs a second fastText's full softmax trains on, over the same words: one epoch over 4 kB of text after a list of them all.
 
     With all words of min-count 20 in the vocabulary; pairs are tokens · (ws + 1), since a window is drawn from 1 to ws on each side.
@@ -110,10 +109,7 @@ def softmax_rate(data: Path, scratch: Path, results: Path) -> None:
     began = time.perf_counter()
     model = library.train_unsupervised(str(part), model="skipgram", loss="softmax", dim=100, ws=5, minCount=1, epoch=1, t=1.0, thread=2, verbose=0)
     seconds, pairs = time.perf_counter() - began, 6 * sum(map(len, some))
-    with open(results, "a") as file:
-        row = {"softmax": "fastText skipgram", "words": len(model.words), "pairs": pairs, "seconds": seconds, "pairs_per_second": pairs / seconds}
-        file.write(json.dumps(row) + "\n")
-    print(row)
+    raw.append(results, {"softmax": "fastText skipgram", "words": len(model.words), "pairs": pairs, "seconds": seconds, "pairs_per_second": pairs / seconds})
 
 
 Method = tuple[Callable[..., None], dict[str, Any]]
@@ -158,29 +154,23 @@ def vectors_of(out: Path, which: str = "sum") -> tuple[list[str], NDArray[np.flo
     return vectors.index_to_key, vectors.matrix(which)
 
 
-def run(data: Path, scratch: Path, results: Path, names: list[str]) -> None:
+def run(data: Path, scratch: Path, results: Path) -> None:
     """Train with each method, then score all of them on the words that all have."""
-    text = scratch / "wiki.txt"
-    if not text.exists():
-        text.write_bytes(gzip.decompress((data / "text/wiki.txt.gz").read_bytes()))
+    text = raw.unpacked_wiki(data, scratch)
+    results.unlink(missing_ok=True)
     subprocess.run([sys.executable, __file__, "one", str(text), str(scratch / "warm"), "exact2vec, 0 epochs"], check=True)  # compiles, where need be
-    number = 1 + max((row["run"] for row in read(results) if "run" in row), default=0) if results.exists() else 1
-    for name in names or METHODS:
+    for name in METHODS:
         began = time.perf_counter()
         process = subprocess.Popen([sys.executable, __file__, "one", str(text), str(scratch / name), name])
         _, status, usage = os.wait4(process.pid, 0)
         row = {
-            "method": name, "run": number, "seconds": time.perf_counter() - began,
-            "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * 1024,
-            "failed": status != 0, "load_average": os.getloadavg()[0], "processor": platform.machine(), "python": platform.python_version(),
-            "commit": subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip(),
+            "method": name, "seconds": time.perf_counter() - began, "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * 1024,
+            "failed": status != 0,
         }  # fmt: skip
         if name.startswith("exact2vec") and not row["failed"]:
             summary = json.loads((scratch / name / "summary.json").read_text())
             row |= {"nll": summary["training"]["nll"], "held_out_nll": summary["held_out"]["nll"], "unigram": summary["training"]["unigram"]}
-        with open(results, "a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(row, flush=True)
+        raw.append(results, row)
     score(data, scratch, results)
 
 
@@ -191,16 +181,13 @@ def score(data: Path, scratch: Path, results: Path) -> None:
     common = set.intersection(*(set(words) for words, _ in found.values()))
     questions = items(data / "eval", common)
     hits = {name: {which: _score(words, vectors, questions[which]) for which in SETS} for name, (words, vectors) in found.items()}
-    with open(results, "a") as file:
-        for name, of in hits.items():
-            row = {which: _interval(of[which]) for which in SETS}
-            file.write(json.dumps({"scores": name, "common_words": len(common), **row}) + "\n")
-        for name, of in hits.items():
-            its_seed = f"{REFERENCES[0]}, {name[-6:]}"  # seed 2 is compared with seed 2
-            for reference in (its_seed,) if its_seed in hits else REFERENCES:
-                if reference in hits and name != reference:
-                    row = {which: _interval(of[which], hits[reference][which]) for which in SETS}
-                    file.write(json.dumps({"difference": name, "from": reference, **row}) + "\n")
+    for name, of in hits.items():
+        raw.append(results, {"scores": name, "common_words": len(common), **{which: _interval(of[which]) for which in SETS}})
+    for name, of in hits.items():
+        its_seed = f"{REFERENCES[0]}, {name[-6:]}"  # seed 2 is compared with seed 2
+        for reference in (its_seed,) if its_seed in hits else REFERENCES:
+            if reference in hits and name != reference:
+                raw.append(results, {"difference": name, "from": reference, **{which: _interval(of[which], hits[reference][which]) for which in SETS}})
 
 
 def items(folder: Path, common: set[str]) -> dict[str, Any]:
@@ -256,18 +243,10 @@ def _interval(found: NDArray[np.float64], reference: NDArray[np.float64] | None 
     return {"value": value(np.arange(len(found))), "n": len(found), "low": float(low), "high": float(high)}
 
 
-def read(results: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in results.read_text().splitlines()]
-
-
-def runs_of(rows: list[dict[str, Any]], name: str) -> dict[int, dict[str, Any]]:
-    """The lines of a method by their run, the last of each (that of vectors that are composed is their method's)."""
-    return {row["run"]: row for row in rows if row.get("method") == name.removesuffix(", composed") and not row["failed"]}
-
-
-def last_run(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    found = runs_of(rows, name)
-    return found[max(found)]
+def runs_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The line of each method, and of its composed vectors, which is the same."""
+    found = {row["method"]: row for row in rows if "method" in row and not row["failed"]}
+    return found | {f"{name}, composed": row for name, row in found.items()}
 
 
 def scores_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -276,45 +255,38 @@ def scores_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Seconds, and each set with its interval; then the differences, and who is ahead at each budget of seconds."""
-    scores = scores_of(rows)
-    lines = ["| method | run | wall s | CPU s | peak GB | held-out NLL | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 6)]
-    for name in [*METHODS, *(name for name in scores if name.endswith("composed"))]:
-        if name not in scores:
-            continue
-        of = last_run(rows, name)
+    scores, runs = scores_of(rows), runs_of(rows)
+    lines = ["| method | wall s | CPU s | peak GB | held-out NLL | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 5)]
+    for name in sorted(scores, key=str.lower):
+        of = runs[name]
         cells = [_cell(scores[name][which]) for which in SETS]
         nll = f"{of['held_out_nll']:.3f}" if "held_out_nll" in of else "no likelihood"
-        lines.append(f"| {name} | {of['run']} | {of['seconds']:.0f} | {of['cpu_seconds']:.0f} | {of['peak_bytes'] / 1e9:.1f} | {nll} | "
-                     + " | ".join(cells) + " |")  # fmt: skip
+        lines.append(f"| {name} | {of['seconds']:.0f} | {of['cpu_seconds']:.0f} | {of['peak_bytes'] / 1e9:.1f} | {nll} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", differences(rows), "", budgets(rows), "", *softmax_lines(rows)])
 
 
 def differences(rows: list[dict[str, Any]]) -> str:
-    """Ours less each reference's, item by item, with the reference's seconds over ours in the last run that had both."""
+    """Ours less each reference's, item by item, with the reference's seconds over ours."""
     found = {(row["difference"], row["from"]): row for row in rows if "difference" in row}
+    runs = runs_of(rows)
     lines = ["| less | of | its wall s over ours | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 3)]
     for (name, reference), row in found.items():
         if name.startswith(("exact2vec, 2 epochs", "exact2vec, 4 epochs")):
-            theirs, ours_by_run = runs_of(rows, reference), runs_of(rows, name)
-            run = max(theirs.keys() & ours_by_run.keys())
-            ratio = theirs[run]["seconds"] / ours_by_run[run]["seconds"]
+            ratio = runs[reference]["seconds"] / runs[name]["seconds"]
             lines.append(f"| {reference} | {name} | {ratio:.1f} | " + " | ".join(_cell(row[which], "+") for which in SETS) + " |")
     return "\n".join(lines)
 
 
 def budgets(rows: list[dict[str, Any]]) -> str:
     """For each budget the best result on each set of ours and of the others, of the methods that end within it."""
-    scores = scores_of(rows)
+    scores, runs = scores_of(rows), runs_of(rows)
     lines = ["| within | | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 2)]
     for seconds in BUDGETS:
         for label, ours_too in (("ours", True), ("others", False)):
             names = [
                 name
                 for name in scores
-                if "seed" not in name
-                and last_run(rows, name)["seconds"] <= seconds
-                and name.startswith("exact2vec") == ours_too
-                and not name.endswith("composed")
+                if "seed" not in name and runs[name]["seconds"] <= seconds and name.startswith("exact2vec") == ours_too and not name.endswith("composed")
             ]
             best = [max(((scores[name][which]["value"], name) for name in names), default=None) for which in SETS]
             lines.append(f"| {seconds} s | {label} | " + " | ".join(f"{one[0]:.3f} ({one[1]})" if one else "none ends" for one in best) + " |")
@@ -342,7 +314,7 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot
 
     scores = {name: row for name, row in scores_of(rows).items() if not name.endswith("composed")}
-    seconds = {name: last_run(rows, name)["seconds"] for name in scores}
+    seconds = {name: runs_of(rows)[name]["seconds"] for name in scores}
     curves = {
         "exact2vec": [f"exact2vec, {epochs}" for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")],
         "exact2vec without prior": [f"exact2vec without prior, {epochs}" for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")],
@@ -365,12 +337,12 @@ if __name__ == "__main__":
         train, settings = METHODS[sys.argv[4]]
         train(Path(sys.argv[2]), Path(sys.argv[3]), **settings)
     elif sys.argv[1] == "softmax":
-        softmax_rate(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+        softmax_rate(Path(sys.argv[2]), Path(sys.argv[3]))
     elif sys.argv[1] == "run":
-        run(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), sys.argv[5:])
+        run(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
     elif sys.argv[1] == "score":
         score(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
     elif sys.argv[1] == "figure":
-        figure(read(RESULTS), Path(sys.argv[2]))
+        figure(raw.read(RESULTS), Path(sys.argv[2]))
     else:
-        print(table(read(RESULTS)))
+        raw.put(MEASURED, "peers", table(raw.read(RESULTS)))

@@ -7,10 +7,6 @@
 Losses in nats per pair. Seconds are wall seconds of a machine that others may share; the load is stated.
 """
 
-import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import raw
 import torch
 
 import exact2vec as e2v
@@ -45,31 +42,23 @@ STRENGTHS: dict[str, tuple[str, str, dict[str, Any], int, int]] = {
        for window, seeds in ((5, 3), (2, 1), (10, 1))},
 }  # fmt: skip
 FACTORS = (1 / 3, 1 / 2, 1, 2, 3)  # of the default strengths
-KEYS_WITHOUT_PRIOR = 3
+KEYS, KEYS_WITHOUT_PRIOR, EPOCHS = 5, 3, 20  # of the small texts
 
 
-def machine() -> dict[str, Any]:
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], text=True, capture_output=True).stdout.strip()
-    return {"processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0], "python": platform.python_version(),
-            "torch": torch.__version__, "commit": commit}  # fmt: skip
-
-
-def small(data: Path, names: list[str], keys: range, epochs: tuple[int, ...]) -> Any:
-    """The held-out NLL of each prior, text, key and number of epochs, and after each epoch on the way (min-count 3, D = 100, 10 % held out)."""
+def small(data: Path, names: list[str]) -> Any:
+    """The held-out NLL of each prior, text and key after 20 epochs, and after each on the way (min-count 3, D = 100, 10 % held out)."""
     for name in names:
         text = e2v.Text(name if name == "python-docs" else data / "text" / name, document=SMALL[name])
-        for key in keys:
+        for key in range(KEYS):
             corpora.HASH_KEY = f"exact2vec held-out {key}".encode()
             counts = e2v.count_text(text, min_count=3, held_out=0.1)
             for how in [*PRIORS, *([{"prior": None}] if key < KEYS_WITHOUT_PRIOR else [])]:
-                for passes in epochs:
-                    began = time.perf_counter()
-                    measured = [record for record in e2v.fit(counts, epochs=passes, **how) if record.training]
-                    last = measured[-1]
-                    yield {"part": "small", "text": name, "key": key, **how, "epochs": passes, "words": len(counts.words), "tokens": counts.tokens["read"],
-                           "held_out_nll": last.held_out.nll, "by_epoch": [round(record.held_out.nll, 5) for record in measured],
-                           "nll": last.losses.nll, "unigram": last.held_out.unigram,
-                           "seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
+                began = time.perf_counter()
+                measured = [record for record in e2v.fit(counts, epochs=EPOCHS, **how) if record.training]
+                last = measured[-1]
+                yield {"part": "small", "text": name, "key": key, **how, "epochs": EPOCHS, "words": len(counts.words), "tokens": counts.tokens["read"],
+                       "held_out_nll": last.held_out.nll, "by_epoch": [round(record.held_out.nll, 5) for record in measured],
+                       "nll": last.losses.nll, "unigram": last.held_out.unigram, "seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
 
 
 def strengths(data: Path, names: list[str], done: list[dict[str, Any]]) -> Any:
@@ -153,10 +142,6 @@ def unigram_loss(vectors: e2v.Vectors, counts: RowCounts) -> float:
     return float(-(np.asarray(counts.matrix.sum(axis=0, dtype=np.float64)).ravel() * np.log(vectors.unigram)).sum() / counts.matrix.sum(dtype=np.float64))
 
 
-def read(results: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in results.read_text().splitlines()]
-
-
 def sets_table(rows: list[dict[str, Any]]) -> str:
     """docs/choosing.md's table of the last run on wiki.txt.gz, a pure function of the results."""
     lines = ["| vectors | WordSim-353 | SimLex-999 | RG-65 | Google semantic | Google syntactic |", "|---|---|---|---|---|---|"]
@@ -172,7 +157,7 @@ def small_table(rows: list[dict[str, Any]]) -> str:
     found: dict[tuple[str, str], dict[int, float]] = {}
     over_passes: dict[str, list[float]] = {}
     for row in rows:
-        if row["part"] == "small" and row["epochs"] == 20:
+        if row["part"] == "small" and row["epochs"] == EPOCHS:
             prior = "no" if row["prior"] is None else ",".join(map(str, row["prior"])) + (" to 0" if row.get("max_n") == 0 else "")
             found.setdefault((row["text"], prior), {})[row["key"]] = row["held_out_nll"] - row["unigram"]
             if prior == "150,500":
@@ -221,13 +206,11 @@ def rare_lines(rows: list[dict[str, Any]]) -> str:
 def main(part: str, data: Path, results: Path, *names: str) -> None:
     parts = {
         "wiki": lambda: wiki(data),
-        "small": lambda: small(data, list(names) or list(SMALL), range(5), (20,)),
-        "strengths": lambda: strengths(data, list(names) or list(STRENGTHS), read(results) if results.exists() else []),
+        "small": lambda: small(data, list(names) or list(SMALL)),
+        "strengths": lambda: strengths(data, list(names) or list(STRENGTHS), raw.read(results)),
     }
-    rows = parts[part]()
-    with open(results, "a") as file:
-        for row in rows:
-            print(json.dumps(row | {"machine": machine()}), file=file, flush=True)
+    for row in parts[part]():
+        raw.append(results, row)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,8 @@ seconds of two epochs go), scaling (a pass over tokens and over words, beside th
 """
 
 import contextlib
-import gzip
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -24,8 +22,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import raw
 
-RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
+RESULTS = raw.RESULTS / "speed.jsonl"
+MEASURED = Path(__file__).parents[1] / "docs" / "measured.md"
 COUNT = """
 import json, resource, sys, time
 from exact2vec import Text, count_text
@@ -38,7 +38,7 @@ print(json.dumps({"counted": counted, "saved": time.perf_counter() - began, "wor
 
 def counting(data: Path, scratch: Path) -> list[dict[str, Any]]:
     """Seconds from text to counts and to counts on the disk."""
-    text = _text(data, scratch)
+    text = raw.unpacked_wiki(data, scratch)
     accented = scratch / "accented.txt"
     accented.write_text(text.read_text().translate(str.maketrans("aeo", "áéö")))
     rows = []
@@ -61,7 +61,7 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
     from exact2vec.train import fit
     from exact2vec.train.rotation import blocks
 
-    problem, state = _problem(fit, count_text(Text(_text(data, scratch)), min_count=20), 100)
+    problem, state = _problem(fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100)
     some = list(blocks(problem.counted["training"].totals.numpy(), 1, 256, 1))
     workers, words = problem.tiled.workers, len(state.output_rows)
     ways = {}
@@ -94,7 +94,7 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
             row["products"][size] = time.perf_counter() - began
         began = time.perf_counter()
         problem.measured(fit.Record(state, 0, 0, 0.0), exact=True)
-        rows.append(row | {"sweep_seconds": time.perf_counter() - began, "load_average": os.getloadavg()[0]})
+        rows.append(row | {"sweep_seconds": time.perf_counter() - began})
     return rows
 
 
@@ -102,7 +102,7 @@ def threads(data: Path, scratch: Path) -> list[dict[str, Any]]:
     """The same two epochs with one and two workers."""
     from exact2vec import Text, count_text, fit
 
-    counts = count_text(Text(_text(data, scratch)), min_count=20, max_vocab=15_000)
+    counts = count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20, max_vocab=15_000)
     rows = []
     for number in (1, 2, 1, 2):
         began, cpu = time.perf_counter(), time.process_time()
@@ -146,7 +146,7 @@ def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
             self.workers.map(backward, self.tiles)
             return torch.stack(sums).sum(dim=0)
 
-    problem, state = _problem(fit, count_text(Text(_text(data, scratch)), min_count=20), 100)
+    problem, state = _problem(fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100)
     some = [block for block in blocks(problem.counted["training"].totals.numpy(), 1, 256, 1) if block.epoch <= 2 / 3]
     ways = {"fixed": problem.tiled, "as it comes": AsItComes(problem.tiled.workers, len(state.output_rows), 256)}
     rows = []
@@ -157,7 +157,7 @@ def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
             for block in some:
                 state = fit.step(state, block, replace(problem, tiled=tiled), 0.01, 0.2)
             row["seconds"][name] = time.perf_counter() - began
-        rows.append(row | {"load_average": os.getloadavg()[0]})
+        rows.append(row)
     return rows
 
 
@@ -180,7 +180,7 @@ def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
 
         return mock.patch.object(fit, name, call)
 
-    counts, rows = count_text(Text(_text(data, scratch)), min_count=20), []
+    counts, rows = count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), []
     for number in range(3):
         spent.update(dict.fromkeys(spent, 0.0))
         began = time.perf_counter()
@@ -199,7 +199,7 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
     from exact2vec.train import fit
     from exact2vec.train.rotation import blocks
 
-    text, rows = _text(data, scratch), []
+    text, rows = raw.unpacked_wiki(data, scratch), []
     for tokens, words, min_count in ((5, 20_000, 1), (10, 20_000, 1), (17, 20_000, 1), (17, 10_000, 1), (17, 33_000, 1), (17, 77_000, 5)):
         part = scratch / "part.txt"
         part.write_bytes(text.read_bytes()[: round(len(text.read_bytes()) * min(1, tokens / 16.556))].rpartition(b"\n")[0])
@@ -213,7 +213,7 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
         seconds = time.perf_counter() - began
         rows.append({
             "part": "scaling", "tokens": counts.tokens["read"], "words": len(counts.words), "count_seconds": counted, "pass_seconds": seconds,
-            "model_gigaflops": 6 * len(counts.words) ** 2 * 100 / 1e9, "load_average": os.getloadavg()[0],
+            "model_gigaflops": 6 * len(counts.words) ** 2 * 100 / 1e9,
         })  # fmt: skip
     return rows
 
@@ -234,13 +234,6 @@ def _problem(fit: Any, counts: Any, dim: int) -> tuple[Any, Any]:
         CompiledNLL(workers, len(counts.words), 256), {"training": training}, torch.from_numpy(counts.unigram), row_weights(training.totals, 0.75), 1
     )
     return problem, fit.initial_state(problem, spectral_start(weighted, dim, seed=1, workers=workers))
-
-
-def _text(data: Path, scratch: Path) -> Path:
-    text = scratch / "wiki.txt"
-    if not text.exists():
-        text.write_bytes(gzip.decompress((data / "text/wiki.txt.gz").read_bytes()))
-    return text
 
 
 def _middle(values: list[float]) -> float:
@@ -317,12 +310,11 @@ PARTS = {"counting": counting, "pass": one_pass, "threads": threads, "order": or
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["figure"]:
-        figure([json.loads(line) for line in RESULTS.read_text().splitlines()], Path(sys.argv[2]))
+        figure(raw.read(RESULTS), Path(sys.argv[2]))
     if len(sys.argv) > 3:
         Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
         for part in sys.argv[4:] or PARTS:
             for row in PARTS[part](Path(sys.argv[1]), Path(sys.argv[2])):
-                with open(sys.argv[3], "a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(row, flush=True)
-    print(tables([json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []))
+                raw.append(Path(sys.argv[3]), row)
+        raw.put(MEASURED, "speed", tables(raw.read(RESULTS)))
+    print(tables(raw.read(RESULTS)))

@@ -7,13 +7,13 @@ whose eigenvectors give x and u when the weights are divided out. Each start is 
 PMI at several weights too, and judged by its own exact held-out NLL and by that after one and two epochs, on 10,000 words, D = 50.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import raw
 import torch
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator, eigsh
@@ -58,9 +58,7 @@ def main(data: Path, results: Path) -> None:
             with patch.object(training, "spectral_start", lambda *_, copies=copies, **__: copies):
                 records = [record for record in fit(counts, vector_size=50, epochs=epochs, exact_every=0) if record.held_out]
             row |= {"held_out_nll_0": records[0].held_out.nll, f"held_out_nll_{epochs}": records[-1].held_out.nll}  # type: ignore[union-attr]
-        with open(results, "a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(row, flush=True)
+        raw.append(results, row)
 
 
 if __name__ == "__main__":

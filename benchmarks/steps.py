@@ -8,7 +8,6 @@ Muon (Jordan 2024): the outputs move along M (MᵀM)^(−½), M their momentum, 
 own mean square (Li et al. 2025). Both are scaled to a mean square of 1 a number, as Adam's steps are, and the bias stays with Adam.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,13 +15,14 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import raw
 import torch
 
 import exact2vec as e2v
 from exact2vec.errors import DivergedError
 from exact2vec.train import fit as fitting
 
-RESULTS = Path(__file__).parent / "results" / "steps.jsonl"
+RESULTS = raw.RESULTS / "steps.jsonl"
 MOMENTUM, ROW_MEMORY = 0.9, 0.95
 EPOCHS = (2, 4)
 MUON_RATES = (0.005, 0.01, 0.02, 0.05)
@@ -128,12 +128,10 @@ def main(data: Path, results: Path) -> None:
             except DivergedError:
                 nll = float("nan")
             row = {"problem": problem, "steps": steps, "epochs": epochs, "held_out_nll": nll}
-            with open(results, "a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(row, flush=True)
+            raw.append(results, row)
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         main(Path(sys.argv[1]), Path(sys.argv[2]))
-    print(table([json.loads(line) for line in RESULTS.read_text().splitlines()]))
+    print(table(raw.read(RESULTS)))

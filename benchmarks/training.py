@@ -9,7 +9,6 @@ versions, commit, seconds, peak_bytes, losses in nats) and README's table from t
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import raw
+
 SETTINGS = {"min-count": 20, "vector-size": 100, "window": 5, "epochs": 4, "seed": 1}
 README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- training -->", "<!-- /training -->"
 VECTOR_FILES = ("vectors.safetensors", "history.jsonl", "counts.safetensors", "vocabulary.json")
 
 
@@ -57,9 +57,7 @@ def run(data: Path, threads: int, exact_every: int, folder: Path) -> dict[str, A
         "tokens_read": counting["read"], "tokens_unaccounted": counting["read"] - sum(counting[part] for part in parts),
         "digests": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in VECTOR_FILES},
         "times": [json.loads(line) for line in (folder / "times.jsonl").read_text().splitlines()],
-        "machine": {"processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
-                    "torch": json.loads((folder / "provenance.json").read_text())["versions"]["torch"]},
-        "commit": subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip(),
+        "machine": raw.machine(),
     }  # fmt: skip
 
 
@@ -91,17 +89,11 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def read(results: Path) -> list[dict[str, Any]]:
-    """The lines of a result file."""
-    return [json.loads(line) for line in results.read_text().splitlines()]
-
-
 def main(data: Path, results: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         rows = [run(data, threads, every, Path(scratch) / f"{threads}-{every}") for threads, every in ((1, 1), (2, 1), (2, 0))]
     results.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    before, _, after = README.read_text().partition(BEGIN)
-    README.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after.partition(END)[2]}")
+    raw.put(README, "training", table(rows))
     print(table(rows))
 
 

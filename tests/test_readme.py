@@ -1,7 +1,5 @@
 """README's blocks run; what depends on the Python or the processor is checked by its properties."""
 
-import importlib.util
-import json
 import os
 import re
 import shlex
@@ -9,7 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grid
+import losses
+import peers
 import pytest
+import rare
+import raw
+import speed
+import steps
+import training
 
 from exact2vec import cli
 
@@ -70,22 +76,20 @@ def test_console_blocks_print_what_they_show():
 
 
 def test_the_measured_table_is_what_was_measured():
-    spec = importlib.util.spec_from_file_location("training", README.parent / "benchmarks" / "training.py")
-    training = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(training)
-    rows = training.read(README.parent / "benchmarks" / "results" / "training.jsonl")
+    rows = raw.read(raw.RESULTS / "training.jsonl")
     assert training.table(rows) in README.read_text()
     for row in rows:
         assert row["tokens_unaccounted"] == 0
         assert row["relative_difference_recomputed"] < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("name", "table", "page"), [("peers", "table", "docs/measured.md"), ("speed", "tables", "docs/measured.md"), ("losses", "table", "docs/torch.md")]
-)
-def test_the_measured_tables_are_those_of_the_raw_results(name, table, page):
-    spec = importlib.util.spec_from_file_location(name, README.parent / "benchmarks" / f"{name}.py")
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
-    rows = [json.loads(line) for line in (README.parent / "benchmarks" / "results" / f"{name}.jsonl").read_text().splitlines()]
-    assert getattr(benchmark, table)(rows) in (README.parent / page).read_text()
+TABLES = [
+    (peers.table, "peers", "docs/measured.md"), (speed.tables, "speed", "docs/measured.md"), (grid.table, "grid", "docs/measured.md"),
+    (steps.table, "steps", "docs/measured.md"), (losses.table, "losses", "docs/torch.md"), (rare.sets_table, "rare", "docs/choosing.md"),
+    (rare.small_table, "rare", "docs/measured.md"), (rare.strengths_table, "rare", "docs/measured.md"), (rare.rare_lines, "rare", "docs/choosing.md"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "results", "page"), TABLES, ids=[f"{table.__module__}.{table.__name__}" for table, *_ in TABLES])
+def test_the_measured_tables_are_those_of_the_raw_results(table, results, page):
+    assert table(raw.read(raw.RESULTS / f"{results}.jsonl")) in (README.parent / page).read_text()

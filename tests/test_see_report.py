@@ -1,5 +1,6 @@
 """The numbers of report and explorer, by hand; which runs are overlaid; what a notebook shows."""
 
+import inspect
 import json
 import math
 import os
@@ -266,4 +267,4 @@ def test_a_report_of_nothing_and_a_kind_of_vectors_that_does_not_exist_are_refus
         e2v.report()
     vectors = e2v.Exact2Vec(vector_size=2, epochs=1, min_count=1).fit([["sun", "moon"], ["dog", "cat"]] * 20).wv
     with pytest.raises(UsageError, match="which must be one of sum, inputs, outputs, composed; got 'bogus'"):
-        vectors.similarity("sun", "moon", which="bogus")
+        inspect.unwrap(e2v.Vectors.vector)(vectors, "sun", "bogus")
