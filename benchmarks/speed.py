@@ -166,7 +166,7 @@ def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
     from exact2vec import Text, count_text
     from exact2vec.train import fit
 
-    parts = {"known_rows": "n-grams", "spectral_start": "start", "step": "steps", "refitted": "means", "sweep": "exact losses", "estimate": "estimates"}
+    parts = {"prior_of": "n-grams", "spectral_start": "start", "step": "steps", "refitted": "means", "sweep": "exact losses", "estimate": "estimates"}
     spent = dict.fromkeys(parts.values(), 0.0)
 
     def timed(name: str) -> Any:
@@ -220,20 +220,14 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
 
 def _problem(fit: Any, counts: Any, dim: int) -> tuple[Any, Any]:
     """A problem without prior and its first state."""
-    import torch
-
-    from exact2vec.loss.tiles import WeightedCounts
     from exact2vec.loss.tiles_cpu import CompiledNLL
     from exact2vec.loss.workers import Workers
     from exact2vec.train.start import spectral_start
-    from exact2vec.train.updates import row_weights
 
-    weighted = counts.weigh(counts.training)
-    training, workers = WeightedCounts(weighted), Workers(2)
-    problem = fit.Problem(
-        CompiledNLL(workers, len(counts.words), 256), {"training": training}, torch.from_numpy(counts.unigram), row_weights(training.totals, 0.75), 1
-    )
-    return problem, fit.initial_state(problem, spectral_start(weighted, dim, seed=1, workers=workers))
+    workers = Workers(2)
+    whole = fit.problem_of(counts, CompiledNLL(workers, len(counts.words), 256), 0.75, 1)
+    problem = replace(whole, counted={"training": whole.counted["training"]})
+    return problem, fit.initial_state(problem, spectral_start(problem.counted["training"].matrix, dim, seed=1, workers=workers))
 
 
 def _middle(values: list[float]) -> float:

@@ -16,10 +16,11 @@ from exact2vec.counts.counts import count_text
 from exact2vec.counts.features import Describer, Features
 from exact2vec.errors import InputError, UsageError
 from exact2vec.loss.formulas import Pull, count_nll, metric, objective, penalty
-from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of
+from exact2vec.loss.tiles import TiledNLL, rows_of
 from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
-from exact2vec.train.fit import PULL_STEPS, Problem, fit, initial_state, known_rows, refitted, step
+from exact2vec.train import fit as fitting
+from exact2vec.train.fit import PULL_STEPS, fit, initial_state, refitted, step
 from exact2vec.train.prior import Prior, refit, ridge, ridge_penalty, shares
 from exact2vec.train.rotation import Block, blocks
 from exact2vec.train.updates import pull_gradient, row_weights, shrunk_gradient
@@ -262,10 +263,9 @@ def test_penalty_of_means_is_zero():
 
 
 def problem_of(counts, workers, how, dtype=torch.float64):
-    training = WeightedCounts(counts.weigh(counts.training))
-    size = training.shape[0]
-    known = known_rows(counts, training, (15.0, 50.0), None, 3, how)
-    return Problem(TiledNLL(workers, size, size, dtype), {"training": training}, torch.from_numpy(counts.unigram), row_weights(training.totals, 0.75), 1, known)
+    size = len(counts.words)
+    problem = fitting.problem_of(counts, TiledNLL(workers, size, size, dtype), 0.75, 1)
+    return replace(problem, prior=fitting.prior_of(counts, problem.counted["training"], (15.0, 50.0), None, 3, how))
 
 
 def at_the_optimum(problem, state):

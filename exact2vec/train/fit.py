@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from exact2vec.counts.counts import Counts
@@ -130,21 +129,14 @@ def fit(
     if epochs == "auto" and counts.choosing is None:
         raise UsageError("epochs 'auto' needs a part to choose by, and these counts have none: count with choosing=0.02, or give a number of epochs")
     strengths: Any = checked(prior=prior, min_n=min_n, max_n=max_n)["prior"]
-    weighted = counts.weigh(counts.training)
-    training = WeightedCounts(weighted)
     with Workers(threads) as workers:
-        problem = Problem(
-            CompiledNLL(workers, training.shape[1], block_rows),
-            {"training": training} | {name: WeightedCounts(counts.weigh(part)) for name, part in held_parts(counts).items()},
-            torch.from_numpy(counts.unigram),
-            row_weights(training.totals, row_power),
-            seed,
-            known_rows(counts, training, strengths, features, min_n, max_n),
-        )
+        problem = problem_of(counts, CompiledNLL(workers, len(counts.words), block_rows), row_power, seed)
+        training = problem.counted["training"]
+        problem = replace(problem, prior=prior_of(counts, training, strengths, features, min_n, max_n))
         totals, most = training.totals.numpy(), max_epochs if epochs == "auto" else int(epochs)
         ends = tuple(step for step, block in enumerate(blocks(totals, most, block_rows, seed), start=1) if block.epoch == int(block.epoch))
         schedule = Schedule(ends, fixed=epochs != "auto")
-        state = initial_state(problem, spectral_start(weighted, vector_size, seed=seed, workers=workers))
+        state = initial_state(problem, spectral_start(training.matrix, vector_size, seed=seed, workers=workers))
         state = refitted(state, problem) if most == 0 else state
         record = problem.measured(Record(state, 0, schedule.steps, 0.0), exact=True)
         ceiling = max(record.losses.nll, record.losses.unigram) + WORSE_THAN_START
@@ -162,11 +154,6 @@ def fit(
             yield record
             if state.step == schedule.steps:
                 return
-
-
-def held_parts(counts: Counts) -> dict[str, csr_array]:
-    """The parts that are not trained on, by name, where they have pairs."""
-    return {name: part for name, part in (("held_out", counts.held_out), ("choosing", counts.choosing)) if part is not None}
 
 
 @dataclass(frozen=True)
@@ -195,6 +182,13 @@ class Problem:
         return replace(record, training=losses["training"], held_out=losses.get("held_out"), choosing=losses.get("choosing"))
 
 
+def problem_of(counts: Counts, tiled: TiledNLL, row_power: float, seed: int) -> Problem:
+    """The Problem of these counts, without a prior."""
+    parts = {"training": counts.training, "held_out": counts.held_out, "choosing": counts.choosing}
+    counted = {name: WeightedCounts(counts.weigh(part)) for name, part in parts.items() if part is not None}
+    return Problem(tiled, counted, torch.from_numpy(counts.unigram), row_weights(counted["training"].totals, row_power), seed)
+
+
 def initial_state(problem: Problem, start: tuple[Tensor, Tensor, Tensor]) -> State:
     """The state before the first step, from vectors and biases."""
     inputs, outputs, bias = start
@@ -204,7 +198,7 @@ def initial_state(problem: Problem, start: tuple[Tensor, Tensor, Tensor]) -> Sta
     return refreshed(replace(state, shrinkage=shrinkage), problem)
 
 
-def known_rows(
+def prior_of(
     counts: Counts, training: WeightedCounts, strengths: Strengths | None, features: Features | None, min_n: int, max_n: int | None
 ) -> Prior | None:  # fmt: skip
     """The Prior of these arguments, None where nothing is shrunk."""
@@ -249,7 +243,7 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
     totals, weights = training.totals[place], torch.from_numpy(block.weights) * problem.row_weights[place]
     mean_total = training.total / max(1, int((training.totals > 0).sum()))
 
-    shrinkage, share = counted_in(state.shrinkage, float((weights * totals).sum()) / training.total, state.step)
+    shrinkage, share = with_pairs_of_block(state.shrinkage, float((weights * totals).sum()) / training.total, state.step)
 
     def update(words: slice, gradient: Tensor) -> None:
         if shrinkage is not None and share:
@@ -270,7 +264,7 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
     return replace(state, shrinkage=shrinkage, step=state.step + 1)
 
 
-def counted_in(shrinkage: Shrinkage | None, share: float, step: int) -> tuple[Shrinkage | None, float]:
+def with_pairs_of_block(shrinkage: Shrinkage | None, share: float, step: int) -> tuple[Shrinkage | None, float]:
     """The shrinkage with the pairs of a block, and the share of all pairs whose output term is due in this step: that of PULL_STEPS steps at a time."""
     if shrinkage is None:
         return None, 0.0
