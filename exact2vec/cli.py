@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from exact2vec import __version__
 from exact2vec.console import FORCE, JSON, MAP, QUIET, WHICH, Commands, chosen, emit, fail, options, printable, silent, tell
 from exact2vec.errors import DivergedError, UsageError
-from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, choosing_share, subword_lengths
+from exact2vec.options import COUNTING, OPTIONS, READING, TRAINING, choosing_share, strengths_of_new_rows, subword_lengths
 from exact2vec.tables import finite
 
 FOLD_IN_PRIOR = "strengths, the first of which pulls the new rows; needed where RUN has no prior  [default: RUN's]"
@@ -48,6 +49,11 @@ def train(inputs: tuple[str, ...], output: str, subwords: dict[str, int], featur
     given |= {"min_n": 3, "max_n": None} | subwords
     if given["prior"] is None and (given["max_n"] or features or given["rare"]):
         raise UsageError("--subwords, --features and --rare need a prior: leave out --prior no, or leave them out")
+    context = click.get_current_context()
+    if context.get_parameter_source("max_epochs") is not ParameterSource.DEFAULT and given["epochs"] != "auto":
+        raise UsageError("--max-epochs is the limit of --epochs auto; with a number of epochs leave it out")
+    if given["rare"] and not given["prior"][0]:
+        raise UsageError("--rare needs a --prior whose first strength is above 0: it pulls the words that are contexts only")
     from exact2vec.compiled import compilation_announced
     from exact2vec.counts.counts import count_text
     from exact2vec.counts.features import read_features
@@ -63,7 +69,8 @@ def train(inputs: tuple[str, ...], output: str, subwords: dict[str, int], featur
     given["choosing"] = choosing_share(given["choosing"], given["epochs"])
     known = read_features(features) if features else None
     say = silent if quiet else tell
-    with compilation_announced(say), waiting("reading and counting", quiet=quiet):
+    context.with_resource(compilation_announced(say))
+    with waiting("reading and counting", quiet=quiet):
         counts = count_text(text, threads=given["threads"], **chosen(COUNTING, given))
     for note in text.notes:
         say(note)
@@ -162,12 +169,14 @@ def evaluate(
 
     Example: exact2vec evaluate runs/python-docs news.txt
     """
+    from exact2vec.compiled import compilation_announced
     from exact2vec.counts.counts import TEXT_SETTINGS
     from exact2vec.counts.read import Text
     from exact2vec.see import talk
     from exact2vec.vectors.evaluate import evaluate as evaluated
     from exact2vec.vectors.vectors import load
 
+    click.get_current_context().with_resource(compilation_announced(tell))
     settings = {name: value for name, value in load(run).counting["settings"].items() if name in TEXT_SETTINGS}
     settings |= {"document": document} if document else {}
     text = Text(*texts, encoding=encoding, errors=errors, **settings) if texts else None
@@ -184,7 +193,7 @@ def evaluate(
 @click.option("--features", metavar="FILE", help="features of the new rows, among those that were trained")
 @click.option("--min-count", default=1, show_default=True, type=click.IntRange(1), help="text: new words counted less often are left out")
 @options([OPTIONS[name] for name in ("encoding", "errors", "threads")])
-@click.option("--prior", metavar="STRENGTHS", callback=lambda _, __, given: None if given is None else OPTIONS["prior"].parse(given), help=FOLD_IN_PRIOR)
+@click.option("--prior", metavar="STRENGTHS", callback=lambda _, __, given: given and strengths_of_new_rows(given), help=FOLD_IN_PRIOR)
 @FORCE
 def fold_in(
     run: str, inputs: tuple[str, ...], output: str, features: str | None, min_count: int, encoding: str, errors: str, force: bool, **extra: Any
@@ -198,12 +207,18 @@ def fold_in(
 
     folder = Path(output)
     runs.check_output(folder, force=force)
+    if folder.resolve() == Path(run).resolve():
+        raise UsageError(f"{output} is the run itself, whose counts and history would be lost: name another folder")
+    from exact2vec.compiled import compilation_announced
     from exact2vec.counts.features import READERS, read_features, read_row_counts
     from exact2vec.see import talk
     from exact2vec.vectors.vectors import load
 
+    click.get_current_context().with_resource(compilation_announced(tell))
     vectors = load(run)
-    if len(inputs) == 1 and Path(inputs[0]).suffix in READERS:
+    if len(inputs) > 1 and any(Path(name).suffix in READERS for name in inputs):
+        raise UsageError(f"INPUT is text, or one table of row, word, count; got {len(inputs)}, tables among them")
+    if Path(inputs[0]).suffix in READERS:
         counts = read_row_counts(inputs[0])
     else:
         from exact2vec.counts.counts import TEXT_SETTINGS, count_new_words
@@ -213,7 +228,7 @@ def fold_in(
         counts = count_new_words(Text(*inputs, encoding=encoding, errors=errors, **settings), vectors.vocabulary, vectors.counting, least=min_count)
     found = vectors.fold_in(counts, read_features(features) if features else None, **extra)
     found.save(folder, force=force)
-    for line in talk.folded(found, output):
+    for line in talk.folded(found, counts, output):
         tell(line)
 
 

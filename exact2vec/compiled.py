@@ -18,14 +18,26 @@ REORDERED = {"reassoc", "nsz", "contract", "arcp"}
 
 def compiled(function: Loop) -> Loop:
     """`function` compiled at its first call, running without the interpreter's lock, exact in its order of floating-point operations."""
-    loop: Loop = numba.njit(nogil=True, cache=True, error_model="numpy")(inspect.unwrap(function))
-    return loop
+    return cached(error_model="numpy")(function)
 
 
 def vectorized(function: Loop) -> Loop:
     """`compiled`, with float sums reordered so that they run in vector lanes: the same bytes on the same kind of processor."""
-    loop: Loop = numba.njit(nogil=True, cache=True, fastmath=REORDERED, error_model="numpy")(inspect.unwrap(function))
-    return loop
+    return cached(error_model="numpy", fastmath=REORDERED)(function)
+
+
+def cached(**how: Any) -> Callable[[Loop], Loop]:
+    """Compiled by numba as `how` says, at the first call, and kept for later runs where numba finds a folder to write (NUMBA_CACHE_DIR names one)."""
+
+    def compile_later(function: Loop) -> Loop:
+        plain: Any = inspect.unwrap(function)
+        try:
+            loop: Loop = numba.njit(nogil=True, cache=True, **how)(plain)
+        except RuntimeError:  # neither the package's folder nor one of the user can be written
+            loop = numba.njit(nogil=True, **how)(plain)
+        return loop
+
+    return compile_later
 
 
 def inlined(function: Loop) -> Loop:

@@ -82,8 +82,9 @@ class Exact2Vec:
 
         Raises DivergedError, with `wv` and `history_` as last measured, where the loss runs away.
         """
-        if checked(**self.get_params())["prior"] is None and self.rare is not None:
-            raise UsageError("rare words are folded in with the strength of the prior: give prior=(150, 500), or leave rare out")
+        prior: Any = checked(**self.get_params())["prior"]
+        if self.rare is not None and not (prior and prior[0]):
+            raise UsageError("rare words are folded in with the first strength of the prior: give prior=(150, 500), or leave rare out")
         self.counts_ = sentences if isinstance(sentences, Counts) else self._count(sentences)
         self.history_ = History()
         self.times_: list[dict[str, Any]] = []

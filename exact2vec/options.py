@@ -106,6 +106,20 @@ def strengths(given: str) -> tuple[float, float] | None:
 
 
 WHICH_VECTORS = ("sum", "inputs", "outputs", "composed")
+
+
+def strengths_of_new_rows(given: Value) -> tuple[float, float]:
+    """Two strengths, the first above 0: without one, a row that is folded in has no optimum of its own.
+
+    >>> strengths_of_new_rows("150,500")
+    (150.0, 500.0)
+    """
+    found = OPTIONS["prior"].parse(given, "prior")
+    if not isinstance(found, tuple) or not found[0]:
+        raise UsageError(f"the prior of new rows must be two numbers, the first above 0, such as 150,500; got {given!r}")
+    return found[0], found[1]
+
+
 READING = (
     Option("tokens", "words", str, "how text becomes tokens: lower-cased words, or split at white space", choices=("words", "space")),
     Option("regex", None, str, "a pattern whose matches, within white space, are the tokens (instead of --tokens)"),

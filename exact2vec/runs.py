@@ -143,6 +143,21 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
 
 
+def compressed_rows(arrays: Mapping[str, NDArray[Any]], prefix: str, shape: tuple[int, int], path: Path) -> Any:
+    """The sparse matrix of PREFIXindptr, PREFIXindices and PREFIXdata; CorruptFileError where they are not rows of that shape."""
+    from scipy.sparse import csr_array
+
+    try:
+        indptr, indices, data = (arrays[prefix + name] for name in ("indptr", "indices", "data"))
+        if len(indptr) != shape[0] + 1:
+            raise CorruptFileError(f"{path}: {shape[0]:,} names of rows, but {prefix[:-1]} has {len(indptr) - 1:,} rows; they should be as many")
+        matrix = csr_array((data, indices, indptr), shape=shape)
+        matrix.check_format(full_check=True)
+    except (KeyError, ValueError) as error:
+        raise CorruptFileError(f"{path}: {prefix[:-1]} is no matrix of {shape[0]:,} × {shape[1]:,} in compressed rows: {error}") from error
+    return matrix
+
+
 def write_lines(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """NAME.jsonl."""
     write_whole(folder / f"{name}.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())

@@ -148,5 +148,5 @@ def test_vocabulary_of_another_length_is_refused(tmp_path):
         for name in ("counts.safetensors", "counting.json"):
             (part / name).write_bytes((tmp_path / "c" / name).read_bytes())
         runs.write_json(part / "vocabulary.json", {key: value[:2] for key, value in vocabulary.items()})
-    with pytest.raises(CorruptFileError, match="2 words, the counts 3 rows"):
+    with pytest.raises(CorruptFileError, match="2 names of rows, but training has 3 rows"):
         Counts.load(tmp_path / "d")

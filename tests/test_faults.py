@@ -385,6 +385,9 @@ OTHER_FAULTS = [
     (["train", "{good}/below"], 3, "cannot be read"),
     (["train", "x" * 300], 3, "cannot be read"),
     (["train", "{good}", "--max-vocab", "1"], 2, "at least 2"),
+    (["train", "{good}", "--max-epochs", "3"], 2, "the limit of --epochs auto"),
+    (["train", "{good}", "--held-out", ".5", "--choosing", ".5"], 2, "their sum is below 1"),
+    (["train", "{good}", "--document", "file", "--epochs", "auto"], 2, "no pairs of the 1 documents fell into it"),
     (["train", "{good}", "--vector-size", "99999999999"], 5, "out of memory"),
     (["evaluate", "{counts}"], 3, "holds counts, no vectors"),
     (["evaluate", "{run}", "--similarity", "{nan}"], 3, "line 1"),
@@ -473,3 +476,14 @@ def test_utf_32_is_named(tmp_path):
     with pytest.raises(read.InputError, match="use --encoding utf-32"):
         list(Text(tmp_path / "text.txt"))
     assert [token for piece in Text(tmp_path / "text.txt", encoding="utf-32") for token in piece.tokens] == ["some", "words"]
+
+
+def test_where_no_folder_for_compiled_loops_can_be_written_they_are_compiled_for_the_run(tmp_path):
+    code = """
+import numba.core.caching as caching
+caching.CacheImpl._locator_classes = []
+from exact2vec import count_text
+print(count_text(["sun moon"] * 9, held_out=0))
+"""
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path)
+    assert printed.startswith("Counts(2 words")

@@ -104,8 +104,10 @@ def test_the_formats_say_the_same(same):
 BAD_FILES = {
     "header.csv": (b"a,b,c\n", "line 1: wanted the header row,feature,value"),
     "short.csv": (b"row,feature,value\ntea,hot\n", "line 2: wanted row,feature,value, got 'tea,hot'"),
-    "negative.csv": (b"row,feature,value\ntea,hot,-1\n", "line 2: values must be finite and at least 0; 'tea' has -1"),
+    "negative.csv": (b"row,feature,value\ntea,hot,-1\n", "line 2: values must be finite, from 0 to 1e\\+15; 'tea' has -1"),
     "nan.csv": (b"row,feature,value\ntea,hot,nan\n", "line 2: values must be finite"),
+    "huge.csv": (b"row,feature,value\ntea,hot,1e25\n", "line 2: values must be finite, from 0"),
+    "long.csv": (b"row,feature,value\ntea," + b"x" * 200_000 + b",1\n", "line 2: field larger than field limit"),
     "empty.csv": (b"row,feature,value\n", "no entries"),
     "bytes.csv": (b"row,feature,value\n\xff,hot,1\n", "byte 0xff at offset 18 is not UTF-8"),
     "junk.npz": (b"not an archive", "wanted an npz"),
@@ -128,6 +130,52 @@ def test_a_pickle_in_an_npz_is_not_opened(tmp_path):
         read_features(tmp_path / "f.npz")
     with pytest.raises(UsageError, match="must end in one of"):
         read_features(tmp_path / "f.tsv")
+
+
+GOOD = {"data": [1.0, 2.0], "indices": [0, 1], "indptr": [0, 1, 2], "shape": (2, 2), "rows": ["tea", "milk"], "names": ["hot", "wet"]}
+BAD_ARRAYS = {
+    "indptr below 0": ({"indptr": [0, -5, 2]}, "wanted an npz"),
+    "indptr beyond the cells": ({"indptr": [0, 10**6, 2]}, "wanted an npz"),
+    "a column too many": ({"indices": [0, 2]}, "wanted an npz"),
+    "values of text": ({"data": ["a", "b"]}, "wanted an npz|real numbers"),
+    "complex values": ({"data": [1j, 2]}, "values must be real numbers"),
+    "columns first": ({"format": b"csc"}, "the matrix is b'csc'"),
+    "names that are numbers": ({"rows": [1, 2]}, "names are text; got the row 1|wanted an npz"),
+    "a name too few": ({"names": ["hot"]}, "the matrix is 2 × 2"),
+    "no names": ({"names": None}, "wanted an npz"),
+    "sums beyond the largest": ({"data": [9e14, 9e14], "indices": [0, 0], "indptr": [0, 2, 2]}, "from 0 to 1e\\+15"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ARRAYS)
+def test_an_npz_that_is_not_what_it_should_be_is_refused(tmp_path, name):
+    changed, expected = BAD_ARRAYS[name]
+    np.savez(tmp_path / "f.npz", **{key: value for key, value in (GOOD | changed).items() if value is not None})
+    with pytest.raises(InputError, match=expected):
+        read_features(tmp_path / "f.npz")
+    np.savez_compressed(tmp_path / "f.npz", **GOOD)
+    assert read_features(tmp_path / "f.npz").matrix.toarray().tolist() == [[1, 0], [0, 2]]
+
+
+def test_damage_anywhere_in_an_npz_is_an_error_with_the_name_or_no_harm(tmp_path):
+    np.savez_compressed(tmp_path / "f.npz", **GOOD)
+    data = (tmp_path / "f.npz").read_bytes()
+    for place in range(0, len(data), 7):
+        (tmp_path / "f.npz").write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+        try:
+            assert read_features(tmp_path / "f.npz").matrix.shape == (2, 2)
+        except InputError as error:
+            assert "f.npz" in str(error)
+
+
+def test_a_blank_line_is_no_entry_and_a_null_name_no_name(tmp_path):
+    (tmp_path / "f.csv").write_text("row,feature,value\ntea,hot,1\n\n")
+    assert read_features(tmp_path / "f.csv").rows == ["tea"]
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.table({"row": ["tea", None], "feature": ["hot", "wet"], "value": [1.0, 1.0]}), tmp_path / "f.parquet")
+    with pytest.raises(InputError, match="none of them null: a name is null"):
+        read_features(tmp_path / "f.parquet")
 
 
 def test_counts_of_rows_are_read_alike(tmp_path):

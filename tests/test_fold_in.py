@@ -65,21 +65,22 @@ def test_each_row_is_solved_and_no_worse_than_the_trained_one(model, strength):
     vectors, weighted = model.wv, model.counts_.weigh(model.counts_.training)
     names = [f"again {word}" for word in vectors.index_to_key]
     folded = vectors.fold_in(RowCounts(weighted, names, vectors.index_to_key), prior=(strength, 1)).folded
-    assert folded.names == names
+    assert folded.names == [*names, "eclipse"]
+    inputs = folded.inputs[: len(names)]
     at = row_objective(vectors, weighted, vectors.composer.compose(names)[0], strength)
-    values, _, norm = at(folded.inputs)
+    values, _, norm = at(inputs)
     assert norm.max() < 2 * TOLERANCE
     trained, _, trained_norm = at(vectors.inputs)
     assert (values <= trained + 1e-9).all()
     assert trained_norm.max() > 10 * TOLERANCE
-    moved, _, _ = at(folded.inputs + 0.2 * np.random.default_rng(0).standard_normal(folded.inputs.shape))
+    moved, _, _ = at(inputs + 0.2 * np.random.default_rng(0).standard_normal(inputs.shape))
     assert (moved > values).all()
 
 
 def test_a_row_with_features_and_no_counts_is_its_mean_and_one_with_neither_has_none(model):
     counts = RowCounts(csr_array((3, 2)), ["sunshine", "qqq", "dogs"], ["sunny", "rainy"])
     folded = model.wv.fold_in(counts)
-    np.testing.assert_array_equal(folded.folded.inputs, model.wv.composer.compose(["sunshine", "dogs"])[0])
+    np.testing.assert_array_equal(folded.folded.inputs[:2], model.wv.composer.compose(["sunshine", "dogs"])[0])
     assert folded.folded.without == ["qqq"]
     with pytest.raises(UnknownWordError, match=r"'qqq' is not among .* neither counts nor features"):
         folded["qqq"]
@@ -109,13 +110,13 @@ def test_a_run_without_a_prior_asks_for_one():
     wv = e2v.Exact2Vec(**HOW, prior=None).fit(sentences(rare=False)).wv
     counts = RowCounts(csr_array([[3.0]]), ["new"], ["sunny"])
     for prior in (None, (0, 5), (float("nan"), 1)):
-        with pytest.raises(UsageError, match=r"needs prior="):
+        with pytest.raises(UsageError, match=r"needs prior=|the first above 0|finite numbers"):
             wv.fold_in(counts, prior=prior)
     assert wv.fold_in(counts, prior=(10, 10)).most_similar("new", topn=1, which="inputs")[0][0] in TOPICS[0].split()
     with pytest.raises(UsageError, match="trained with a prior"):
         wv.fold_in(counts, Features(csr_array([[1]]), ["new"]), prior=(10, 10))
     assert "sunshine" not in wv
-    with pytest.raises(UsageError, match="without a prior"):
+    with pytest.raises(UsageError, match="this run has none"):
         wv.matrix("composed")
 
 
@@ -219,7 +220,7 @@ def test_neighbors_says_how_a_word_is_known(run):
 def test_fold_in_at_the_command_line(run, tmp_path):
     (tmp_path / "new.txt").write_text("sunny sunshine sunlight\nrainy qqq rainfall\n")
     result = call("fold-in", run, tmp_path / "new.txt", "-o", tmp_path / "out")
-    assert (result.exit_code, "2 rows folded in beside 15 words" in result.stderr) == (0, True), result.output
+    assert (result.exit_code, "2 rows folded in beside 15 words and 1 of before" in result.stderr) == (0, True), result.output
     assert e2v.load(tmp_path / "out").known_as("qqq") == "folded in"
     (tmp_path / "new.csv").write_text("row,word,count\nqqq,rainy,3\nqqq,nobody,1\nzzz,rainy,0\n")
     result = call("fold-in", run, tmp_path / "new.csv", "-o", tmp_path / "csv", "--prior", "20,20")
@@ -239,6 +240,7 @@ BAD_TRAIN = [
     (["--prior", "no", "--subwords", "3-6"], "need a prior"),
     (["--prior", "no", "--features", "f.csv"], "need a prior"),
     (["--prior", "no", "--rare", "2"], "need a prior"),
+    (["--prior", "0,500", "--rare", "2"], "--rare needs a --prior whose first strength is above 0"),
 ]
 
 
@@ -295,3 +297,72 @@ def test_strengths_are_those_of_as_many_tokens_whatever_the_window(window, stren
     new = RowCounts(csr_array([[3.0, 1.0]]), ["new"], model.wv.index_to_key[:2])
     own, stated = (model.wv.fold_in(new, prior=prior).folded.inputs for prior in (None, (150, 500)))
     np.testing.assert_array_equal(own, stated)
+
+
+def test_strengths_of_new_rows_that_are_none_are_refused(model, run, tmp_path):
+    new = RowCounts(csr_array([[3.0, 1.0]]), ["new"], model.wv.index_to_key[:2])
+    for prior in ((0.0, 5.0), (-1.0, 5.0), (np.nan, 1.0), (0.0, 0.0)):
+        with pytest.raises(UsageError, match="prior"):
+            model.wv.fold_in(new, prior=prior)
+    (tmp_path / "new.csv").write_text("row,word,count\nqqq,sunny,3\n")
+    for prior in ("no", "0,0", "0,5", "-1,5"):
+        result = call("fold-in", run, tmp_path / "new.csv", "-o", tmp_path / "out", "--prior", prior)
+        assert (result.exit_code, "prior" in result.stderr) == (2, True), result.stderr
+    with pytest.raises(UsageError, match="rare words are folded in"):
+        e2v.Exact2Vec(rare=3, prior=(0, 500), **HOW).fit(sentences())
+
+
+def test_the_run_itself_and_several_tables_are_no_place_and_no_input_to_fold_in(run, tmp_path):
+    (tmp_path / "new.csv").write_text("row,word,count\nqqq,sunny,3\n")
+    result = call("fold-in", run, tmp_path / "new.csv", "-o", run, "--force")
+    assert (result.exit_code, "is the run itself" in result.stderr) == (2, True), result.stderr
+    result = call("fold-in", run, tmp_path / "new.csv", tmp_path / "new.csv", "-o", tmp_path / "out")
+    assert (result.exit_code, "one table of row, word, count" in result.stderr) == (2, True), result.stderr
+    assert call("check", run).exit_code == 0
+
+
+def test_folding_in_again_keeps_the_rows_before_and_replaces_those_of_the_same_name(model, tmp_path):
+    words = model.wv.index_to_key[:2]
+    once = model.wv.fold_in(RowCounts(csr_array([[3.0, 1.0], [1.0, 2.0]]), ["one", "two"], words))
+    twice = once.fold_in(RowCounts(csr_array([[9.0, 1.0], [1.0, 2.0]]), ["two", "three"], words))
+    assert set(twice.folded.names) == {*model.wv.folded.names, "one", "two", "three"}
+    np.testing.assert_array_equal(twice.vector("one", "inputs"), once.vector("one", "inputs"))
+    assert not np.array_equal(twice.vector("two", "inputs"), once.vector("two", "inputs"))
+    twice.save(tmp_path / "twice")
+    np.testing.assert_array_equal(e2v.load(tmp_path / "twice").vector("one", "inputs"), once.vector("one", "inputs"))
+
+
+def test_a_row_is_composed_of_the_features_it_was_folded_in_with():
+    words = [word for topic in TOPICS for word in topic.split()]
+    known = Features(csr_array(np.eye(3).repeat(5, axis=0)), words, ["sky", "pets", "rain"])
+    vectors = e2v.Exact2Vec(max_n=0, **HOW).fit(sentences(rare=False), features=known).wv
+    new = RowCounts(csr_array([[3.0, 1.0]]), ["qqq"], vectors.index_to_key[:2])
+    folded = vectors.fold_in(new, Features(csr_array([[1.0]]), ["qqq"], ["pets"]))
+    pet = next(word for word in words if word.startswith("dog"))
+    np.testing.assert_allclose(folded.vector("qqq", "composed"), vectors.vector(pet, "composed"), rtol=1e-5)
+    assert "qqq" in folded
+
+
+def test_words_that_nothing_describes_are_not_composed_and_a_run_of_none_says_so(tmp_path):
+    vectors = e2v.Exact2Vec(**HOW).fit([*sentences(rare=False), *[["x", "sunny", "sunlight"]] * 9]).wv
+    assert "x" in vectors
+    with pytest.raises(UnknownWordError, match="nothing composes it"):
+        vectors.vector("x", "composed")
+    with pytest.raises(UsageError, match="needs n-grams or features, and this run has none"):
+        e2v.Exact2Vec(max_n=0, **HOW).fit(sentences(rare=False)).wv.matrix("composed")
+
+
+def test_similarity_of_words_that_are_mostly_unseen(run, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("sunny\tsunless\t9\nsunshine\tsunny\t1\nmoonshine\tdogless\t8\nrainshine\tsunny\t7\n")
+    found = e2v.evaluate(run, similarity=[tmp_path / "pairs.tsv"]).similarity[str(tmp_path / "pairs.tsv")]
+    assert (found.rho, found.n, found.n_composed) == (None, 1, 4)
+    assert -1 <= found.rho_composed <= 1
+    shown = call("evaluate", run, "--similarity", tmp_path / "pairs.tsv").stdout
+    assert "Spearman            none" in shown
+    assert call("report", run, "-o", tmp_path / "page.html", "--similarity", tmp_path / "pairs.tsv").exit_code == 0
+
+
+def test_bad_words_to_export_are_named_with_the_byte(run, tmp_path):
+    (tmp_path / "words.txt").write_bytes(b"sunny\n\xff\n")
+    result = call("export", run, tmp_path / "out.vec", "--words", tmp_path / "words.txt")
+    assert (result.exit_code, "words.txt: byte 0xff at offset 6 is not UTF-8" in result.stderr) == (3, True), result.stderr

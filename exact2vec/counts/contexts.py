@@ -25,7 +25,7 @@ def count_contexts(corpus: Corpus, vocabulary: Vocabulary, *, least: int, window
     row_of[rare] = np.arange(len(rare))
     ids = corpus.ids[training]
     counts = windows_of_contexts(row_of[ids], numbers[ids], corpus.token_segment[training], shape=(len(rare), len(vocabulary.words)), window=window)
-    keep = expected_subsampling(times[rare], int(vocabulary.counts.sum()), sample)
+    keep = expected_subsampling(times[rare], max(1, int((numbers[ids] != DROPPED).sum())), sample)
     weights = np.repeat(keep / window, np.diff(counts.indptr)) * vocabulary.keep(sample)[counts.indices]
     weighted = csr_array((counts.data * weights, counts.indices, counts.indptr), shape=counts.shape)
     return RowCounts(weighted, [corpus.distinct[number] for number in rare], vocabulary.words), int(times[rare].sum())

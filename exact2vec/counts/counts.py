@@ -148,6 +148,8 @@ def count_text(
     Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
     """
     checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out, choosing=choosing, rare=rare, threads=threads)
+    if held_out + choosing >= 1:
+        raise UsageError(f"held_out and choosing are shares that leave something to train on, so their sum is below 1; got {held_out:g} + {choosing:g}")
     texts, settings = _with_settings(texts)
     settings |= {"min_count": min_count, "max_vocab": max_vocab, "held_out": held_out, "choosing": choosing}
     corpus = index_corpus(texts, Draw(held_out, choosing), tokenizer())
@@ -223,9 +225,7 @@ def read_vocabulary(run: runs.Run) -> Vocabulary:
 
 def _rare(run: runs.Run, arrays: dict[str, NDArray[Any]], vocabulary: Vocabulary) -> RowCounts:
     rows = run.json("rare.json")["rows"]
-    if len(arrays["rare.indptr"]) != len(rows) + 1:
-        raise CorruptFileError(f"{run.folder / 'rare.json'}: {len(rows):,} rows, the counts {len(arrays['rare.indptr']) - 1:,}; they should be as many")
-    matrix = csr_array((arrays["rare.data"], arrays["rare.indices"], arrays["rare.indptr"]), shape=(len(rows), len(vocabulary.words)))
+    matrix = runs.compressed_rows(arrays, "rare.", (len(rows), len(vocabulary.words)), run.folder / "counts.safetensors")
     return RowCounts(matrix, rows, vocabulary.words)
 
 
@@ -270,7 +270,6 @@ def _arrays(counts: csr_array) -> dict[str, NDArray[Any]]:
 
 
 def _matrix(arrays: dict[str, NDArray[Any]], prefix: str, size: int, folder: str | Path) -> csr_array:
-    indptr, indices, data = (arrays[prefix + name] for name in ("indptr", "indices", "data"))
-    if len(indptr) != size + 1 or len(indices) != len(data) or indptr[-1] != len(data):
-        raise CorruptFileError(f"{folder}: the vocabulary has {size:,} words, the counts {len(indptr) - 1:,} rows; they should be as many")
-    return csr_array((data.astype(np.int64), indices, indptr), shape=(size, size))
+    matrix = runs.compressed_rows(arrays, prefix, (size, size), Path(folder) / "counts.safetensors")
+    matrix.data = matrix.data.astype(np.int64)
+    return csr_array(matrix)

@@ -4,6 +4,7 @@ import csv
 import io
 import unicodedata
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,35 +17,43 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, hstack
 
+from exact2vec import runs
 from exact2vec.errors import InputError, UsageError
 from exact2vec.files import open_decompressed
 
 COLUMNS = {"features": ("row", "feature", "value"), "counts": ("row", "word", "count")}
+LARGEST = 1e15  # value: the squares of larger ones would leave float32
 Kind = TypeVar("Kind", bound="NamedMatrix")
 
 
 class NamedMatrix:
     """Any scipy matrix with names of its rows and columns, its values non-negative and finite; entries that stand twice are summed.
 
-    Raises InputError for a negative or infinite value, a NaN, a duplicate name, or names that are not as many as the matrix has rows and columns.
+    Raises InputError for a value that is negative, not a number or above 1e15, a name that is no text or stands twice, or names that are not as many as
+    the matrix has rows and columns.
     """
 
     what: ClassVar[str] = "matrix"
 
     def __init__(self, matrix: Any, rows: Sequence[str], names: Sequence[str] | None = None) -> None:
         found = coo_array(matrix)
+        found.sum_duplicates()
         self.rows = list(rows)
         self.names = [str(number) for number in range(found.shape[1])] if names is None else list(names)
         if found.shape != (len(self.rows), len(self.names)):
             sizes = f"{found.shape[0]} × {found.shape[1]}, there are {len(self.rows)} row names and {len(self.names)} column names"
             raise InputError(f"{self.what}: the matrix is {sizes}")
         for side, given in (("row", self.rows), ("column", self.names)):
+            if strange := [name for name in given if not isinstance(name, str)]:
+                raise InputError(f"{self.what}: names are text; got the {side} {strange[0]!r}")
             if twice := [name for name, times in Counter(given).items() if times > 1]:
                 raise InputError(f"{self.what}: the {side} {twice[0]!r} stands twice")
-        bad = np.flatnonzero(~((found.data >= 0) & (found.data <= np.finfo(np.float32).max)))
+        if not (np.isrealobj(found.data) and found.data.dtype.kind in "biuf"):
+            raise InputError(f"{self.what}: values must be real numbers; got {found.data.dtype}")
+        bad = np.flatnonzero(~((found.data >= 0) & (found.data <= LARGEST)))
         if len(bad):
             row, column = self.rows[found.row[bad[0]]], self.names[found.col[bad[0]]]
-            raise InputError(f"{self.what}: values must be finite and at least 0; {row!r} has {float(found.data[bad[0]])!r} for {column!r}")
+            raise InputError(f"{self.what}: values must be finite, from 0 to {LARGEST:g}; {row!r} has {found.data[bad[0]].item()!r} for {column!r}")
         self.matrix: csr_array = found.astype(np.float32).tocsr()
         self.matrix.eliminate_zeros()
 
@@ -202,14 +211,12 @@ def stored(describer: Describer) -> tuple[dict[str, Any], dict[str, NDArray[Any]
     return names | {"rows": known.rows, "features": known.names}, parts
 
 
-def restored(names: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Describer:
-    """The Describer of `stored`."""
+def restored(names: dict[str, Any], arrays: dict[str, NDArray[Any]], path: Path) -> Describer:
+    """The Describer of what was `stored` in `path`."""
     known = None
     if names["rows"] is not None:
         shape = (len(names["rows"]), len(names["features"]))
-        known = Features(
-            csr_array((arrays["features.data"], arrays["features.indices"], arrays["features.indptr"]), shape=shape), names["rows"], names["features"]
-        )
+        known = Features(runs.compressed_rows(arrays, "features.", shape, path), names["rows"], names["features"])
     return Describer(names["ngrams"], names["min_n"], names["max_n"], known)
 
 
@@ -218,20 +225,23 @@ def _read_csv(data: bytes, kind: type[Kind]) -> Kind:
         lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
     except UnicodeDecodeError as error:
         raise InputError(f"byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8") from error
-    if (header := next(lines, [])) != list(COLUMNS[kind.what]):
-        raise InputError(f"line 1: wanted the header {','.join(COLUMNS[kind.what])}, got {','.join(header)[:60]!r}")
-    return _gather(_csv_entries(lines, COLUMNS[kind.what]), kind)
+    try:
+        if (header := next(lines, [])) != list(COLUMNS[kind.what]):
+            raise InputError(f"line 1: wanted the header {','.join(COLUMNS[kind.what])}, got {','.join(header)[:60]!r}")
+        return _gather(_csv_entries(lines, COLUMNS[kind.what]), kind)
+    except csv.Error as error:
+        raise InputError(f"line {lines.line_num}: {error}") from error
 
 
 def _csv_entries(lines: Any, columns: Sequence[str]) -> Iterator[tuple[str, str, float]]:
-    for fields in lines:
+    for fields in filter(None, lines):
         try:
             row, name, value = fields
             number = float(value)
         except ValueError:
             raise InputError(f"line {lines.line_num}: wanted {','.join(columns)}, got {','.join(fields)[:60]!r}") from None
-        if not 0 <= number < float("inf"):
-            raise InputError(f"line {lines.line_num}: values must be finite and at least 0; {row!r} has {value} for {name!r}")
+        if not 0 <= number <= LARGEST:
+            raise InputError(f"line {lines.line_num}: values must be finite, from 0 to {LARGEST:g}; {row!r} has {value} for {name!r}")
         yield row, name, number
 
 
@@ -244,6 +254,8 @@ def _read_parquet(data: bytes, kind: type[Kind]) -> Kind:
     names = COLUMNS[kind.what]
     try:
         columns = pyarrow.parquet.read_table(pyarrow.BufferReader(data), columns=list(names)).to_pydict()
+        if any(isinstance(cell, bytes | None) for name in names for cell in columns[name]):
+            raise ValueError("a name is null or no text")
         entries = [(str(row), str(name), float(value)) for row, name, value in zip(*(columns[name] for name in names), strict=True)]
     except (pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
         raise InputError(f"wanted parquet with the columns {', '.join(names)}, none of them null: {str(error).splitlines()[0]}") from error
@@ -253,11 +265,15 @@ def _read_parquet(data: bytes, kind: type[Kind]) -> Kind:
 def _read_npz(data: bytes, kind: type[Kind]) -> Kind:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            if "format" in arrays and (form := arrays["format"].item()) not in (b"csr", "csr"):
+                raise ValueError(f"the matrix is {form!r}")
             matrix = csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=tuple(arrays["shape"]))
-            rows, names = (arrays[name].tolist() for name in ("rows", "names"))
-    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            matrix.check_format(full_check=True)
+            return kind(matrix, *(arrays[name].tolist() for name in ("rows", "names")))
+    except InputError:
+        raise
+    except NPZ_FAULTS as error:
         raise InputError(f"wanted an npz of data, indices, indptr, shape (csr), rows and names (text): {error}") from error
-    return kind(matrix, rows, names)
 
 
 def _gather(entries: Iterable[tuple[str, str, float]], kind: type[Kind]) -> Kind:
@@ -270,4 +286,7 @@ def _gather(entries: Iterable[tuple[str, str, float]], kind: type[Kind]) -> Kind
     return kind(coo_array((value.astype(np.float64), (row, column)), shape=(len(rows), len(names))), list(rows), list(names))
 
 
+NPZ_FAULTS = (
+    LookupError, ValueError, OverflowError, OSError, EOFError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 READERS: dict[str, Callable[[bytes, Any], Any]] = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}

@@ -47,7 +47,9 @@ def build_vocabulary(corpus: Corpus, min_count: int = 5, max_vocab: int | None =
     if tokens == 0:
         raise InputError("no tokens: the text holds only white space or signs")
     if len(training) == 0:
-        raise InputError(f"all {corpus.documents:,} documents ({tokens:,} tokens) fell into the held-out part; use --held-out 0")
+        raise InputError(
+            f"all {corpus.documents:,} documents ({tokens:,} tokens) fell into the parts held out or for choosing; use --held-out 0, or smaller documents"
+        )
     if tokens == 1:
         raise InputError("1 token: no pairs")
     counts = np.bincount(training, minlength=len(corpus.distinct))

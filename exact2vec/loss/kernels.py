@@ -3,8 +3,10 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, overload
+
+from exact2vec.compiled import cached
 
 CHUNK = 1024  # scores whose exponentials stay in the first-level cache
 
@@ -59,7 +61,7 @@ def _exp_of_difference(d, error):
     return double
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@cached(fastmath={"contract"})
 @no_type_check
 def _exponentials(z, m, out):
     """exp(z − m), equation (4): the rounding error of z − m, by two-sum, goes into the exponent."""
@@ -69,7 +71,7 @@ def _exponentials(z, m, out):
         out[i] = exp_of_difference(d, (z[i] - (d - back)) - (m + back))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@cached(fastmath=True)
 @no_type_check
 def _largest(z):
     m = z[0]
@@ -78,7 +80,7 @@ def _largest(z):
     return m
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+@cached(fastmath={"contract", "reassoc", "nsz"})
 @no_type_check
 def _total(z, m, e):
     """(Σ e where z < m, how many z are m): the largest terms, 1 each, stay out of the sum."""
@@ -91,7 +93,7 @@ def _total(z, m, e):
     return total, ties
 
 
-@njit(cache=True, nogil=True)
+@cached()
 @no_type_check
 def normalise(scores, exponentials, largest, others):
     """For each row m = max z and K = Σ exp(z − m) without one of the largest, float64 (3); exp(z − m) too, unless `exponentials` has no columns."""
@@ -112,7 +114,7 @@ def normalise(scores, exponentials, largest, others):
         others[row] = total + max(ties, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@cached()
 @no_type_check
 def scaled_exponentials(scores, largest, factor, out):
     """out = factor · exp(z − m) for each row (6)."""
@@ -122,7 +124,7 @@ def scaled_exponentials(scores, largest, factor, out):
             out[row, column] *= factor[row]
 
 
-@njit(cache=True, nogil=True)
+@cached()
 @no_type_check
 def log_probabilities(scores, largest, log_sum, out):
     """out = (z − m) − log1p K for each row (2), rounded once."""
@@ -132,7 +134,7 @@ def log_probabilities(scores, largest, log_sum, out):
             out[row, column] = (np.float64(scores[row, column]) - m) - log_sum[row]
 
 
-@njit(cache=True, nogil=True)
+@cached()
 @no_type_check
 def target_terms(scores, starts, column, value, largest, others, losses):
     """Of each row m, K and Σ t (−log p) over its cells starts[row] … starts[row + 1] (1); both terms of −log p are ≥ 0 (2)."""
@@ -145,7 +147,7 @@ def target_terms(scores, starts, column, value, largest, others, losses):
         losses[row] = total
 
 
-@njit(cache=True, nogil=True)
+@cached()
 @no_type_check
 def target_gradients(scores, starts, column, value, largest, others, gradient, out):
     """out = c (T p − t) for each row (6), at its cells as `rows.score_gradients` has it; 0 where c or T is."""
@@ -166,7 +168,7 @@ def target_gradients(scores, starts, column, value, largest, others, gradient, o
             out[row, column[cell]] = c * own
 
 
-@njit(cache=True, nogil=True)
+@cached()
 @no_type_check
 def tile_terms(scores, start, row, column, at_cells, largest, others):
     """Scores of a tile of columns from `start` on → exp(z − m_t), in place, with m_t, K_t and the scores of its cells; K_t = −1 where all are −∞."""
@@ -178,7 +180,7 @@ def tile_terms(scores, start, row, column, at_cells, largest, others):
             others[of] = -1.0
 
 
-@njit(cache=True, nogil=True)
+@cached()
 @no_type_check
 def tile_gradients(exponentials, factor, start, row, column, at_cells):
     """Exponentials of a tile → gradients, in place: times the row's factor, 0 where it is 0; the cells' own are set."""

@@ -44,6 +44,9 @@ class WeightedCounts:
     """Weighted counts n(c, w), sparse; `totals` are the N_c, `column_totals` the N_w, `total` is N, `floor` their entropy, nats."""
 
     def __init__(self, counts: csr_array) -> None:
+        if not counts.has_canonical_format:
+            counts = counts.copy()
+            counts.sum_duplicates()
         self.shape: tuple[int, int] = (int(counts.shape[0]), int(counts.shape[1]))
         self.matrix = counts
         self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel())

@@ -177,13 +177,13 @@ def wilson_interval(right: float, n: int, *, z: float = 1.959964) -> tuple[float
     return (centre - width) / (1 + z * z / n), (centre + width) / (1 + z * z / n)
 
 
-def rank_interval(rho: float, n: int, *, z: float = 1.959964) -> tuple[float, float] | None:
+def rank_interval(rho: float | None, n: int, *, z: float = 1.959964) -> tuple[float, float] | None:
     """The 95 % interval of Spearman's ρ over `n` pairs, None below 4: tanh(artanh ρ ± z·√((1 + ρ²/2)/(n − 3))). Source: Bonett and Wright 2000.
 
     >>> [round(end, 3) for end in rank_interval(0.6, 100)]
     [0.444, 0.721]
     """
-    if n < 4 or abs(rho) >= 1:
+    if rho is None or n < 4 or abs(rho) >= 1:
         return None
     width = z * math.sqrt((1 + rho * rho / 2) / (n - 3))
     return math.tanh(math.atanh(rho) - width), math.tanh(math.atanh(rho) + width)

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Sequence
 
 from exact2vec.counts.counts import Counts
+from exact2vec.counts.features import RowCounts
 from exact2vec.errors import UnknownWordError
 from exact2vec.loss.sweep import Losses
 from exact2vec.options import available_threads
@@ -14,6 +15,7 @@ from exact2vec.vectors.vectors import Vectors
 
 FLOPS_A_THREAD = 55e9  # of the three products, exponentials and updates together, on a common core
 SWEEP_SHARE = 0.4  # of a pass
+OVERFITTED = ": worse than the frequencies alone; fewer --epochs, or a stronger --prior"
 
 
 def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) -> list[str]:
@@ -40,7 +42,9 @@ def closing(vectors: Vectors, last: Record, output: str) -> list[str]:
     held_out = last.held_out
     return [
         f"{output}: {len(vectors):,} words, {vectors.vector_size} numbers each{f', and {len(vectors.folded.names):,} context only' if vectors.folded else ''}",
-        f"held-out NLL {held_out.nll:.4f} nats a pair (unigram {held_out.unigram:.4f})" if held_out else "held-out NLL none",
+        f"held-out NLL {held_out.nll:.4f} nats a pair (unigram {held_out.unigram:.4f}){OVERFITTED * (held_out.nll > held_out.unigram)}"
+        if held_out
+        else "held-out NLL none",
         f"try: exact2vec neighbors {shlex.quote(output)} {shlex.quote(vectors.index_to_key[min(100, len(vectors) - 1)])}",
         f"     exact2vec evaluate {shlex.quote(output)}",
     ]
@@ -65,11 +69,15 @@ def untrained_words(vectors: Vectors, words: Sequence[str], *, trained_only: boo
     return f" ({min(ways)})" if ways else "", lines
 
 
-def folded(vectors: Vectors, output: str) -> list[str]:
-    """What was folded in, and what could not be used."""
+def folded(vectors: Vectors, counts: RowCounts, output: str) -> list[str]:
+    """What was folded in of `counts`, and what could not be used."""
     rows = vectors.folded
     assert rows is not None
-    lines = [f"{output}: {len(rows.names):,} rows folded in beside {len(vectors):,} words"]
+    new = sum(name in rows.place for name in counts.rows)
+    before = f" and {len(rows.names) - new:,} of before" * (len(rows.names) > new)
+    lines = [f"{output}: {new:,} rows folded in beside {len(vectors):,} words{before}"]
+    if trained := [name for name in counts.rows if name in vectors.key_to_index]:
+        lines.append(f"{len(trained):,} of them are words of the run, which keep their trained vectors: {_some(trained)}")
     if rows.unknown:
         lines.append(f"{100 * rows.unknown_share:.2f} % of the pairs are with {len(rows.unknown):,} unknown words and were left out: {_some(rows.unknown)}")
     if rows.without:
@@ -96,16 +104,18 @@ def evaluation(found: Evaluation) -> list[list[str]]:
             ["new text unigram", f"{text.unigram:.6f}", ""],
         ]
     for path, similarity in found.similarity.items():
-        rows.append(["Spearman", f"{similarity.rho:.4f}", f"{path}: {similarity.n:,} pairs, {100 * similarity.out_of_vocabulary:.2f} % out of vocabulary"])
-        if similarity.rho_composed is not None:
-            rows.append(
-                ["Spearman, composed", f"{similarity.rho_composed:.4f}", f"{path}: {similarity.n_composed:,} pairs, words that were not trained composed"]
-            )
+        rows.append(["Spearman", _rho(similarity.rho), f"{path}: {similarity.n:,} pairs, {100 * similarity.out_of_vocabulary:.2f} % out of vocabulary"])
+        if similarity.n_composed:
+            rows.append(["Spearman, composed", _rho(similarity.rho_composed), f"{path}: {similarity.n_composed:,} pairs, words that were not trained composed"])
     for path, analogies in found.analogies.items():
         rows.append(
             ["analogies", f"{analogies.accuracy:.4f}", f"{path}: {analogies.n:,} questions, {100 * analogies.out_of_vocabulary:.2f} % out of vocabulary"]
         )
     return rows
+
+
+def _rho(rho: float | None) -> str:
+    return "none" if rho is None else f"{rho:.4f}"
 
 
 def _losses(name: str, losses: Losses) -> list[list[str]]:

@@ -127,10 +127,14 @@ def fit(
         threads=threads,
     )
     if epochs == "auto" and counts.choosing is None:
-        raise UsageError("epochs 'auto' needs a part to choose by, and these counts have none: count with choosing=0.02, or give a number of epochs")
+        share = counts.settings.get("choosing", 0.0)
+        raise UsageError(
+            f"epochs 'auto' needs a part to choose by, and these counts have none: no pairs of the {counts.tokens['documents']:,} documents fell into it with "
+            f"choosing={share:g}; count with a larger share or smaller documents, or give a number of epochs"
+        )
     strengths: Any = checked(prior=prior, min_n=min_n, max_n=max_n)["prior"]
     with Workers(threads) as workers:
-        problem = problem_of(counts, CompiledNLL(workers, len(counts.words), block_rows), row_power, seed)
+        problem = problem_of(counts, CompiledNLL(workers, len(counts.words), min(block_rows, len(counts.words))), row_power, seed)
         training = problem.counted["training"]
         problem = replace(problem, prior=prior_of(counts, training, strengths, features, min_n, max_n))
         totals, most = training.totals.numpy(), max_epochs if epochs == "auto" else int(epochs)
@@ -139,6 +143,7 @@ def fit(
         state = initial_state(problem, spectral_start(training.matrix, vector_size, seed=seed, workers=workers))
         state = refitted(state, problem) if most == 0 else state
         record = problem.measured(Record(state, 0, schedule.steps, 0.0), exact=True)
+        schedule = replace(schedule, lowest=record.choosing.nll if record.choosing else math.inf)
         ceiling = max(record.losses.nll, record.losses.unigram) + WORSE_THAN_START
         yield record
         for block in blocks(totals, most, block_rows, seed):

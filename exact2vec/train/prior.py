@@ -1,7 +1,7 @@
 """Shrinkage: rows with few counts borrow from what looks like them.
 
 Each row is pulled towards a mean, m = f·G from its features f (or 0 without features), as if it had been seen there κ more times.
-docs/maths.md has the objective; loss/formulas.py is its formula.
+docs/maths.md (13) is the objective, loss/formulas.py its formula.
 """
 
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from exact2vec.loss.formulas import DAMPING, Pull, metric, penalty
 from exact2vec.loss.workers import Workers
 
 LEAST_PENALTY = 0.01  # of the ridge
+SMALL_SHARE = 0.05  # kept of what rows learn
 TOLERANCE = 0.2  # relative residual at which the conjugate gradients stop
 MOST_STEPS = 50
 PART_ROWS = 4096  # whose penalty one thread sums up
@@ -138,10 +139,13 @@ def shares(totals: Float[Tensor, " row"], strength: float) -> Float[Tensor, " ro
 
 
 def ridge_penalty(totals: Float[Tensor, " row"], strength: float) -> float:
-    """λ = (1 − ω̄)², at least .01, with ω̄ the mean of N / (N + κ) over the rows with pairs: the less the rows know, the more cautious is their map."""
+    """λ = (1 − ω̄)², at least .01, with ω̄ the mean of N / (N + κ) over the rows with pairs: the less the rows know, the more cautious is their map.
+
+    Below ω̄ = .05 in proportion to ω̄, as the weights of the ridge are: so the map does not vanish as κ grows.
+    """
     seen = totals[totals > 0].numpy()
     mean = float((seen / (seen + strength)).mean()) if len(seen) else 0.0
-    return max(LEAST_PENALTY, (1 - mean) ** 2)
+    return max(LEAST_PENALTY, (1 - mean) ** 2) * min(1.0, mean / SMALL_SHARE) if mean else LEAST_PENALTY
 
 
 def _parts(matrix: csr_array, kind: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:

@@ -16,6 +16,7 @@ from exact2vec.errors import CorruptFileError, InputError
 
 NAMES, ARRAYS = "prior.json", "prior.safetensors"
 FOLDED_NAMES, FOLDED_ARRAYS = "folded.json", "folded.safetensors"
+ROW_ARRAYS = ("inputs", "means", "outputs", "described", "pairs")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Composer:
         if NAMES not in run.files:
             return None
         names, arrays = run.json(NAMES), run.arrays(ARRAYS)
-        describer = restored(names, arrays)
+        describer = restored(names, arrays, run.folder / ARRAYS)
         if {len(arrays["input_map"]), len(arrays["output_map"])} != {describer.size}:
             raise CorruptFileError(
                 f"{run.folder / ARRAYS}: there are {describer.size:,} features, the maps have {len(arrays['input_map']):,} rows; they should be as many"
@@ -77,13 +78,14 @@ class Composer:
 
 @dataclass(frozen=True)
 class Folded:
-    """Rows folded in: `inputs` from counts of their own, `outputs` composed of features where `described`; `pairs` are their weighted counts.
+    """Rows folded in: `inputs` from counts of their own; `means` and `outputs` composed of features where `described`; `pairs` are their weighted counts.
 
     `without` names rows that got no vector, `unknown` the words whose counts could not be used, `unknown_share` their share of the pairs.
     """
 
     names: list[str]
     inputs: NDArray[np.float32]
+    means: NDArray[np.float32]
     outputs: NDArray[np.float32]
     described: NDArray[np.bool_]
     pairs: NDArray[np.float64]
@@ -95,21 +97,30 @@ class Folded:
     def place(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.names)}
 
+    def beside(self, before: "Folded | None") -> "Folded":
+        """These rows, and those of `before` that are not among them."""
+        if before is None:
+            return self
+        kept = [number for number, name in enumerate(before.names) if name not in self.place]
+        joined: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(before, name)[kept]]) for name in ROW_ARRAYS}
+        return replace(self, names=[*self.names, *(before.names[number] for number in kept)], **joined)
+
     def write(self, folder: Path) -> None:
         """Put the rows into an open run folder."""
         told: dict[str, Any] = {"names": self.names, "without": self.without, "unknown": self.unknown, "unknown_share": self.unknown_share}
         runs.write_json(folder / FOLDED_NAMES, told)
-        arrays = {"inputs": self.inputs, "outputs": self.outputs, "described": self.described, "pairs": self.pairs}
-        runs.write_arrays(folder / FOLDED_ARRAYS, arrays)
+        runs.write_arrays(folder / FOLDED_ARRAYS, {name: getattr(self, name) for name in ROW_ARRAYS})
 
     @classmethod
     def read(cls, run: runs.Run) -> "Folded | None":
         """The folded-in rows of a run folder, or None."""
         if FOLDED_NAMES not in run.files:
             return None
-        told, arrays = run.json(FOLDED_NAMES), run.arrays(FOLDED_ARRAYS)
+        told: dict[str, Any] = run.json(FOLDED_NAMES)
+        arrays: dict[str, Any] = run.arrays(FOLDED_ARRAYS)
         if {len(array) for array in arrays.values()} != {len(told["names"])}:
             raise CorruptFileError(f"{run.folder / FOLDED_ARRAYS}: {len(told['names']):,} names, other numbers of rows; they should be as many")
-        return cls(
-            told["names"], arrays["inputs"], arrays["outputs"], arrays["described"], arrays["pairs"], told["without"], told["unknown"], told["unknown_share"]
-        )
+        try:
+            return cls(**told, **arrays)
+        except TypeError as error:
+            raise CorruptFileError(f"{run.folder / FOLDED_NAMES} and {FOLDED_ARRAYS} do not hold what they should: {error}") from error

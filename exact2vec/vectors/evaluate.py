@@ -42,10 +42,11 @@ class NewText:
 class Similarity:
     """Spearman's ρ between cosine and human score over `n` pairs of trained words; `out_of_vocabulary` is the share of the other pairs.
 
-    `rho_composed` is that over `n_composed` pairs, the words that were not trained composed; None where nothing is composed.
+    `rho_composed` is that over `n_composed` pairs, the words that were not trained composed. Each is None where there is nothing to rank: fewer than
+    three pairs, or all scores or cosines equal.
     """
 
-    rho: float
+    rho: float | None
     n: int
     out_of_vocabulary: float
     rho_composed: float | None = None
@@ -136,15 +137,16 @@ def word_similarity(vectors: Vectors, path: str | Path, *, which: Which = "sum")
     pairs = _pairs(path)
     trained = [(one, other, score) for one, other, score in pairs if one in vectors.key_to_index and other in vectors.key_to_index]
     all_pairs = [pair for pair in pairs if pair[0] in vectors and pair[1] in vectors] if vectors.composer else []
-    if len(trained) < 3:
-        raise InputError(f"{path}: {len(trained)} of {len(pairs)} pairs have trained vectors; a rank correlation needs at least 3")
-    if len({score for _, _, score in trained}) == 1:
-        raise InputError(f"{path}: all {len(trained)} scores are equal; there is nothing to rank")
-    composed = _rank_correlation(vectors, all_pairs, which) if all_pairs else None
-    return Similarity(_rank_correlation(vectors, trained, which), len(trained), 1 - len(trained) / len(pairs), composed, len(all_pairs))
+    most = max(trained, all_pairs, key=len)
+    if len(most) < 3:
+        raise InputError(f"{path}: {len(most)} of {len(pairs)} pairs have vectors, {len(trained)} of them trained; a rank correlation needs at least 3")
+    if len({score for _, _, score in most}) == 1:
+        raise InputError(f"{path}: all {len(most)} scores are equal; there is nothing to rank")
+    rho, composed = (_rank_correlation(vectors, some, which) for some in (trained, all_pairs))
+    return Similarity(rho, len(trained), 1 - len(trained) / len(pairs), composed, len(all_pairs))
 
 
-def _rank_correlation(vectors: Vectors, pairs: list[tuple[str, str, float]], which: Which) -> float:
+def _rank_correlation(vectors: Vectors, pairs: list[tuple[str, str, float]], which: Which) -> float | None:
     from scipy.stats import spearmanr
 
     matrix = vectors.matrix(which)
@@ -152,8 +154,10 @@ def _rank_correlation(vectors: Vectors, pairs: list[tuple[str, str, float]], whi
     for word in {word for one, other, _ in pairs for word in (one, other)}:
         number = vectors.key_to_index.get(word)
         unit[word] = unit_rows((vectors.vector(word, which) if number is None else matrix[number])[None])[0]
-    cosine = [float(unit[one] @ unit[other]) for one, other, _ in pairs]
-    return float(spearmanr(cosine, [score for _, _, score in pairs]).statistic)
+    cosine, scores = [float(unit[one] @ unit[other]) for one, other, _ in pairs], [score for _, _, score in pairs]
+    if len(pairs) < 3 or min(len(set(cosine)), len(set(scores))) == 1:
+        return None
+    return float(spearmanr(cosine, scores).statistic)
 
 
 def word_analogies(vectors: Vectors, path: str | Path, *, which: Which = "sum", restrict: int = 30_000) -> Analogies:

@@ -37,12 +37,13 @@ def fold_in(vectors: Vectors, counts: RowCounts, composer: Composer | None, stre
     Raises UsageError without a strength above 0, InputError where no word of `counts` is known.
     """
     if strength is None:
-        strength = composer.strengths[0] if composer else None
-    if not strength or not 0 < strength < float("inf"):
-        raise UsageError(f"fold_in needs prior=(strength, …) above 0 where the run has none, so that each row has one optimum; got {strength}")
+        strength = composer.strengths[0] if composer else 0.0
+    if not strength:
+        raise UsageError("fold_in needs prior=(strength, …), the strength above 0, where the run has none: so that each row has one optimum")
     known, unknown, unknown_share = _known_counts(vectors, counts)
     pairs = np.asarray(known.sum(axis=1, dtype=np.float64)).ravel()
-    inputs, outputs, described = np.zeros((len(pairs), vectors.vector_size), np.float32), None, np.zeros(len(pairs), bool)
+    inputs, outputs = (np.zeros((len(pairs), vectors.vector_size), np.float32) for _ in range(2))
+    described = np.zeros(len(pairs), bool)
     if composer is not None and counts.rows:
         described = np.diff(composer.describer.describe(counts.rows).indptr) > 0
         inputs, outputs = composer.compose(counts.rows)
@@ -52,8 +53,8 @@ def fold_in(vectors: Vectors, counts: RowCounts, composer: Composer | None, stre
         found[rows] = _solved(vectors, known[rows], found[rows], strength, threads)
     kept = np.flatnonzero((pairs > 0) | described)
     return Folded(
-        [counts.rows[row] for row in kept], found.float().numpy()[kept], (outputs if outputs is not None else np.zeros_like(inputs))[kept], described[kept],
-        pairs[kept], [counts.rows[row] for row in np.flatnonzero((pairs == 0) & ~described)], unknown, unknown_share,
+        [counts.rows[row] for row in kept], found.float().numpy()[kept], inputs[kept], outputs[kept], described[kept], pairs[kept],
+        [counts.rows[row] for row in np.flatnonzero((pairs == 0) & ~described)], unknown, unknown_share,
     )  # fmt: skip
 
 

@@ -37,8 +37,11 @@ def export(vectors: Vectors, path: str | Path, *, which: Which = "sum", words: S
 
 def read_words(path: str | Path) -> list[str]:
     """The words of a file, one a line."""
-    with open_decompressed(Path(path)) as file:
-        return [line.strip() for line in file.read().decode("utf-8-sig").splitlines() if line.strip()]
+    try:
+        with open_decompressed(Path(path)) as file:
+            return [line.strip() for line in file.read().decode("utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8") from error
 
 
 def _encodes(word: str) -> bool:

@@ -15,7 +15,7 @@ from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.windows import in_pairs
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
-from exact2vec.options import WHICH_VECTORS
+from exact2vec.options import WHICH_VECTORS, strengths_of_new_rows
 from exact2vec.tables import html_table
 from exact2vec.vectors.compose import Composer, Folded
 
@@ -100,8 +100,8 @@ class Vectors:
 
     @cached_property
     def _composed(self) -> NDArray[np.float32]:
-        if self.composer is None:
-            raise UsageError("which='composed' needs features, and this run has none: it was trained without a prior")
+        if self.composer is None or not self.composer.describer.size:
+            raise UsageError("which='composed' needs n-grams or features, and this run has none")
         inputs, outputs = self.composer.compose(self.index_to_key)
         return inputs + outputs
 
@@ -120,11 +120,11 @@ class Vectors:
         return len(self.index_to_key)
 
     def __contains__(self, word: object) -> bool:
-        try:
-            self.vector(word)
-        except (KeyError, TypeError):
-            return False
-        return True
+        if not isinstance(word, str) or word in self.key_to_index:
+            return isinstance(word, str)
+        if self.folded is not None and (number := self.folded.place.get(word)) is not None:
+            return bool(self.folded.described[number])
+        return self.composer is not None and self.composer.knows(word)
 
     def __getitem__(self, word: Any) -> NDArray[np.float32]:
         return np.stack([self.vector(one) for one in word]) if isinstance(word, list) else self.vector(word)
@@ -134,9 +134,12 @@ class Vectors:
         if not isinstance(word, str):
             raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
         _check_which(which)
-        if which == "composed":
-            return self.matrix(which)[self.key_to_index[word]] if word in self.key_to_index else np.add(*self._untrained(word, which))
         number = self.key_to_index.get(word)
+        if which == "composed" and number is not None:
+            composed = self.matrix(which)[number]
+            if self.composer is None or not self.composer.knows(word):
+                raise UnknownWordError(word, len(self), [], f"none of the n-grams and features of {word!r} is known, so nothing composes it")
+            return np.asarray(composed)
         inputs, outputs = self._untrained(word, which) if number is None else (self.inputs[number], self.outputs[number])
         if which in ("inputs", "outputs"):
             return inputs if which == "inputs" else outputs
@@ -150,10 +153,11 @@ class Vectors:
         return "folded in" if self.folded and word in self.folded.place else "composed"
 
     def _untrained(self, word: str, which: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if self.folded is not None and which != "composed" and (number := self.folded.place.get(word)) is not None:
+        if self.folded is not None and (number := self.folded.place.get(word)) is not None:
             if which != "inputs" and not self.folded.described[number]:
-                raise UnknownWordError(word, len(self), [], f"{word!r} was folded in without features: it has an input vector alone, which='inputs'")
-            return self.folded.inputs[number], self.folded.outputs[number]
+                why = f"{word!r} was folded in without features: it has an input vector alone, which='inputs' (--which inputs)"
+                raise UnknownWordError(word, len(self), [], why)
+            return (self.folded.means if which == "composed" else self.folded.inputs)[number], self.folded.outputs[number]
         if self.composer is not None and self.composer.knows(word):
             inputs, outputs = self.composer.compose([word])
             return inputs[0], outputs[0]
@@ -185,8 +189,8 @@ class Vectors:
         composer = self.composer.of(features) if self.composer else None
         if features is not None and composer is None:
             raise UsageError("features need a run that was trained with a prior")
-        strength = in_pairs(prior[0], self.counting["window"]) if prior else None
-        folded = fold_in(self, RowCounts.checked(counts), composer, strength, threads=threads)
+        strength = None if prior is None else in_pairs(strengths_of_new_rows(prior)[0], self.counting["window"])
+        folded = fold_in(self, RowCounts.checked(counts), composer, strength, threads=threads).beside(self.folded)
         return Vectors(self.vocabulary, self.inputs, self.outputs, self.bias, self.unigram, self.counting, self.composer, folded)
 
     def most_similar(
@@ -200,7 +204,7 @@ class Vectors:
         rows = sorted({self.key_to_index[word] for word in words if word in self.key_to_index})
         query = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32) @ unit_rows(np.stack([self.vector(word, which) for word in words]))
         if not query.any():
-            raise UsageError("the query is a vector of zeros, which has no direction: its words cancel out")
+            raise UsageError("the query is a vector of zeros, which has no direction" + ": its words cancel out" * (len(words) > 1))
         cosine = unit_rows(self.matrix(which)) @ unit_rows(query[None])[0]
         cosine[rows] = -np.inf
         return self._top(cosine, topn, left_out=len(rows))
