@@ -52,7 +52,13 @@ def accuracy(dtype: torch.dtype, words: int, sigma: float) -> dict[str, Any]:
     scores = (torch.randn(rows, words) * sigma).to(dtype)
     target = torch.where(torch.rand(rows) < 0.5, scores.argmax(1), torch.randint(0, words, (rows,)))
     true, true_gradient = truth(scores, target)
-    found: dict[str, Any] = {"kind": "accuracy", "dtype": str(dtype), "words": words, "sigma": sigma, "rows": rows}
+    found: dict[str, Any] = {
+        "kind": "accuracy",
+        "dtype": str(dtype),
+        "words": words,
+        "sigma": sigma,
+        "rows": rows,
+    }
     for name, function in (("exact2vec", e2v.cross_entropy), ("torch", F.cross_entropy)):
         leaf = scores.clone().requires_grad_()
         loss = function(leaf, target, reduction="none")
@@ -60,7 +66,9 @@ def accuracy(dtype: torch.dtype, words: int, sigma: float) -> dict[str, Any]:
         assert leaf.grad is not None
         found[f"{name}_loss_ulps"] = ulps(loss.detach(), true, words * 1.2e-38)
         found[f"{name}_gradient_ulps"] = ulps(leaf.grad, true_gradient, 0)
-        found[f"{name}_losses_of_0"] = float(((loss == 0) & (true > words * torch.finfo(dtype).tiny)).double().mean())
+        found[f"{name}_losses_of_0"] = float(
+            ((loss == 0) & (true > words * torch.finfo(dtype).tiny)).double().mean()
+        )
     return found
 
 
@@ -73,13 +81,21 @@ def timed(functions: dict[str, Any], repeats: int = REPEATS) -> dict[str, Any]:
             function()
             if turn:
                 turns[name].append(time.perf_counter() - began)
-    return {**{f"{name}_seconds": statistics.median(values) for name, values in turns.items()}, "turns": turns}
+    return {
+        **{f"{name}_seconds": statistics.median(values) for name, values in turns.items()},
+        "turns": turns,
+    }
 
 
 def ratio(row: dict[str, Any], other: str, digits: int = 2) -> str:
     """Ours over the other's in the same turn: median (least–greatest)."""
-    found = [ours / theirs for ours, theirs in zip(row["turns"]["exact2vec"], row["turns"][other], strict=True)]
-    return f"{statistics.median(found):.{digits}f} ({min(found):.{digits}f}–{max(found):.{digits}f})"
+    found = [
+        ours / theirs
+        for ours, theirs in zip(row["turns"]["exact2vec"], row["turns"][other], strict=True)
+    ]
+    return (
+        f"{statistics.median(found):.{digits}f} ({min(found):.{digits}f}–{max(found):.{digits}f})"
+    )
 
 
 def linear(rows: int, dim: int, words: int, threads: int) -> dict[str, Any]:
@@ -103,21 +119,34 @@ def linear(rows: int, dim: int, words: int, threads: int) -> dict[str, Any]:
         return step
 
     few = max(1, round(0.02 * rows))
-    found = timed({
-        "products": products,
-        "eager": run(lambda x, u, y: F.cross_entropy(F.linear(x, u), y)),
-        "torch_chunked": run(F.linear_cross_entropy, options=chunked()),
-        "torch_chunked_256": run(F.linear_cross_entropy, options=chunked(batch_chunk_size=256, chunking_method=None)),
-        "exact2vec": run(e2v.linear_cross_entropy),
-        "exact2vec_2_percent": run(e2v.linear_cross_entropy, rows=few),
-    })  # fmt: skip
+    found = timed(
+        {
+            "products": products,
+            "eager": run(lambda x, u, y: F.cross_entropy(F.linear(x, u), y)),
+            "torch_chunked": run(F.linear_cross_entropy, options=chunked()),
+            "torch_chunked_256": run(
+                F.linear_cross_entropy, options=chunked(batch_chunk_size=256, chunking_method=None)
+            ),
+            "exact2vec": run(e2v.linear_cross_entropy),
+            "exact2vec_2_percent": run(e2v.linear_cross_entropy, rows=few),
+        }
+    )
     run(e2v.linear_cross_entropy)()
     assert x.grad is not None
     assert u.grad is not None
     import hashlib
 
     digest = hashlib.sha256(x.grad.numpy().tobytes() + u.grad.numpy().tobytes()).hexdigest()
-    return {"kind": "linear", "rows": rows, "dim": dim, "words": words, "threads": threads, "few_rows": few, "gradients": digest, **found}
+    return {
+        "kind": "linear",
+        "rows": rows,
+        "dim": dim,
+        "words": words,
+        "threads": threads,
+        "few_rows": few,
+        "gradients": digest,
+        **found,
+    }
 
 
 def memory(rows: int, dim: int, words: int) -> dict[str, Any]:
@@ -135,8 +164,17 @@ step(300, 3000)
 before = step({rows}, {words})
 print(peak() - before)
 """
-    extra = int(subprocess.check_output([sys.executable, "-c", code], text=True)) - 4 * dim * (rows + words)
-    return {"kind": "memory", "rows": rows, "dim": dim, "words": words, "extra_peak_bytes": extra, "rows_times_words": extra / 4 / words}
+    extra = int(subprocess.check_output([sys.executable, "-c", code], text=True)) - 4 * dim * (
+        rows + words
+    )
+    return {
+        "kind": "memory",
+        "rows": rows,
+        "dim": dim,
+        "words": words,
+        "extra_peak_bytes": extra,
+        "rows_times_words": extra / 4 / words,
+    }
 
 
 def dense(rows: int, words: int, threads: int) -> dict[str, Any]:
@@ -175,41 +213,85 @@ def check_cost(rows: int, words: int) -> dict[str, Any]:
         look()
         spans.append(time.perf_counter() - began)
     whole = timed({"loss": lambda: e2v.cross_entropy(scores, target)}, 5)["loss_seconds"]
-    return {"kind": "checks", "rows": rows, "words": words, "check_seconds": statistics.median(spans), "loss_seconds": whole}
+    return {
+        "kind": "checks",
+        "rows": rows,
+        "words": words,
+        "check_seconds": statistics.median(spans),
+        "loss_seconds": whole,
+    }
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The lines of docs/torch.md, a pure function of the results."""
-    of = {kind: [row for row in rows if row["kind"] == kind] for kind in ("accuracy", "linear", "memory", "dense", "checks")}
+    of = {
+        kind: [row for row in rows if row["kind"] == kind]
+        for kind in ("accuracy", "linear", "memory", "dense", "checks")
+    }
     lines = [
         "| scores | V | largest error of the loss, ulp: ours / torch's | of the gradient: ours / torch's | losses rounded to 0: ours / torch's |",
         "|---|---|---|---|---|",
     ]
     for dtype in dict.fromkeys(row["dtype"] for row in of["accuracy"]):
         for words in dict.fromkeys(row["words"] for row in of["accuracy"]):
-            these = [row for row in of["accuracy"] if (row["dtype"], row["words"]) == (dtype, words)]
-            worst = {key: max(row[key] for row in these) for key in these[0] if key.startswith(("exact2vec", "torch"))}
-            lines.append(f"| {dtype.removeprefix('torch.')} | {words} | {worst['exact2vec_loss_ulps']:.3g} / {worst['torch_loss_ulps']:.3g} "
-                         f"| {worst['exact2vec_gradient_ulps']:.3g} / {worst['torch_gradient_ulps']:.3g} "
-                         f"| {worst['exact2vec_losses_of_0']:.1%} / {worst['torch_losses_of_0']:.1%} |")  # fmt: skip
-    lines += ["", "Forward and backward of the linear loss, float32: our seconds, and our time over the others' in the same turn, median (least–greatest):", "",
-              "| N, D, V | threads | ours, s | three products | eager | torch chunked | torch, chunks of 256 | ours, rows= 2 % of N |",
-              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+            these = [
+                row for row in of["accuracy"] if (row["dtype"], row["words"]) == (dtype, words)
+            ]
+            worst = {
+                key: max(row[key] for row in these)
+                for key in these[0]
+                if key.startswith(("exact2vec", "torch"))
+            }
+            lines.append(
+                f"| {dtype.removeprefix('torch.')} | {words} | {worst['exact2vec_loss_ulps']:.3g} / {worst['torch_loss_ulps']:.3g} "
+                f"| {worst['exact2vec_gradient_ulps']:.3g} / {worst['torch_gradient_ulps']:.3g} "
+                f"| {worst['exact2vec_losses_of_0']:.1%} / {worst['torch_losses_of_0']:.1%} |"
+            )
+    lines += [
+        "",
+        "Forward and backward of the linear loss, float32: our seconds, and our time over the others' in the same turn, median (least–greatest):",
+        "",
+        "| N, D, V | threads | ours, s | three products | eager | torch chunked | torch, chunks of 256 | ours, rows= 2 % of N |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for row in of["linear"]:
         others = ("products", "eager", "torch_chunked", "torch_chunked_256", "exact2vec_2_percent")
-        lines.append(f"| {row['rows']}, {row['dim']}, {row['words']} | {row['threads']} | {row['exact2vec_seconds']:.2f} | "
-                     + " | ".join(ratio(row, other) for other in others) + " |")  # fmt: skip
-    same = all(a["gradients"] == b["gradients"] for a in of["linear"] for b in of["linear"] if (a["words"], a["dim"]) == (b["words"], b["dim"]))
-    lines += ["", f"The gradients of 1 and 2 threads are {'the same bits' if same else 'DIFFERENT'}. Extra memory in rows of V scores: "
-              + ", ".join(f"{row['rows_times_words']:.0f} (V = {row['words']}, D = {row['dim']})" for row in of["memory"]) + ".", "",
-              "| dense cross_entropy | threads | ours, s | torch, s | ratio |", "|---|---|---|---|---|"]  # fmt: skip
+        lines.append(
+            f"| {row['rows']}, {row['dim']}, {row['words']} | {row['threads']} | {row['exact2vec_seconds']:.2f} | "
+            + " | ".join(ratio(row, other) for other in others)
+            + " |"
+        )
+    same = all(
+        a["gradients"] == b["gradients"]
+        for a in of["linear"]
+        for b in of["linear"]
+        if (a["words"], a["dim"]) == (b["words"], b["dim"])
+    )
+    lines += [
+        "",
+        f"The gradients of 1 and 2 threads are {'the same bits' if same else 'DIFFERENT'}. Extra memory in rows of V scores: "
+        + ", ".join(
+            f"{row['rows_times_words']:.0f} (V = {row['words']}, D = {row['dim']})"
+            for row in of["memory"]
+        )
+        + ".",
+        "",
+        "| dense cross_entropy | threads | ours, s | torch, s | ratio |",
+        "|---|---|---|---|---|",
+    ]
     for row in of["dense"]:
         lines.append(
             f"| {row['rows']} × {row['words']} | {row['threads']} | {row['exact2vec_seconds']:.3g} | {row['torch_seconds']:.3g} | {ratio(row, 'torch')} |"
         )
-    lines += ["", "All checks of a call: " + ", ".join(
-        f"{row['check_seconds'] * 1e6:.0f} µs at {row['rows']} × {row['words']} ({row['check_seconds'] / row['loss_seconds']:.2%} of the forward pass)"
-        for row in of["checks"]) + "."]  # fmt: skip
+    lines += [
+        "",
+        "All checks of a call: "
+        + ", ".join(
+            f"{row['check_seconds'] * 1e6:.0f} µs at {row['rows']} × {row['words']} ({row['check_seconds'] / row['loss_seconds']:.2%} of the forward pass)"
+            for row in of["checks"]
+        )
+        + ".",
+    ]
     return "\n".join(lines)
 
 
@@ -223,7 +305,11 @@ def main(results: Path, sizes: int = len(SIZES)) -> None:
     ]
     rows += [linear(*size, threads) for size in SIZES[:sizes] for threads in (1, 2)]
     rows += [memory(*size) for size in SIZES[:sizes]]
-    rows += [dense(*size, threads) for size in ((2048, 32000), (8192, 1000), (512, 100), (64, 10)) for threads in (1, 2)]
+    rows += [
+        dense(*size, threads)
+        for size in ((2048, 32000), (8192, 1000), (512, 100), (64, 10))
+        for threads in (1, 2)
+    ]
     rows += [check_cost(*size) for size in ((64, 10), (2048, 32000), (64, 200000))]
     results.write_text("".join(json.dumps({**row, "machine": machine}) + "\n" for row in rows))
     raw.put(DOCS, "losses", table(rows))

@@ -26,7 +26,11 @@ from numpy.typing import NDArray
 
 RESULTS = raw.RESULTS / "peers.jsonl"
 MEASURED = Path(__file__).parents[1] / "docs" / "measured.md"
-REFERENCES = ("gensim SGNS, 5 epochs", "gensim FastText skipgram, 5 epochs", "fastText skipgram, 5 epochs")
+REFERENCES = (
+    "gensim SGNS, 5 epochs",
+    "gensim FastText skipgram, 5 epochs",
+    "fastText skipgram, 5 epochs",
+)
 BUDGETS = (30, 60, 120)  # seconds
 SETS = ("WordSim-353", "SimLex-999", "RG-65", "Google semantic", "Google syntactic")
 GENSIM = {"vector_size": 100, "window": 5, "min_count": 20, "workers": 2}
@@ -52,7 +56,9 @@ def gensim_fasttext(text: Path, out: Path, **settings: Any) -> None:
 def fasttext(text: Path, out: Path, **settings: Any) -> None:
     import fasttext as library
 
-    model = library.train_unsupervised(str(text), model="skipgram", dim=100, ws=5, minCount=20, thread=2, verbose=0, **settings)
+    model = library.train_unsupervised(
+        str(text), model="skipgram", dim=100, ws=5, minCount=20, thread=2, verbose=0, **settings
+    )
     save(out, model.words, np.array([model.get_word_vector(word) for word in model.words]))
 
 
@@ -65,7 +71,11 @@ def spectral(text: Path, out: Path) -> None:
     counts = count_text(Text(text), min_count=20, held_out=0)
     weighted = counts.weigh(counts.training).tocoo()
     totals = np.bincount(weighted.row, weighted.data.astype(np.float64))
-    pmi = np.log(weighted.data.astype(np.float64) * totals.sum() / (totals[weighted.row] * totals[weighted.col]))
+    pmi = np.log(
+        weighted.data.astype(np.float64)
+        * totals.sum()
+        / (totals[weighted.row] * totals[weighted.col])
+    )
     weighted.data = np.maximum(pmi, 0).astype(np.float32)
     left, values, _ = svds(weighted.tocsr(), k=100, random_state=0)
     save(out, counts.words, left * np.sqrt(values))
@@ -90,7 +100,19 @@ def ours(text: Path, out: Path, *, epochs: int, seed: int = 1, **settings: Any) 
 
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     main(
-        ["train", str(text), "-o", str(out), f"--epochs={epochs}", f"--seed={seed}", "--min-count=20", "--exact-every=0", "--threads=2", "--force", *flags],
+        [
+            "train",
+            str(text),
+            "-o",
+            str(out),
+            f"--epochs={epochs}",
+            f"--seed={seed}",
+            "--min-count=20",
+            "--exact-every=0",
+            "--threads=2",
+            "--force",
+            *flags,
+        ],
         standalone_mode=False,
     )
 
@@ -105,11 +127,33 @@ def softmax_rate(scratch: Path, results: Path) -> None:
     words, _ = vectors_of(scratch / "fastText skipgram, 5 epochs")
     some = [line.split() for line in (scratch / "wiki.txt").read_text()[:4_000].splitlines()]
     part = scratch / "softmax.txt"
-    part.write_text("\n".join([*words, *(" ".join(line) for line in some)]) + "\n")  # a word on a line of its own makes no pair
+    part.write_text(
+        "\n".join([*words, *(" ".join(line) for line in some)]) + "\n"
+    )  # a word on a line of its own makes no pair
     began = time.perf_counter()
-    model = library.train_unsupervised(str(part), model="skipgram", loss="softmax", dim=100, ws=5, minCount=1, epoch=1, t=1.0, thread=2, verbose=0)
+    model = library.train_unsupervised(
+        str(part),
+        model="skipgram",
+        loss="softmax",
+        dim=100,
+        ws=5,
+        minCount=1,
+        epoch=1,
+        t=1.0,
+        thread=2,
+        verbose=0,
+    )
     seconds, pairs = time.perf_counter() - began, 6 * sum(map(len, some))
-    raw.append(results, {"softmax": "fastText skipgram", "words": len(model.words), "pairs": pairs, "seconds": seconds, "pairs_per_second": pairs / seconds})
+    raw.append(
+        results,
+        {
+            "softmax": "fastText skipgram",
+            "words": len(model.words),
+            "pairs": pairs,
+            "seconds": seconds,
+            "pairs_per_second": pairs / seconds,
+        },
+    )
 
 
 Method = tuple[Callable[..., None], dict[str, Any]]
@@ -127,7 +171,10 @@ METHODS: dict[str, Method] = {
     "gensim CBOW, 5 epochs": (gensim, {"sg": 0, "epochs": 5, "seed": 1}),
     "exact2vec without prior, 0 epochs": (ours, {"epochs": 0, "prior": "no"}),
     "exact2vec without prior, 1 epoch": (ours, {"epochs": 1, "prior": "no"}),
-    "gensim hierarchical softmax, 1 epoch": (gensim, {"sg": 1, "hs": 1, "negative": 0, "epochs": 1, "seed": 1}),
+    "gensim hierarchical softmax, 1 epoch": (
+        gensim,
+        {"sg": 1, "hs": 1, "negative": 0, "epochs": 1, "seed": 1},
+    ),
     "PPMI-SVD": (spectral, {}),
     "exact2vec, 2 epochs, seed 3": (ours, {"epochs": 2, "seed": 3}),
     "fastText skipgram, 5 epochs": (fasttext, {"epoch": 5}),
@@ -147,7 +194,9 @@ def save(out: Path, words: list[str], vectors: NDArray[Any]) -> None:
 
 def vectors_of(out: Path, which: str = "sum") -> tuple[list[str], NDArray[np.float32]]:
     if (out / "words.json").exists():
-        return json.loads((out / "words.json").read_text()), np.load(out / "vectors.npy", allow_pickle=False)
+        return json.loads((out / "words.json").read_text()), np.load(
+            out / "vectors.npy", allow_pickle=False
+        )
     from exact2vec import load
 
     vectors = load(out)
@@ -158,18 +207,30 @@ def run(data: Path, scratch: Path, results: Path) -> None:
     """Train with each method, then score all of them on the words that all have."""
     text = raw.unpacked_wiki(data, scratch)
     results.unlink(missing_ok=True)
-    subprocess.run([sys.executable, __file__, "one", str(text), str(scratch / "warm"), "exact2vec, 0 epochs"], check=True)  # compiles, where need be
+    subprocess.run(
+        [sys.executable, __file__, "one", str(text), str(scratch / "warm"), "exact2vec, 0 epochs"],
+        check=True,
+    )  # compiles, where need be
     for name in METHODS:
         began = time.perf_counter()
-        process = subprocess.Popen([sys.executable, __file__, "one", str(text), str(scratch / name), name])
+        process = subprocess.Popen(
+            [sys.executable, __file__, "one", str(text), str(scratch / name), name]
+        )
         _, status, usage = os.wait4(process.pid, 0)
         row = {
-            "method": name, "seconds": time.perf_counter() - began, "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * 1024,
+            "method": name,
+            "seconds": time.perf_counter() - began,
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "peak_bytes": usage.ru_maxrss * 1024,
             "failed": status != 0,
-        }  # fmt: skip
+        }
         if name.startswith("exact2vec") and not row["failed"]:
             summary = json.loads((scratch / name / "summary.json").read_text())
-            row |= {"nll": summary["training"]["nll"], "held_out_nll": summary["held_out"]["nll"], "unigram": summary["training"]["unigram"]}
+            row |= {
+                "nll": summary["training"]["nll"],
+                "held_out_nll": summary["held_out"]["nll"],
+                "unigram": summary["training"]["unigram"],
+            }
         raw.append(results, row)
     score(data, scratch, results)
 
@@ -177,17 +238,38 @@ def run(data: Path, scratch: Path, results: Path) -> None:
 def score(data: Path, scratch: Path, results: Path) -> None:
     """Append a `scores` line for each method and a `difference` line for each and each reference."""
     found = {name: vectors_of(scratch / name) for name in METHODS if (scratch / name).exists()}
-    found |= {f"{name}, composed": vectors_of(scratch / name, "composed") for name in found if name.startswith("exact2vec, ") and "seed" not in name}
+    found |= {
+        f"{name}, composed": vectors_of(scratch / name, "composed")
+        for name in found
+        if name.startswith("exact2vec, ") and "seed" not in name
+    }
     common = set.intersection(*(set(words) for words, _ in found.values()))
     questions = items(data / "eval", common)
-    hits = {name: {which: _score(words, vectors, questions[which]) for which in SETS} for name, (words, vectors) in found.items()}
+    hits = {
+        name: {which: _score(words, vectors, questions[which]) for which in SETS}
+        for name, (words, vectors) in found.items()
+    }
     for name, of in hits.items():
-        raw.append(results, {"scores": name, "common_words": len(common), **{which: _interval(of[which]) for which in SETS}})
+        raw.append(
+            results,
+            {
+                "scores": name,
+                "common_words": len(common),
+                **{which: _interval(of[which]) for which in SETS},
+            },
+        )
     for name, of in hits.items():
         its_seed = f"{REFERENCES[0]}, {name[-6:]}"  # seed 2 is compared with seed 2
         for reference in (its_seed,) if its_seed in hits else REFERENCES:
             if reference in hits and name != reference:
-                raw.append(results, {"difference": name, "from": reference, **{which: _interval(of[which], hits[reference][which]) for which in SETS}})
+                raw.append(
+                    results,
+                    {
+                        "difference": name,
+                        "from": reference,
+                        **{which: _interval(of[which], hits[reference][which]) for which in SETS},
+                    },
+                )
 
 
 def items(folder: Path, common: set[str]) -> dict[str, Any]:
@@ -195,7 +277,11 @@ def items(folder: Path, common: set[str]) -> dict[str, Any]:
     found: dict[str, Any] = {name: [] for name in SETS}
     for name, file in zip(SETS[:3], ("wordsim353.tsv", "simlex999.tsv", "rg65.tsv"), strict=True):
         for line in (folder / file).read_text().lower().splitlines():
-            if not line.startswith("#") and (fields := line.split("\t"))[0] in common and fields[1] in common:
+            if (
+                not line.startswith("#")
+                and (fields := line.split("\t"))[0] in common
+                and fields[1] in common
+            ):
                 found[name].append((fields[0], fields[1], float(fields[2])))
     part = ""
     for line in (folder / "questions-words.txt").read_text().lower().splitlines():
@@ -206,13 +292,17 @@ def items(folder: Path, common: set[str]) -> dict[str, Any]:
     return found
 
 
-def _score(words: list[str], vectors: NDArray[np.float32], questions: list[Any]) -> NDArray[np.float64]:
+def _score(
+    words: list[str], vectors: NDArray[np.float32], questions: list[Any]
+) -> NDArray[np.float64]:
     """For pairs an array of (cosine, human score) rows; for questions whether each is answered among the first 30,000 words."""
     from exact2vec.vectors.vectors import unit_rows
 
     place, unit = {word: number for number, word in enumerate(words)}, unit_rows(vectors)
     if isinstance(questions[0], tuple):
-        return np.array([(unit[place[one]] @ unit[place[other]], score) for one, other, score in questions])
+        return np.array(
+            [(unit[place[one]] @ unit[place[other]], score) for one, other, score in questions]
+        )
     asked = np.array([[place[word] for word in question] for question in questions])
     right = []
     for start in range(0, len(asked), 256):
@@ -228,10 +318,16 @@ def _score(words: list[str], vectors: NDArray[np.float32], questions: list[Any])
 def _value(found: NDArray[np.float64]) -> float:
     from scipy.stats import spearmanr
 
-    return float(spearmanr(found[:, 0], found[:, 1]).statistic) if found.ndim == 2 else float(found.mean())
+    return (
+        float(spearmanr(found[:, 0], found[:, 1]).statistic)
+        if found.ndim == 2
+        else float(found.mean())
+    )
 
 
-def _interval(found: NDArray[np.float64], reference: NDArray[np.float64] | None = None) -> dict[str, Any]:
+def _interval(
+    found: NDArray[np.float64], reference: NDArray[np.float64] | None = None
+) -> dict[str, Any]:
     """The value (or the difference from the reference), n, and the 2.5 and 97.5 percentiles over 1,000 bootstrap draws of the items."""
     random = np.random.default_rng(0)
 
@@ -240,7 +336,12 @@ def _interval(found: NDArray[np.float64], reference: NDArray[np.float64] | None 
 
     draws = [value(random.integers(0, len(found), len(found))) for _ in range(1000)]
     low, high = np.percentile(draws, [2.5, 97.5])
-    return {"value": value(np.arange(len(found))), "n": len(found), "low": float(low), "high": float(high)}
+    return {
+        "value": value(np.arange(len(found))),
+        "n": len(found),
+        "low": float(low),
+        "high": float(high),
+    }
 
 
 def runs_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -256,12 +357,19 @@ def scores_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Seconds, and each set with its interval; then the differences, and who is ahead at each budget of seconds."""
     scores, runs = scores_of(rows), runs_of(rows)
-    lines = ["| method | wall s | CPU s | peak GB | held-out NLL | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 5)]
+    lines = [
+        "| method | wall s | CPU s | peak GB | held-out NLL | " + " | ".join(SETS) + " |",
+        "|" + "---|" * (len(SETS) + 5),
+    ]
     for name in sorted(scores, key=str.lower):
         of = runs[name]
         cells = [_cell(scores[name][which]) for which in SETS]
         nll = f"{of['held_out_nll']:.3f}" if "held_out_nll" in of else "no likelihood"
-        lines.append(f"| {name} | {of['seconds']:.0f} | {of['cpu_seconds']:.0f} | {of['peak_bytes'] / 1e9:.1f} | {nll} | " + " | ".join(cells) + " |")
+        lines.append(
+            f"| {name} | {of['seconds']:.0f} | {of['cpu_seconds']:.0f} | {of['peak_bytes'] / 1e9:.1f} | {nll} | "
+            + " | ".join(cells)
+            + " |"
+        )
     return "\n".join([*lines, "", differences(rows), "", budgets(rows), "", *softmax_lines(rows)])
 
 
@@ -269,11 +377,18 @@ def differences(rows: list[dict[str, Any]]) -> str:
     """Ours less each reference's, item by item, with the reference's seconds over ours."""
     found = {(row["difference"], row["from"]): row for row in rows if "difference" in row}
     runs = runs_of(rows)
-    lines = ["| less | of | its wall s over ours | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 3)]
+    lines = [
+        "| less | of | its wall s over ours | " + " | ".join(SETS) + " |",
+        "|" + "---|" * (len(SETS) + 3),
+    ]
     for (name, reference), row in found.items():
         if name.startswith(("exact2vec, 2 epochs", "exact2vec, 4 epochs")):
             ratio = runs[reference]["seconds"] / runs[name]["seconds"]
-            lines.append(f"| {reference} | {name} | {ratio:.1f} | " + " | ".join(_cell(row[which], "+") for which in SETS) + " |")
+            lines.append(
+                f"| {reference} | {name} | {ratio:.1f} | "
+                + " | ".join(_cell(row[which], "+") for which in SETS)
+                + " |"
+            )
     return "\n".join(lines)
 
 
@@ -286,10 +401,20 @@ def budgets(rows: list[dict[str, Any]]) -> str:
             names = [
                 name
                 for name in scores
-                if "seed" not in name and runs[name]["seconds"] <= seconds and name.startswith("exact2vec") == ours_too and not name.endswith("composed")
+                if "seed" not in name
+                and runs[name]["seconds"] <= seconds
+                and name.startswith("exact2vec") == ours_too
+                and not name.endswith("composed")
             ]
-            best = [max(((scores[name][which]["value"], name) for name in names), default=None) for which in SETS]
-            lines.append(f"| {seconds} s | {label} | " + " | ".join(f"{one[0]:.3f} ({one[1]})" if one else "none ends" for one in best) + " |")
+            best = [
+                max(((scores[name][which]["value"], name) for name in names), default=None)
+                for which in SETS
+            ]
+            lines.append(
+                f"| {seconds} s | {label} | "
+                + " | ".join(f"{one[0]:.3f} ({one[1]})" if one else "none ends" for one in best)
+                + " |"
+            )
     return "\n".join(lines)
 
 
@@ -316,16 +441,32 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
     scores = {name: row for name, row in scores_of(rows).items() if not name.endswith("composed")}
     seconds = {name: runs_of(rows)[name]["seconds"] for name in scores}
     curves = {
-        "exact2vec": [f"exact2vec, {epochs}" for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")],
-        "exact2vec without prior": [f"exact2vec without prior, {epochs}" for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")],
+        "exact2vec": [
+            f"exact2vec, {epochs}" for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")
+        ],
+        "exact2vec without prior": [
+            f"exact2vec without prior, {epochs}"
+            for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")
+        ],
         "gensim SGNS": [f"gensim SGNS, {epochs}" for epochs in ("1 epoch", "2 epochs", "5 epochs")],
     }
-    curves |= {name: [name] for name in METHODS if name in scores and not any(name in curve for curve in curves.values()) and "seed" not in name}
+    curves |= {
+        name: [name]
+        for name in METHODS
+        if name in scores
+        and not any(name in curve for curve in curves.values())
+        and "seed" not in name
+    }
     drawing, panels = pyplot.subplots(1, len(SETS), figsize=(16, 4), layout="constrained")
     for panel, which in zip(panels, SETS, strict=True):
         for (label, names), marker in zip(curves.items(), "osD^vP*Xh<>", strict=False):
             some = [name for name in names if name in scores]
-            panel.plot([seconds[name] for name in some], [scores[name][which]["value"] for name in some], marker=marker, label=label)
+            panel.plot(
+                [seconds[name] for name in some],
+                [scores[name][which]["value"] for name in some],
+                marker=marker,
+                label=label,
+            )
         panel.set(title=which, xlabel="wall seconds, text to vectors", xscale="log")
     drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     path.parent.mkdir(parents=True, exist_ok=True)

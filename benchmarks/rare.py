@@ -26,21 +26,58 @@ from exact2vec.loss.tiles import WeightedCounts, rows_of
 from exact2vec.loss.tiles_cpu import CompiledNLL
 from exact2vec.loss.workers import Workers
 
-SMALL = {"time_machine.txt": "paragraph", "alice_in_wonderland.txt": "paragraph", "sherlock_holmes_adventures.txt": "paragraph",
-         "pride_and_prejudice.txt": "paragraph", "wiki_1mb.txt": "line", "python-docs": "line"}  # fmt: skip
+SMALL = {
+    "time_machine.txt": "paragraph",
+    "alice_in_wonderland.txt": "paragraph",
+    "sherlock_holmes_adventures.txt": "paragraph",
+    "pride_and_prejudice.txt": "paragraph",
+    "wiki_1mb.txt": "line",
+    "python-docs": "line",
+}
 PRIORS: list[dict[str, Any]] = [
-    {"prior": (150, 500)}, {"prior": (150, 500), "max_n": 0}, {"prior": (300, 1000)}, {"prior": (50, 150)},
-]  # fmt: skip
+    {"prior": (150, 500)},
+    {"prior": (150, 500), "max_n": 0},
+    {"prior": (300, 1000)},
+    {"prior": (50, 150)},
+]
 MIN_COUNT, LEAST = 20, 5
 # name: (input, document, counting, vector_size, seeds); a token has window + 1 weighted pairs on average, so strengths in tokens would grow with the window
 STRENGTHS: dict[str, tuple[str, str, dict[str, Any], int, int]] = {
-    **{f"wiki 10,000 words, D {dim}, window {window}": ("wiki.txt.gz", "line", {"min_count": 20, "max_vocab": 10_000, "window": window}, dim, 3)
-       for dim, window in ((50, 5), (100, 5), (300, 5), (100, 2), (100, 10))},
-    **{f"{text}, D 100, window {window}": (text, document, {"min_count": 3, "held_out": 0.1, "window": window}, 100, 3)
-       for text, document in (("wiki_1mb.txt", "line"), ("sherlock_holmes_adventures.txt", "paragraph")) for window in (2, 5, 10)},
-    **{f"wiki min-count 20, D 100, window {window}": ("wiki.txt.gz", "line", {"min_count": 20, "window": window}, 100, seeds)
-       for window, seeds in ((5, 3), (2, 1), (10, 1))},
-}  # fmt: skip
+    **{
+        f"wiki 10,000 words, D {dim}, window {window}": (
+            "wiki.txt.gz",
+            "line",
+            {"min_count": 20, "max_vocab": 10_000, "window": window},
+            dim,
+            3,
+        )
+        for dim, window in ((50, 5), (100, 5), (300, 5), (100, 2), (100, 10))
+    },
+    **{
+        f"{text}, D 100, window {window}": (
+            text,
+            document,
+            {"min_count": 3, "held_out": 0.1, "window": window},
+            100,
+            3,
+        )
+        for text, document in (
+            ("wiki_1mb.txt", "line"),
+            ("sherlock_holmes_adventures.txt", "paragraph"),
+        )
+        for window in (2, 5, 10)
+    },
+    **{
+        f"wiki min-count 20, D 100, window {window}": (
+            "wiki.txt.gz",
+            "line",
+            {"min_count": 20, "window": window},
+            100,
+            seeds,
+        )
+        for window, seeds in ((5, 3), (2, 1), (10, 1))
+    },
+}
 FACTORS = (1 / 3, 1 / 2, 1, 2, 3)  # of the default strengths
 KEYS, KEYS_WITHOUT_PRIOR, EPOCHS = 5, 3, 20  # of the small texts
 
@@ -48,22 +85,39 @@ KEYS, KEYS_WITHOUT_PRIOR, EPOCHS = 5, 3, 20  # of the small texts
 def small(data: Path, names: list[str]) -> Any:
     """The held-out NLL of each prior, text and key after 20 epochs, and after each on the way (min-count 3, D = 100, 10 % held out)."""
     for name in names:
-        text = e2v.Text(name if name == "python-docs" else data / "text" / name, document=SMALL[name])
+        text = e2v.Text(
+            name if name == "python-docs" else data / "text" / name, document=SMALL[name]
+        )
         for key in range(KEYS):
             corpora.HASH_KEY = f"exact2vec held-out {key}".encode()
             counts = e2v.count_text(text, min_count=3, held_out=0.1)
             for how in [*PRIORS, *([{"prior": None}] if key < KEYS_WITHOUT_PRIOR else [])]:
                 began = time.perf_counter()
-                measured = [record for record in e2v.fit(counts, epochs=EPOCHS, **how) if record.training]
+                measured = [
+                    record for record in e2v.fit(counts, epochs=EPOCHS, **how) if record.training
+                ]
                 last = measured[-1]
-                yield {"part": "small", "text": name, "key": key, **how, "epochs": EPOCHS, "words": len(counts.words), "tokens": counts.tokens["read"],
-                       "held_out_nll": last.held_out.nll, "by_epoch": [round(record.held_out.nll, 5) for record in measured],
-                       "nll": last.losses.nll, "unigram": last.held_out.unigram, "seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
+                yield {
+                    "part": "small",
+                    "text": name,
+                    "key": key,
+                    **how,
+                    "epochs": EPOCHS,
+                    "words": len(counts.words),
+                    "tokens": counts.tokens["read"],
+                    "held_out_nll": last.held_out.nll,
+                    "by_epoch": [round(record.held_out.nll, 5) for record in measured],
+                    "nll": last.losses.nll,
+                    "unigram": last.held_out.unigram,
+                    "seconds": round(time.perf_counter() - began, 2),
+                }
 
 
 def strengths(data: Path, names: list[str], done: list[dict[str, Any]]) -> Any:
     """The held-out NLL after 4 epochs with each factor of the default strengths, for each problem and seed that has no result yet."""
-    known = {(row["problem"], row["seed"], row["factor"]) for row in done if row["part"] == "strengths"}
+    known = {
+        (row["problem"], row["seed"], row["factor"]) for row in done if row["part"] == "strengths"
+    }
     for name in names:
         file, document, counting, dim, seeds = STRENGTHS[name]
         counts = None
@@ -71,11 +125,29 @@ def strengths(data: Path, names: list[str], done: list[dict[str, Any]]) -> Any:
             for factor in FACTORS:
                 if (name, seed, factor) in known:
                     continue
-                counts = counts or e2v.count_text(e2v.Text(data / "text" / file, document=document), **counting)
+                counts = counts or e2v.count_text(
+                    e2v.Text(data / "text" / file, document=document), **counting
+                )
                 began = time.perf_counter()
-                *_, last = e2v.fit(counts, vector_size=dim, epochs=4, exact_every=0, prior=(150 * factor, 500 * factor), seed=seed)
-                yield {"part": "strengths", "problem": name, "seed": seed, "factor": factor, "words": len(counts.words), "held_out_nll": last.held_out.nll,
-                       "nll": last.losses.nll, "unigram": last.held_out.unigram, "seconds": round(time.perf_counter() - began, 2)}  # fmt: skip
+                *_, last = e2v.fit(
+                    counts,
+                    vector_size=dim,
+                    epochs=4,
+                    exact_every=0,
+                    prior=(150 * factor, 500 * factor),
+                    seed=seed,
+                )
+                yield {
+                    "part": "strengths",
+                    "problem": name,
+                    "seed": seed,
+                    "factor": factor,
+                    "words": len(counts.words),
+                    "held_out_nll": last.held_out.nll,
+                    "nll": last.losses.nll,
+                    "unigram": last.held_out.unigram,
+                    "seconds": round(time.perf_counter() - began, 2),
+                }
 
 
 def wiki(data: Path) -> Any:
@@ -90,27 +162,55 @@ def wiki(data: Path) -> Any:
     semantic, syntactic = _halves_of_questions(sets / "questions-words.txt")
     for which in ("sum", "inputs", "outputs", "composed"):
         found = e2v.evaluate(
-            vectors, similarity=[sets / "wordsim353.tsv", sets / "simlex999.tsv", sets / "rg65.tsv"], analogies=[semantic, syntactic], which=which
+            vectors,
+            similarity=[sets / "wordsim353.tsv", sets / "simlex999.tsv", sets / "rg65.tsv"],
+            analogies=[semantic, syntactic],
+            which=which,
         )
-        values = {Path(name).name: asdict(one) for name, one in (found.similarity | found.analogies).items()}
-        yield {"part": "wiki sets", "which": which, "words": len(vectors), "held_out_nll": last.held_out.nll, "nll": last.losses.nll,
-               "unigram": last.held_out.unigram, "seconds_counting_and_training": round(seconds, 1), "sets": values}  # fmt: skip
+        values = {
+            Path(name).name: asdict(one)
+            for name, one in (found.similarity | found.analogies).items()
+        }
+        yield {
+            "part": "wiki sets",
+            "which": which,
+            "words": len(vectors),
+            "held_out_nll": last.held_out.nll,
+            "nll": last.losses.nll,
+            "unigram": last.held_out.unigram,
+            "seconds_counting_and_training": round(seconds, 1),
+            "sets": values,
+        }
     whole = corpora.index_corpus(text, corpora.Draw(0.5))
     halves = [
         count_contexts(half, counts.vocabulary, least=1, window=5, sample=1e-3)[0]
         for half in (whole, replace(whole, block_part=corpora.HELD_OUT - whole.block_part))
     ]
     times = np.bincount(whole.ids, minlength=len(whole.distinct))
-    rare = {whole.distinct[number] for number in np.flatnonzero((times >= LEAST) & (times < MIN_COUNT))} - set(counts.words)
+    rare = {
+        whole.distinct[number] for number in np.flatnonzero((times >= LEAST) & (times < MIN_COUNT))
+    } - set(counts.words)
     names = [name for name in halves[1].rows if name in rare and name in halves[0].place][:8000]
-    one, other = (RowCounts(half.matrix[[half.place[name] for name in names]], names, half.names) for half in halves)
+    one, other = (
+        RowCounts(half.matrix[[half.place[name] for name in names]], names, half.names)
+        for half in halves
+    )
     folded = vectors.fold_in(one).folded
     assert folded is not None
     place = [folded.place[name] for name in names]
     assert vectors.composer is not None
-    loss = {"unigram": unigram_loss(vectors, other), "composed": loss_of(vectors, vectors.composer.compose(names)[0], other),
-            "folded in": loss_of(vectors, folded.inputs[place], other)}  # fmt: skip
-    yield {"part": "wiki rare words", "words": len(names), "pairs_folded": float(one.matrix.sum()), "pairs_measured": float(other.matrix.sum()), "nll": loss}
+    loss = {
+        "unigram": unigram_loss(vectors, other),
+        "composed": loss_of(vectors, vectors.composer.compose(names)[0], other),
+        "folded in": loss_of(vectors, folded.inputs[place], other),
+    }
+    yield {
+        "part": "wiki rare words",
+        "words": len(names),
+        "pairs_folded": float(one.matrix.sum()),
+        "pairs_measured": float(other.matrix.sum()),
+        "nll": loss,
+    }
 
 
 def _halves_of_questions(path: Path) -> tuple[Path, Path]:
@@ -134,21 +234,42 @@ def loss_of(vectors: e2v.Vectors, inputs: Any, counts: RowCounts) -> float:
     rows = rows_of(torch.from_numpy(np.ascontiguousarray(inputs)), 1.0)
     with Workers() as workers:
         tiled = CompiledNLL(workers, len(vectors), 256)
-        blocks = [np.arange(start, min(start + 256, len(rows))) for start in range(0, len(rows), 256)]
-        return sum(float(tiled.losses(rows[block], outputs, block, [weighted])[0].nll.sum()) for block in blocks) / weighted.total
+        blocks = [
+            np.arange(start, min(start + 256, len(rows))) for start in range(0, len(rows), 256)
+        ]
+        return (
+            sum(
+                float(tiled.losses(rows[block], outputs, block, [weighted])[0].nll.sum())
+                for block in blocks
+            )
+            / weighted.total
+        )
 
 
 def unigram_loss(vectors: e2v.Vectors, counts: RowCounts) -> float:
-    return float(-(np.asarray(counts.matrix.sum(axis=0, dtype=np.float64)).ravel() * np.log(vectors.unigram)).sum() / counts.matrix.sum(dtype=np.float64))
+    return float(
+        -(
+            np.asarray(counts.matrix.sum(axis=0, dtype=np.float64)).ravel()
+            * np.log(vectors.unigram)
+        ).sum()
+        / counts.matrix.sum(dtype=np.float64)
+    )
 
 
 def sets_table(rows: list[dict[str, Any]]) -> str:
     """docs/choosing.md's table of the last run on wiki.txt.gz, a pure function of the results."""
-    lines = ["| vectors | WordSim-353 | SimLex-999 | RG-65 | Google semantic | Google syntactic |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| vectors | WordSim-353 | SimLex-999 | RG-65 | Google semantic | Google syntactic |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in [row for row in rows if row["part"] == "wiki sets"][-4:]:
         sets = row["sets"]
-        rho = " | ".join(f"{sets[name]['rho']:.3f}" for name in ("wordsim353.tsv", "simlex999.tsv", "rg65.tsv"))
-        lines.append(f"| `{row['which']}` | {rho} | {sets['semantic.txt']['accuracy']:.3f} | {sets['syntactic.txt']['accuracy']:.3f} |")
+        rho = " | ".join(
+            f"{sets[name]['rho']:.3f}" for name in ("wordsim353.tsv", "simlex999.tsv", "rg65.tsv")
+        )
+        lines.append(
+            f"| `{row['which']}` | {rho} | {sets['semantic.txt']['accuracy']:.3f} | {sets['syntactic.txt']['accuracy']:.3f} |"
+        )
     return "\n".join(lines)
 
 
@@ -158,18 +279,33 @@ def small_table(rows: list[dict[str, Any]]) -> str:
     over_passes: dict[str, list[float]] = {}
     for row in rows:
         if row["part"] == "small" and row["epochs"] == EPOCHS:
-            prior = "no" if row["prior"] is None else ",".join(map(str, row["prior"])) + (" to 0" if row.get("max_n") == 0 else "")
-            found.setdefault((row["text"], prior), {})[row["key"]] = row["held_out_nll"] - row["unigram"]
+            prior = (
+                "no"
+                if row["prior"] is None
+                else ",".join(map(str, row["prior"])) + (" to 0" if row.get("max_n") == 0 else "")
+            )
+            found.setdefault((row["text"], prior), {})[row["key"]] = (
+                row["held_out_nll"] - row["unigram"]
+            )
             if prior == "150,500":
-                over_passes.setdefault(row["text"], []).append(row["held_out_nll"] - min(row["held_out_nll"], *row["by_epoch"]))
+                over_passes.setdefault(row["text"], []).append(
+                    row["held_out_nll"] - min(row["held_out_nll"], *row["by_epoch"])
+                )
     others = [prior for prior in dict.fromkeys(key[1] for key in found) if prior != "150,500"]
-    lines = ["| text | 150,500 | above the best of its epochs | " + " | ".join(others) + " |", "|---" * (len(others) + 3) + "|"]
+    lines = [
+        "| text | 150,500 | above the best of its epochs | " + " | ".join(others) + " |",
+        "|---" * (len(others) + 3) + "|",
+    ]
     for text, above in over_passes.items():
         ours = found[text, "150,500"]
         cells = [f"{np.mean(list(ours.values())):+.3f}", f"{np.mean(above):.3f}"]
         for prior in others:
             beyond = [value - ours[key] for key, value in found.get((text, prior), {}).items()]
-            cells.append(f"{np.mean(beyond):+.3f} ± {np.std(beyond, ddof=1) / np.sqrt(len(beyond)):.3f}" if len(beyond) > 1 else "")
+            cells.append(
+                f"{np.mean(beyond):+.3f} ± {np.std(beyond, ddof=1) / np.sqrt(len(beyond)):.3f}"
+                if len(beyond) > 1
+                else ""
+            )
         lines.append(f"| {text} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -179,9 +315,14 @@ def strengths_table(rows: list[dict[str, Any]]) -> str:
     found: dict[str, dict[float, dict[int, float]]] = {}
     for row in rows:
         if row["part"] == "strengths":
-            found.setdefault(row["problem"], {}).setdefault(row["factor"], {})[row["seed"]] = row["held_out_nll"]
+            found.setdefault(row["problem"], {}).setdefault(row["factor"], {})[row["seed"]] = row[
+                "held_out_nll"
+            ]
     others = [factor for factor in FACTORS if factor != 1]
-    lines = ["| problem | held-out NLL | " + " | ".join(f"× {factor:.2g}" for factor in others) + " |", "|---" * (len(others) + 2) + "|"]
+    lines = [
+        "| problem | held-out NLL | " + " | ".join(f"× {factor:.2g}" for factor in others) + " |",
+        "|---" * (len(others) + 2) + "|",
+    ]
     for problem, of in found.items():
         cells = [f"{np.mean(list(of[1].values())):.4f}"]
         for factor in others:

@@ -16,7 +16,9 @@ RESULTS = HERE / "results"
 
 def read(results: Path) -> list[Row]:
     """The lines of a result file; none where there is no file."""
-    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    return (
+        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    )
 
 
 def append(results: Path, row: Row) -> None:
@@ -31,9 +33,17 @@ def machine() -> Row:
     """Processor, cores, load, versions and commit."""
     import torch
 
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, text=True, capture_output=True).stdout.strip()
-    return {"processor": platform.machine(), "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0], "python": platform.python_version(),
-            "torch": torch.__version__, "commit": commit}  # fmt: skip
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=HERE, text=True, capture_output=True
+    ).stdout.strip()
+    return {
+        "processor": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": commit,
+    }
 
 
 def put(page: Path, name: str, text: str) -> None:

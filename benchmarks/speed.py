@@ -44,9 +44,28 @@ def counting(data: Path, scratch: Path) -> list[dict[str, Any]]:
     rows = []
     for path, min_count in ((text, 20), (text, 5), (text, 1), (accented, 20)):
         for turn in range(4):  # the first compiles, where nothing is cached yet
-            found = json.loads(subprocess.check_output([sys.executable, "-c", COUNT, str(path), str(min_count), str(scratch / "counts")]))
+            found = json.loads(
+                subprocess.check_output(
+                    [
+                        sys.executable,
+                        "-c",
+                        COUNT,
+                        str(path),
+                        str(min_count),
+                        str(scratch / "counts"),
+                    ]
+                )
+            )
             if turn:
-                rows.append({"part": "counting", "text": path.name, "bytes": path.stat().st_size, "min_count": min_count, **found})
+                rows.append(
+                    {
+                        "part": "counting",
+                        "text": path.name,
+                        "bytes": path.stat().st_size,
+                        "min_count": min_count,
+                        **found,
+                    }
+                )
     return rows
 
 
@@ -61,7 +80,9 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
     from exact2vec.train import fit
     from exact2vec.train.rotation import blocks
 
-    problem, state = _problem(fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100)
+    problem, state = _problem(
+        fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100
+    )
     some = list(blocks(problem.counted["training"].totals.numpy(), 1, 256, 1))
     workers, words = problem.tiled.workers, len(state.output_rows)
     ways = {}
@@ -75,7 +96,9 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
             inputs = state.input_rows[: len(block.rows)]
             parts = torch.empty(len(tiled.slices), *inputs.shape)
 
-            def three(tile: int, inputs: torch.Tensor = inputs, parts: torch.Tensor = parts) -> None:
+            def three(
+                tile: int, inputs: torch.Tensor = inputs, parts: torch.Tensor = parts
+            ) -> None:
                 scores = tiled._tile_scores(tile, inputs, state.output_rows)
                 torch.mm(scores, state.output_rows[tiled.slices[tile]], out=parts[tile])
                 scores.T @ inputs
@@ -87,7 +110,13 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
         began = time.perf_counter()
         for block in some:
             state = fit.step(state, block, problem, 0.01, 0.2)
-        row: dict[str, Any] = {"part": "pass", "round": number, "words": words, "seconds": time.perf_counter() - began, "products": {}}
+        row: dict[str, Any] = {
+            "part": "pass",
+            "round": number,
+            "words": words,
+            "seconds": time.perf_counter() - began,
+            "products": {},
+        }
         for size, tiled in ways.items():
             began = time.perf_counter()
             products(tiled)
@@ -107,8 +136,18 @@ def threads(data: Path, scratch: Path) -> list[dict[str, Any]]:
     for number in (1, 2, 1, 2):
         began, cpu = time.perf_counter(), time.process_time()
         *_, last = fit(counts, epochs=2, exact_every=0, threads=number)
-        digest = hashlib.sha256(last.state.input_rows.numpy().tobytes() + last.state.output_rows.numpy().tobytes()).hexdigest()
-        rows.append({"part": "threads", "threads": number, "seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu, "digest": digest})
+        digest = hashlib.sha256(
+            last.state.input_rows.numpy().tobytes() + last.state.output_rows.numpy().tobytes()
+        ).hexdigest()
+        rows.append(
+            {
+                "part": "threads",
+                "threads": number,
+                "seconds": time.perf_counter() - began,
+                "cpu_seconds": time.process_time() - cpu,
+                "digest": digest,
+            }
+        )
     return rows
 
 
@@ -126,12 +165,20 @@ def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
     from exact2vec.train.rotation import blocks
 
     class AsItComes(CompiledNLL):
-        def gradients(self, inputs: Any, outputs: Any, rows: Any, counts: Any, weights: Any, update: Any) -> Any:
+        def gradients(
+            self, inputs: Any, outputs: Any, rows: Any, counts: Any, weights: Any, update: Any
+        ) -> Any:
             block = counts.block(rows)
-            terms = self.workers.map(lambda tile: self._exponentials(self._tile_scores(tile, inputs, outputs)), self.tiles)
+            terms = self.workers.map(
+                lambda tile: self._exponentials(self._tile_scores(tile, inputs, outputs)),
+                self.tiles,
+            )
             largest, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
             shares = block.totals * (largest - lse).exp()
-            scale, factor = (weights * shares).to(self.scores.dtype)[..., None], (1 / shares).to(self.scores.dtype)
+            scale, factor = (
+                (weights * shares).to(self.scores.dtype)[..., None],
+                (1 / shares).to(self.scores.dtype),
+            )
             own, sums = threading.local(), []
 
             def backward(tile: int) -> None:
@@ -146,9 +193,18 @@ def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
             self.workers.map(backward, self.tiles)
             return torch.stack(sums).sum(dim=0)
 
-    problem, state = _problem(fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100)
-    some = [block for block in blocks(problem.counted["training"].totals.numpy(), 1, 256, 1) if block.epoch <= 2 / 3]
-    ways = {"fixed": problem.tiled, "as it comes": AsItComes(problem.tiled.workers, len(state.output_rows), 256)}
+    problem, state = _problem(
+        fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100
+    )
+    some = [
+        block
+        for block in blocks(problem.counted["training"].totals.numpy(), 1, 256, 1)
+        if block.epoch <= 2 / 3
+    ]
+    ways = {
+        "fixed": problem.tiled,
+        "as it comes": AsItComes(problem.tiled.workers, len(state.output_rows), 256),
+    }
     rows = []
     for number in range(5):
         row: dict[str, Any] = {"part": "order", "round": number, "seconds": {}}
@@ -166,7 +222,14 @@ def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
     from exact2vec import Text, count_text
     from exact2vec.train import fit
 
-    parts = {"prior_of": "n-grams", "spectral_start": "start", "step": "steps", "refitted": "means", "sweep": "exact losses", "estimate": "estimates"}
+    parts = {
+        "prior_of": "n-grams",
+        "spectral_start": "start",
+        "step": "steps",
+        "refitted": "means",
+        "sweep": "exact losses",
+        "estimate": "estimates",
+    }
     spent = dict.fromkeys(parts.values(), 0.0)
 
     def timed(name: str) -> Any:
@@ -189,7 +252,15 @@ def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
                 stack.enter_context(timed(name))
             for _ in fit.fit(counts, epochs=2, exact_every=0):
                 pass
-        rows.append({"part": "shares", "round": number, "words": len(counts.words), "seconds": time.perf_counter() - began, "spent": dict(spent)})
+        rows.append(
+            {
+                "part": "shares",
+                "round": number,
+                "words": len(counts.words),
+                "seconds": time.perf_counter() - began,
+                "spent": dict(spent),
+            }
+        )
     return rows
 
 
@@ -200,9 +271,20 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
     from exact2vec.train.rotation import blocks
 
     text, rows = raw.unpacked_wiki(data, scratch), []
-    for tokens, words, min_count in ((5, 20_000, 1), (10, 20_000, 1), (17, 20_000, 1), (17, 10_000, 1), (17, 33_000, 1), (17, 77_000, 5)):
+    for tokens, words, min_count in (
+        (5, 20_000, 1),
+        (10, 20_000, 1),
+        (17, 20_000, 1),
+        (17, 10_000, 1),
+        (17, 33_000, 1),
+        (17, 77_000, 5),
+    ):
         part = scratch / "part.txt"
-        part.write_bytes(text.read_bytes()[: round(len(text.read_bytes()) * min(1, tokens / 16.556))].rpartition(b"\n")[0])
+        part.write_bytes(
+            text.read_bytes()[: round(len(text.read_bytes()) * min(1, tokens / 16.556))].rpartition(
+                b"\n"
+            )[0]
+        )
         began = time.perf_counter()
         counts = count_text(Text(part), min_count=min_count, max_vocab=words)
         counted = time.perf_counter() - began
@@ -211,10 +293,16 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
         for block in blocks(problem.counted["training"].totals.numpy(), 1, 256, 1):
             state = fit.step(state, block, problem, 0.01, 0.2)
         seconds = time.perf_counter() - began
-        rows.append({
-            "part": "scaling", "tokens": counts.tokens["read"], "words": len(counts.words), "count_seconds": counted, "pass_seconds": seconds,
-            "model_gigaflops": 6 * len(counts.words) ** 2 * 100 / 1e9,
-        })  # fmt: skip
+        rows.append(
+            {
+                "part": "scaling",
+                "tokens": counts.tokens["read"],
+                "words": len(counts.words),
+                "count_seconds": counted,
+                "pass_seconds": seconds,
+                "model_gigaflops": 6 * len(counts.words) ** 2 * 100 / 1e9,
+            }
+        )
     return rows
 
 
@@ -227,7 +315,9 @@ def _problem(fit: Any, counts: Any, dim: int) -> tuple[Any, Any]:
     workers = Workers(2)
     whole = fit.problem_of(counts, CompiledNLL(workers, len(counts.words), 256), 0.75, 1)
     problem = replace(whole, counted={"training": whole.counted["training"]})
-    return problem, fit.initial_state(problem, spectral_start(problem.counted["training"].matrix, dim, seed=1, workers=workers))
+    return problem, fit.initial_state(
+        problem, spectral_start(problem.counted["training"].matrix, dim, seed=1, workers=workers)
+    )
 
 
 def _middle(values: list[float]) -> float:
@@ -236,24 +326,43 @@ def _middle(values: list[float]) -> float:
 
 def tables(rows: list[dict[str, Any]]) -> str:
     """Each part's figures: medians, with the range where there are several."""
-    lines = ["| text | min-count | words | tokens | text to counts | saved | peak memory |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| text | min-count | words | tokens | text to counts | saved | peak memory |",
+        "|---|---|---|---|---|---|---|",
+    ]
     counted = [row for row in rows if row["part"] == "counting"]
     for text, min_count in dict.fromkeys((row["text"], row["min_count"]) for row in counted):
         of = [row for row in counted if (row["text"], row["min_count"]) == (text, min_count)]
-        seconds, saved, peak = (_middle([row[what] for row in of]) for what in ("counted", "saved", "peak_bytes"))
-        lines.append(f"| {text}, {of[0]['bytes'] / 1e6:.0f} MB | {min_count} | {of[0]['words']:,} | {of[0]['tokens']:,} "
-                     f"| {seconds:.1f} s | {saved:.1f} s | {peak / 1e9:.2f} GB |")  # fmt: skip
+        seconds, saved, peak = (
+            _middle([row[what] for row in of]) for what in ("counted", "saved", "peak_bytes")
+        )
+        lines.append(
+            f"| {text}, {of[0]['bytes'] / 1e6:.0f} MB | {min_count} | {of[0]['words']:,} | {of[0]['tokens']:,} "
+            f"| {seconds:.1f} s | {saved:.1f} s | {peak / 1e9:.2f} GB |"
+        )
     if passes := [row for row in rows if row["part"] == "pass"]:
         ratios = [row["seconds"] / min(row["products"].values()) for row in passes]
-        seconds, best = (_middle(values) for values in ([row["seconds"] for row in passes], [min(row["products"].values()) for row in passes]))
-        lines += ["", f"A pass at V = {passes[0]['words']:,}, D = 100: {seconds:.1f} s, {np.median(ratios):.2f} times (from {min(ratios):.2f} to "
-                  f"{max(ratios):.2f}) its three products alone at the best tile size ({best:.1f} s); an exact sweep of the training part: "
-                  f"{np.median([row['sweep_seconds'] for row in passes]):.1f} s."]  # fmt: skip
+        seconds, best = (
+            _middle(values)
+            for values in (
+                [row["seconds"] for row in passes],
+                [min(row["products"].values()) for row in passes],
+            )
+        )
+        lines += [
+            "",
+            f"A pass at V = {passes[0]['words']:,}, D = 100: {seconds:.1f} s, {np.median(ratios):.2f} times (from {min(ratios):.2f} to "
+            f"{max(ratios):.2f}) its three products alone at the best tile size ({best:.1f} s); an exact sweep of the training part: "
+            f"{np.median([row['sweep_seconds'] for row in passes]):.1f} s.",
+        ]
     if runs := [row for row in rows if row["part"] == "threads"]:
         one, two = ([row for row in runs if row["threads"] == number] for number in (1, 2))
         same = len({row["digest"] for row in runs}) == 1
-        lines += ["", f"One and two workers give {'the same bytes' if same else 'DIFFERENT bytes'}; two: {min(row['seconds'] for row in two):.1f} s where one "
-                  f"takes {min(row['seconds'] for row in one):.1f} s."]  # fmt: skip
+        lines += [
+            "",
+            f"One and two workers give {'the same bytes' if same else 'DIFFERENT bytes'}; two: {min(row['seconds'] for row in two):.1f} s where one "
+            f"takes {min(row['seconds'] for row in one):.1f} s.",
+        ]
     if turns := [row["seconds"] for row in rows if row["part"] == "order"]:
         costs = [turn["fixed"] / turn["as it comes"] - 1 for turn in turns]
         lines += [
@@ -262,11 +371,21 @@ def tables(rows: list[dict[str, Any]]) -> str:
         ]
     if rounds := [row for row in rows if row["part"] == "shares"]:
         whole = _middle([row["seconds"] for row in rounds])
-        spent = {name: _middle([row["spent"][name] for row in rounds]) for name in rounds[0]["spent"]}
-        lines += ["", f"Two epochs after counting: {whole:.1f} s, of them " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent.items())
-                  + f"; the means of the prior are {spent['means'] / whole:.0%} of all."]  # fmt: skip
+        spent = {
+            name: _middle([row["spent"][name] for row in rounds]) for name in rounds[0]["spent"]
+        }
+        lines += [
+            "",
+            f"Two epochs after counting: {whole:.1f} s, of them "
+            + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent.items())
+            + f"; the means of the prior are {spent['means'] / whole:.0%} of all.",
+        ]
     if scales := [row for row in rows if row["part"] == "scaling"]:
-        lines += ["", "| tokens | words | counting | a pass | GF/s of the model 6·V²·D |", "|---|---|---|---|---|"]
+        lines += [
+            "",
+            "| tokens | words | counting | a pass | GF/s of the model 6·V²·D |",
+            "|---|---|---|---|---|",
+        ]
         lines += [
             f"| {row['tokens']:,} | {row['words']:,} | {row['count_seconds']:.1f} s | {row['pass_seconds']:.1f} s "
             f"| {row['model_gigaflops'] / row['pass_seconds']:.0f} |"
@@ -285,22 +404,58 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
 
     scales = [row for row in rows if row["part"] == "scaling"]
     by_tokens = [row for row in scales if row["words"] == scales[0]["words"]]
-    by_words = sorted((row for row in scales if row["tokens"] == max(row["tokens"] for row in scales)), key=lambda row: int(row["words"]))
+    by_words = sorted(
+        (row for row in scales if row["tokens"] == max(row["tokens"] for row in scales)),
+        key=lambda row: int(row["words"]),
+    )
     drawing, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    left.plot([row["tokens"] / 1e6 for row in by_tokens], [row["count_seconds"] for row in by_tokens], "o-", label="text to counts")
-    left.plot([row["tokens"] / 1e6 for row in by_tokens], [row["pass_seconds"] for row in by_tokens], "s--", label="a pass")
-    left.set(xlabel="million tokens", ylabel="seconds", title=f"{by_tokens[0]['words']:,} words", ylim=(0, None), xlim=(0, None))
+    left.plot(
+        [row["tokens"] / 1e6 for row in by_tokens],
+        [row["count_seconds"] for row in by_tokens],
+        "o-",
+        label="text to counts",
+    )
+    left.plot(
+        [row["tokens"] / 1e6 for row in by_tokens],
+        [row["pass_seconds"] for row in by_tokens],
+        "s--",
+        label="a pass",
+    )
+    left.set(
+        xlabel="million tokens",
+        ylabel="seconds",
+        title=f"{by_tokens[0]['words']:,} words",
+        ylim=(0, None),
+        xlim=(0, None),
+    )
     words, seconds = [row["words"] for row in by_words], [row["pass_seconds"] for row in by_words]
     rate = by_words[-1]["model_gigaflops"] / seconds[-1]
     right.plot(words, seconds, "s--", label="a pass")
-    right.plot(words, [row["model_gigaflops"] / rate for row in by_words], ":", label=f"6·V²·D at {rate:.0f} GF/s")
-    right.set(xlabel="words V", xscale="log", yscale="log", title=f"{by_words[-1]['tokens'] / 1e6:.1f} million tokens, D = 100")
+    right.plot(
+        words,
+        [row["model_gigaflops"] / rate for row in by_words],
+        ":",
+        label=f"6·V²·D at {rate:.0f} GF/s",
+    )
+    right.set(
+        xlabel="words V",
+        xscale="log",
+        yscale="log",
+        title=f"{by_words[-1]['tokens'] / 1e6:.1f} million tokens, D = 100",
+    )
     for panel in (left, right):
         panel.legend()
     drawing.savefig(path, metadata={"Date": None})
 
 
-PARTS = {"counting": counting, "pass": one_pass, "threads": threads, "order": order, "shares": shares, "scaling": scaling}
+PARTS = {
+    "counting": counting,
+    "pass": one_pass,
+    "threads": threads,
+    "order": order,
+    "shares": shares,
+    "scaling": scaling,
+}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["figure"]:

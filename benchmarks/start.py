@@ -27,12 +27,21 @@ def first_order(counts: csr_array, rank: int, scale: float) -> tuple[np.ndarray,
     root = np.sqrt(np.maximum(totals, 1e-9))
     total = totals.sum()
     rows = np.repeat(np.arange(len(totals)), np.diff(counts.indptr))
-    weighted = csr_array((counts.data / root[rows] / root[counts.indices], counts.indices, counts.indptr), shape=counts.shape)
-    operator = LinearOperator(counts.shape, matvec=lambda vector: weighted @ vector - root * (root @ vector) / total, dtype=np.float64)
+    weighted = csr_array(
+        (counts.data / root[rows] / root[counts.indices], counts.indices, counts.indptr),
+        shape=counts.shape,
+    )
+    operator = LinearOperator(
+        counts.shape,
+        matvec=lambda vector: weighted @ vector - root * (root @ vector) / total,
+        dtype=np.float64,
+    )
     values, vectors = eigsh(operator, k=rank, which="LM", v0=np.ones(len(totals)), tol=1e-3)
     inputs = vectors * np.sqrt(scale * np.abs(values)) / (root / np.sqrt(total))[:, None]
     length = np.linalg.norm(inputs, axis=1, keepdims=True)
-    inputs *= np.minimum(1, 10 * np.average(length[:, 0], weights=totals) / np.maximum(length, 1e-12))
+    inputs *= np.minimum(
+        1, 10 * np.average(length[:, 0], weights=totals) / np.maximum(length, 1e-12)
+    )
     return inputs, inputs * np.sign(values)
 
 
@@ -46,18 +55,36 @@ def main(data: Path, results: Path) -> None:
     bias = torch.from_numpy(np.log(counts.unigram).astype(np.float32))
     starts: list[tuple[dict[str, Any], Any]] = []
     for scale in SCALES:
-        vectors = [torch.from_numpy(array.astype(np.float32)) for array in first_order(weighted, 50, scale)]
+        vectors = [
+            torch.from_numpy(array.astype(np.float32)) for array in first_order(weighted, 50, scale)
+        ]
         starts.append(({"start": "first order", "scale": scale}, start.Start(*vectors, bias)))
         for power in (0.0, 0.25, 0.5):
-            with patch.object(start, "STRETCH", scale), patch.object(start, "WEIGHT_POWER", power), training.Workers() as workers:
-                starts.append(({"start": "positive PMI", "scale": scale, "weight_power": power}, spectral_start(weighted, 50, seed=1, workers=workers)))
+            with (
+                patch.object(start, "STRETCH", scale),
+                patch.object(start, "WEIGHT_POWER", power),
+                training.Workers() as workers,
+            ):
+                starts.append(
+                    (
+                        {"start": "positive PMI", "scale": scale, "weight_power": power},
+                        spectral_start(weighted, 50, seed=1, workers=workers),
+                    )
+                )
     for what, found in starts:
         row = dict(what)
         for epochs in (1, 2):
             copies = start.Start(*(tensor.clone() for tensor in found))
             with patch.object(training, "spectral_start", lambda *_, copies=copies, **__: copies):
-                records = [record for record in fit(counts, vector_size=50, epochs=epochs, exact_every=0) if record.held_out]
-            row |= {"held_out_nll_0": records[0].held_out.nll, f"held_out_nll_{epochs}": records[-1].held_out.nll}  # type: ignore[union-attr]
+                records = [
+                    record
+                    for record in fit(counts, vector_size=50, epochs=epochs, exact_every=0)
+                    if record.held_out
+                ]
+            row |= {
+                "held_out_nll_0": records[0].held_out.nll,
+                f"held_out_nll_{epochs}": records[-1].held_out.nll,
+            }  # type: ignore[union-attr]
         raw.append(results, row)
 
 

@@ -26,7 +26,11 @@ RESULTS = raw.RESULTS / "steps.jsonl"
 MOMENTUM, ROW_MEMORY = 0.9, 0.95
 EPOCHS = (2, 4)
 MUON_RATES = (0.005, 0.01, 0.02, 0.05)
-AVERAGES = ((0.05, 1 / 6), (0.05, 1 / 3), (0.08, 1 / 3))  # first rate, share of the steps that is averaged
+AVERAGES = (
+    (0.05, 1 / 6),
+    (0.05, 1 / 3),
+    (0.08, 1 / 3),
+)  # first rate, share of the steps that is averaged
 
 
 def averaged(counts: e2v.Counts, epochs: int, rate: float, share: float) -> float:
@@ -36,7 +40,11 @@ def averaged(counts: e2v.Counts, epochs: int, rate: float, share: float) -> floa
     def measured(problem: Any, record: Any, *, exact: bool) -> Any:
         if record.step == record.steps and found:
             total, number = found
-            mean = fitting.replace(record.state, input_rows=(total[0] / number).float(), output_rows=(total[1] / number).float())
+            mean = fitting.replace(
+                record.state,
+                input_rows=(total[0] / number).float(),
+                output_rows=(total[1] / number).float(),
+            )
             record = fitting.replace(record, state=mean)
         return original(problem, record, exact=exact)
 
@@ -45,7 +53,10 @@ def averaged(counts: e2v.Counts, epochs: int, rate: float, share: float) -> floa
         for record in fitting.fit(counts, epochs=epochs, exact_every=0, rate=rate):
             rows = record.state.input_rows, record.state.output_rows
             if record.steps > record.step > (1 - share) * record.steps:
-                total, number = found or ([torch.zeros_like(tensor, dtype=torch.float64) for tensor in rows], 0)
+                total, number = found or (
+                    [torch.zeros_like(tensor, dtype=torch.float64) for tensor in rows],
+                    0,
+                )
                 for sums, tensor in zip(total, rows, strict=True):
                     sums += tensor
                 found[:] = total, number + 1
@@ -58,7 +69,15 @@ def muon(counts: e2v.Counts, epochs: int, rate: float, *, by_row: bool) -> float
     adam, step = fitting.adam_in_place, fitting.step
     squares = torch.zeros(len(counts.words), 1)
 
-    def momentum_and_bias(value: Any, mean: Any, square: Any, gradient: Any, scale: float, number: int, step_rate: float) -> None:
+    def momentum_and_bias(
+        value: Any,
+        mean: Any,
+        square: Any,
+        gradient: Any,
+        scale: float,
+        number: int,
+        step_rate: float,
+    ) -> None:
         before = value.copy()
         adam(value, mean.copy(), square, gradient, scale, number, 0.05 * step_rate / rate)
         value[:, :-LAST] = before[:, :-LAST]
@@ -72,14 +91,19 @@ def muon(counts: e2v.Counts, epochs: int, rate: float, *, by_row: bool) -> float
         values, basis = torch.linalg.eigh(momentum.T @ momentum)
         moved = momentum @ (basis / values.clamp_min(1e-12 * values.max()).sqrt() @ basis.T)
         if by_row:
-            squares.mul_(ROW_MEMORY).add_((1 - ROW_MEMORY) * moved.square().mean(dim=1, keepdim=True))
+            squares.mul_(ROW_MEMORY).add_(
+                (1 - ROW_MEMORY) * moved.square().mean(dim=1, keepdim=True)
+            )
             moved /= (squares / (1 - ROW_MEMORY ** (state.step + 1))).sqrt().clamp_min(1e-12)
         found.output_rows[:, :dim] -= (step_rate * moved / moved.square().mean().sqrt()).float()
         return found
 
     width = fitting.rows_of(torch.zeros(1, 100), 1.0).shape[1]
     LAST = width - 100
-    with mock.patch.object(fitting, "adam_in_place", momentum_and_bias), mock.patch.object(fitting, "step", stepped):
+    with (
+        mock.patch.object(fitting, "adam_in_place", momentum_and_bias),
+        mock.patch.object(fitting, "step", stepped),
+    ):
         *_, last = fitting.fit(counts, epochs=epochs, exact_every=0, rate=rate)
     assert last.held_out is not None
     return last.held_out.nll
@@ -95,7 +119,11 @@ def runs(counts: e2v.Counts) -> Iterator[tuple[str, int, Callable[[], float]]]:
 
         yield "Adam", epochs, plain
         for rate, share in AVERAGES:
-            yield f"Adam, rate {rate:g}, mean of the last {share:.2f}", epochs, lambda e=epochs, r=rate, s=share: averaged(counts, e, r, s)  # type: ignore[misc]
+            yield (
+                f"Adam, rate {rate:g}, mean of the last {share:.2f}",
+                epochs,
+                lambda e=epochs, r=rate, s=share: averaged(counts, e, r, s),
+            )  # type: ignore[misc]
         for rate in MUON_RATES:
             for by_row in (False, True):
                 name = f"{'NorMuon' if by_row else 'Muon'}, rate {rate:g}"
@@ -105,13 +133,18 @@ def runs(counts: e2v.Counts) -> Iterator[tuple[str, int, Callable[[], float]]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Held-out NLL of each way less that of Adam, in nats."""
     problems = list(dict.fromkeys((row["problem"], row["epochs"]) for row in rows))
-    lines = ["| steps | " + " | ".join(f"{name}, {epochs} epochs" for name, epochs in problems) + " |", "|---" * (len(problems) + 1) + "|"]
+    lines = [
+        "| steps | " + " | ".join(f"{name}, {epochs} epochs" for name, epochs in problems) + " |",
+        "|---" * (len(problems) + 1) + "|",
+    ]
     found = {(row["steps"], row["problem"], row["epochs"]): row["held_out_nll"] for row in rows}
     for steps in dict.fromkeys(row["steps"] for row in rows):
         cells = []
         for problem in problems:
             value = found.get((steps, *problem), np.nan)
-            cells.append(f"{value:.4f}" if steps == "Adam" else f"{value - found['Adam', *problem]:+.4f}")
+            cells.append(
+                f"{value:.4f}" if steps == "Adam" else f"{value - found['Adam', *problem]:+.4f}"
+            )
         lines.append(f"| {steps} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -119,7 +152,9 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main(data: Path, results: Path) -> None:
     problems = {
         "python-docs": lambda: e2v.count_text(e2v.Text("python-docs"), min_count=5, held_out=0.1),
-        "wiki 10,000 words": lambda: e2v.count_text(e2v.Text(data / "text" / "wiki.txt.gz"), min_count=20, max_vocab=10_000),
+        "wiki 10,000 words": lambda: e2v.count_text(
+            e2v.Text(data / "text" / "wiki.txt.gz"), min_count=20, max_vocab=10_000
+        ),
     }
     for problem, counted in problems.items():
         for steps, epochs, how in runs(counted()):

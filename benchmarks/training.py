@@ -38,27 +38,64 @@ def run(data: Path, threads: int, exact_every: int, folder: Path) -> dict[str, A
     exact2vec = [sys.executable, "-m", "exact2vec"]
     flags = [f"--{name}={value}" for name, value in SETTINGS.items()]
     seconds, peak_bytes = measured(
-        [*exact2vec, "train", str(data / "text/wiki.txt.gz"), "-o", str(folder), f"--threads={threads}", f"--exact-every={exact_every}", *flags]
+        [
+            *exact2vec,
+            "train",
+            str(data / "text/wiki.txt.gz"),
+            "-o",
+            str(folder),
+            f"--threads={threads}",
+            f"--exact-every={exact_every}",
+            *flags,
+        ]
     )
-    sets = {name: str(data / "eval" / name) for name in ("wordsim353.tsv", "simlex999.tsv", "questions-words.txt")}
-    found = json.loads(subprocess.check_output([
-        *exact2vec, "evaluate", str(folder), "--json", "--similarity", sets["wordsim353.tsv"], "--similarity", sets["simlex999.tsv"],
-        "--analogies", sets["questions-words.txt"],
-    ]))  # fmt: skip
+    sets = {
+        name: str(data / "eval" / name)
+        for name in ("wordsim353.tsv", "simlex999.tsv", "questions-words.txt")
+    }
+    found = json.loads(
+        subprocess.check_output(
+            [
+                *exact2vec,
+                "evaluate",
+                str(folder),
+                "--json",
+                "--similarity",
+                sets["wordsim353.tsv"],
+                "--similarity",
+                sets["simlex999.tsv"],
+                "--analogies",
+                sets["questions-words.txt"],
+            ]
+        )
+    )
     printed = json.loads((folder / "summary.json").read_text())
     counting = json.loads((folder / "counting.json").read_text())["tokens"]
     parts = ("training", "held_out", "dropped_training", "dropped_held_out")
     return {
-        "settings": SETTINGS, "threads": threads, "exact_every": exact_every, "seconds": seconds, "peak_bytes": peak_bytes, "words": found["words"],
-        "nll": printed["training"]["nll"], "held_out_nll": printed["held_out"]["nll"], "unigram": printed["training"]["unigram"],
-        "relative_difference_recomputed": max(abs(printed[part]["nll"] / found[part]["nll"] - 1) for part in ("training", "held_out")),
-        "wordsim353": found["similarity"][sets["wordsim353.tsv"]], "simlex999": found["similarity"][sets["simlex999.tsv"]],
+        "settings": SETTINGS,
+        "threads": threads,
+        "exact_every": exact_every,
+        "seconds": seconds,
+        "peak_bytes": peak_bytes,
+        "words": found["words"],
+        "nll": printed["training"]["nll"],
+        "held_out_nll": printed["held_out"]["nll"],
+        "unigram": printed["training"]["unigram"],
+        "relative_difference_recomputed": max(
+            abs(printed[part]["nll"] / found[part]["nll"] - 1) for part in ("training", "held_out")
+        ),
+        "wordsim353": found["similarity"][sets["wordsim353.tsv"]],
+        "simlex999": found["similarity"][sets["simlex999.tsv"]],
         "analogies": found["analogies"][sets["questions-words.txt"]],
-        "tokens_read": counting["read"], "tokens_unaccounted": counting["read"] - sum(counting[part] for part in parts),
-        "digests": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in VECTOR_FILES},
+        "tokens_read": counting["read"],
+        "tokens_unaccounted": counting["read"] - sum(counting[part] for part in parts),
+        "digests": {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in VECTOR_FILES
+        },
         "times": [json.loads(line) for line in (folder / "times.jsonl").read_text().splitlines()],
         "machine": raw.machine(),
-    }  # fmt: skip
+    }
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -91,7 +128,10 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main(data: Path, results: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        rows = [run(data, threads, every, Path(scratch) / f"{threads}-{every}") for threads, every in ((1, 1), (2, 1), (2, 0))]
+        rows = [
+            run(data, threads, every, Path(scratch) / f"{threads}-{every}")
+            for threads, every in ((1, 1), (2, 1), (2, 0))
+        ]
     results.write_text("".join(json.dumps(row) + "\n" for row in rows))
     raw.put(README, "training", table(rows))
     print(table(rows))

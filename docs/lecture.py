@@ -144,7 +144,9 @@ for step in range(10):
     optimizer.step()
     losses.append(loss.item())
     path.append(weights.detach().clone()[0].tolist())
-    print(f"step {step}  loss {losses[-1]:.6f}  weights after it {path[-1][0]:9.6f} {path[-1][1]:9.6f}")
+    print(
+        f"step {step}  loss {losses[-1]:.6f}  weights after it {path[-1][0]:9.6f} {path[-1][1]:9.6f}"
+    )
 
 # %% [markdown]
 # Ours keeps every loss and every weight (in a terminal: `exact2vec loss -1 .2 --target 0 --steps 10 --rate .5 --figure steps.svg`):
@@ -206,7 +208,9 @@ for before, after in zip(model.history_, model.history_[1:], strict=False):
 # %%
 for word in ("server", "thread", "list", "error", "file"):
     print(f"{word:8}", ", ".join(near for near, _ in model.wv.most_similar(word, topn=8)))
-assert {"request", "client", "response", "localhost", "http", "socket", "serve"} & {near for near, _ in model.wv.most_similar("server", topn=8)}
+assert {"request", "client", "response", "localhost", "http", "socket", "serve"} & {
+    near for near, _ in model.wv.most_similar("server", topn=8)
+}
 
 # %% [markdown]
 # A probability of the model is a probability: it sums to 1 over all words, and −log of it is the loss of that one pair. What stands near *raised*?
@@ -215,14 +219,22 @@ assert {"request", "client", "response", "localhost", "http", "socket", "serve"}
 log_p = model.wv.log_probabilities("raised")
 assert abs(np.exp(log_p).sum() - 1) < 1e-9
 for place in np.argsort(-log_p)[:5]:
-    print(f"{model.wv.index_to_key[place]:12} p = {np.exp(log_p[place]):.4f}   −log p = {-log_p[place]:.4f} nats")
+    print(
+        f"{model.wv.index_to_key[place]:12} p = {np.exp(log_p[place]):.4f}   −log p = {-log_p[place]:.4f} nats"
+    )
 
 # %% [markdown]
 # A map of the words: the plane in which the vectors differ most (principal components). Distances in a plane are only a shadow of those in 60 dimensions.
 
 # %%
 plane = principal_plane(model.wv.vectors)
-figures.word_map(plane.points[:1000], model.wv.index_to_key[:1000], np.log10(model.wv.vocabulary.counts[:1000]), labels=70, colour_name="log₁₀ count")
+figures.word_map(
+    plane.points[:1000],
+    model.wv.index_to_key[:1000],
+    np.log10(model.wv.vocabulary.counts[:1000]),
+    labels=70,
+    colour_name="log₁₀ count",
+)
 
 # %% [markdown]
 # Look further: `exact2vec train python-docs -o runs/python-docs`, then `exact2vec report runs/python-docs` or `exact2vec explore runs/python-docs`.

@@ -10,7 +10,9 @@ def pages() -> str:
     parts = ["# The command line\n\nMade by `python docs/make_cli.py`; a test compares it.\n"]
     parent = click.Context(main, info_name="exact2vec", **main.context_settings)
     for name, command in main.commands.items():
-        context = click.Context(command, parent=parent, info_name=name, max_content_width=100, terminal_width=100)
+        context = click.Context(
+            command, parent=parent, info_name=name, max_content_width=100, terminal_width=100
+        )
         parts.append(f"## {name}\n\n```\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 

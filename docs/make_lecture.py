@@ -22,18 +22,29 @@ class Kernel(AsyncKernelManager):
 def notebook(source: str) -> nbformat.NotebookNode:
     """The cells of a script in which `# %%` begins a cell of code and `# %% [markdown]` one of text, not executed."""
     cells = []
-    for number, (kind, body) in enumerate(re.findall(r"^# %%( \[markdown\])?\n(.*?)(?=^# %%|\Z)", source, re.MULTILINE | re.DOTALL)):
-        text = re.sub(r"^# ?", "", body.strip(), flags=re.MULTILINE) if kind else re.sub(r"  # noqa: \w+", "", body.strip())
+    for number, (kind, body) in enumerate(
+        re.findall(r"^# %%( \[markdown\])?\n(.*?)(?=^# %%|\Z)", source, re.MULTILINE | re.DOTALL)
+    ):
+        text = (
+            re.sub(r"^# ?", "", body.strip(), flags=re.MULTILINE)
+            if kind
+            else re.sub(r"  # noqa: \w+", "", body.strip())
+        )
         cell = nbformat.v4.new_markdown_cell(text) if kind else nbformat.v4.new_code_cell(text)
         cell["id"] = f"cell-{number}"
         cells.append(cell)
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
+    kernel = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
     return nbformat.v4.new_notebook(cells=cells, metadata=kernel)
 
 
 def executed(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The same notebook with its outputs; raises CellExecutionError where a cell fails. Times are not recorded."""
-    NotebookClient(made, kernel_name="python3", kernel_manager_class=Kernel, timeout=300, record_timing=False).execute()
+    NotebookClient(
+        made, kernel_name="python3", kernel_manager_class=Kernel, timeout=300, record_timing=False
+    ).execute()
     return made
 
 

@@ -9,14 +9,28 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "log_softmax": "loss.dense", "nll_loss": "loss.dense", "cross_entropy": "loss.dense", "linear_cross_entropy": "loss.linear",
-    "NLLLoss": "loss.modules", "CrossEntropyLoss": "loss.modules", "LinearCrossEntropyLoss": "loss.modules", "loss_terms": "loss.terms",
-    "explain": "loss.explain", "descend": "loss.explain",
-    "Text": "counts.read", "Counts": "counts.counts", "count_text": "counts.counts",
-    "Features": "counts.features", "RowCounts": "counts.features",
-    "fit": "train.fit", "Vectors": "vectors.vectors", "load": "vectors.vectors",
-    "evaluate": "vectors.evaluate", "report": "see.report", "Exact2Vec": "estimator",
-}  # fmt: skip
+    "log_softmax": "loss.dense",
+    "nll_loss": "loss.dense",
+    "cross_entropy": "loss.dense",
+    "linear_cross_entropy": "loss.linear",
+    "NLLLoss": "loss.modules",
+    "CrossEntropyLoss": "loss.modules",
+    "LinearCrossEntropyLoss": "loss.modules",
+    "loss_terms": "loss.terms",
+    "explain": "loss.explain",
+    "descend": "loss.explain",
+    "Text": "counts.read",
+    "Counts": "counts.counts",
+    "count_text": "counts.counts",
+    "Features": "counts.features",
+    "RowCounts": "counts.features",
+    "fit": "train.fit",
+    "Vectors": "vectors.vectors",
+    "load": "vectors.vectors",
+    "evaluate": "vectors.evaluate",
+    "report": "see.report",
+    "Exact2Vec": "estimator",
+}
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:

@@ -65,7 +65,9 @@ class _Announcer(event.Listener):
     def on_start(self, event: Any) -> None:
         if not self._said:
             self._said = True
-            self._say("compiling the fast loops, once for this machine (under 20 s); later runs find them cached")
+            self._say(
+                "compiling the fast loops, once for this machine (under 20 s); later runs find them cached"
+            )
 
     def on_end(self, event: Any) -> None:
         pass

@@ -23,7 +23,14 @@ WHICH = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 OUT_OF_MEMORY = "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size"
 QUIET = click.option("-q", "--quiet", is_flag=True, help="say nothing on stderr but errors")
-MAP = click.option("--map", "plane", type=click.Choice(["pca", "umap"]), default="pca", show_default=True, help="how the map is made; umap is an extra")
+MAP = click.option(
+    "--map",
+    "plane",
+    type=click.Choice(["pca", "umap"]),
+    default="pca",
+    show_default=True,
+    help="how the map is made; umap is an extra",
+)
 FORCE = click.option("--force", is_flag=True, help="replace an existing output")
 
 
@@ -55,7 +62,12 @@ class Commands(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(0) from None
         except OSError as error:
-            fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), ResourceError.exit_code)
+            fail(
+                f"{error.filename}: {error.strerror}"
+                if error.filename and error.strerror
+                else str(error),
+                ResourceError.exit_code,
+            )
         except RuntimeError as error:
             if "allocate memory" not in str(error):
                 raise
@@ -69,7 +81,13 @@ def fail(message: str, code: int) -> None:
 
 def _said(default: Any) -> str:
     """A default as it is typed."""
-    return ",".join(f"{number:g}" for number in default) if isinstance(default, tuple) else f"{default:g}" if isinstance(default, float) else str(default)
+    return (
+        ",".join(f"{number:g}" for number in default)
+        if isinstance(default, tuple)
+        else f"{default:g}"
+        if isinstance(default, float)
+        else str(default)
+    )
 
 
 def options(table: Sequence[Option]) -> Callable[[Command], Command]:
@@ -80,9 +98,14 @@ def options(table: Sequence[Option]) -> Callable[[Command], Command]:
             typed = None if option.default is None else _said(option.default)
             default = f"  [default: {typed}]" if typed else ""
             command = click.option(
-                option.flag, option.name, metavar=option.metavar, default=typed,
-                callback=lambda _, __, given, option=option: option.parse(given, option.flag), type=click.UNPROCESSED, help=option.help + default,
-            )(command)  # fmt: skip
+                option.flag,
+                option.name,
+                metavar=option.metavar,
+                default=typed,
+                callback=lambda _, __, given, option=option: option.parse(given, option.flag),
+                type=click.UNPROCESSED,
+                help=option.help + default,
+            )(command)
         return command
 
     return decorate
@@ -90,7 +113,9 @@ def options(table: Sequence[Option]) -> Callable[[Command], Command]:
 
 def printable(text: str) -> str:
     """`text` without control codes: a word cannot move the cursor or colour the terminal."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
 
 
 def emit(data: Any, table: list[list[str]]) -> None:
@@ -99,7 +124,11 @@ def emit(data: Any, table: list[list[str]]) -> None:
         return
     widths = [max(len(printable(cell)) for cell in column) for column in zip(*table, strict=True)]
     for row in table:
-        click.echo("  ".join(printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        click.echo(
+            "  ".join(
+                printable(cell).ljust(width) for cell, width in zip(row, widths, strict=True)
+            ).rstrip()
+        )
 
 
 def chosen(table: Sequence[Option], given: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,9 @@ class UnknownWordError(InputError, KeyError):
     "'quen' is not among the 32,997 words; nearest: queen, quiet"
     """
 
-    def __init__(self, word: str, size: int, nearest: Sequence[str], why: str | None = None) -> None:
+    def __init__(
+        self, word: str, size: int, nearest: Sequence[str], why: str | None = None
+    ) -> None:
         self.word = word
         hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
         super().__init__((why or f"{word!r} is not among the {size:,} words") + hint)

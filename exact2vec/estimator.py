@@ -42,20 +42,56 @@ class Exact2Vec:
     """
 
     def __init__(
-        self, *, vector_size: int = 100, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-        held_out: float = 0.02, choosing: float = 0.0, rare: int | None = None, epochs: int | str = 4, max_epochs: int = 20,
-        rate: float = 0.05, row_power: float = 0.75,
-        prior: Strengths | None = (150.0, 500.0), min_n: int = 3, max_n: int | None = None, block_rows: int = 256, exact_every: int = 1,
-        seed: int = 1, threads: int | None = None,
-    ) -> None:  # fmt: skip
-        self.vector_size, self.window, self.min_count, self.max_vocab = vector_size, window, min_count, max_vocab
-        self.sample, self.held_out, self.choosing, self.rare, self.rate = sample, held_out, choosing, rare, rate
+        self,
+        *,
+        vector_size: int = 100,
+        window: int = 5,
+        min_count: int = 5,
+        max_vocab: int | None = None,
+        sample: float = 1e-3,
+        held_out: float = 0.02,
+        choosing: float = 0.0,
+        rare: int | None = None,
+        epochs: int | str = 4,
+        max_epochs: int = 20,
+        rate: float = 0.05,
+        row_power: float = 0.75,
+        prior: Strengths | None = (150.0, 500.0),
+        min_n: int = 3,
+        max_n: int | None = None,
+        block_rows: int = 256,
+        exact_every: int = 1,
+        seed: int = 1,
+        threads: int | None = None,
+    ) -> None:
+        self.vector_size, self.window, self.min_count, self.max_vocab = (
+            vector_size,
+            window,
+            min_count,
+            max_vocab,
+        )
+        self.sample, self.held_out, self.choosing, self.rare, self.rate = (
+            sample,
+            held_out,
+            choosing,
+            rare,
+            rate,
+        )
         self.epochs, self.max_epochs = epochs, max_epochs
         self.row_power, self.prior, self.min_n, self.max_n = row_power, prior, min_n, max_n
-        self.block_rows, self.exact_every, self.seed, self.threads = block_rows, exact_every, seed, threads
+        self.block_rows, self.exact_every, self.seed, self.threads = (
+            block_rows,
+            exact_every,
+            seed,
+            threads,
+        )
 
     def __repr__(self) -> str:
-        changed = [f"{option.name}={getattr(self, option.name)!r}" for option in COUNTING + TRAINING if getattr(self, option.name) != option.default]
+        changed = [
+            f"{option.name}={getattr(self, option.name)!r}"
+            for option in COUNTING + TRAINING
+            if getattr(self, option.name) != option.default
+        ]
         return f"Exact2Vec({', '.join(changed)})"
 
     def __getattr__(self, name: str) -> Any:
@@ -71,11 +107,20 @@ class Exact2Vec:
         """Set arguments by name."""
         for name, value in params.items():
             if name not in self.get_params():
-                raise UsageError(f"{name!r} is not an argument of Exact2Vec; it has {', '.join(self.get_params())}")
+                raise UsageError(
+                    f"{name!r} is not an argument of Exact2Vec; it has {', '.join(self.get_params())}"
+                )
             setattr(self, name, value)
         return self
 
-    def fit(self, sentences: Iterable[object] | Counts, y: None = None, *, features: Features | None = None, listen: Listener | None = None) -> "Exact2Vec":
+    def fit(
+        self,
+        sentences: Iterable[object] | Counts,
+        y: None = None,
+        *,
+        features: Features | None = None,
+        listen: Listener | None = None,
+    ) -> "Exact2Vec":
         """Train on lists of tokens, a `Text`, or `Counts`; `features` are what is known of the rows beside their counts.
 
         `listen` sees the records of `fit` pass, as a progress bar does; a notebook shows one.
@@ -84,7 +129,9 @@ class Exact2Vec:
         """
         prior: Any = checked(**self.get_params())["prior"]
         if self.rare is not None and not (prior and prior[0]):
-            raise UsageError("rare words are folded in with the first strength of the prior: give prior=(150, 500), or leave rare out")
+            raise UsageError(
+                "rare words are folded in with the first strength of the prior: give prior=(150, 500), or leave rare out"
+            )
         self.counts_ = sentences if isinstance(sentences, Counts) else self._count(sentences)
         self.history_ = History()
         self.times_: list[dict[str, Any]] = []
@@ -96,46 +143,79 @@ class Exact2Vec:
                 self.wv = Vectors.of(record.state, self.counts_)
                 self.last_ = record
                 self.history_.append(history_row(record))
-                self.times_.append({"step": record.step, "seconds": round(time.perf_counter() - began, 3)})
+                self.times_.append(
+                    {"step": record.step, "seconds": round(time.perf_counter() - began, 3)}
+                )
         if self.counts_.rare is not None:
             self.wv = self.wv.fold_in(self.counts_.rare, features, threads=self.threads)
         return self
 
     def score(self, sentences: Iterable[object], y: None = None) -> float:
         """The mean log-likelihood of new sentences under this vocabulary, window and weights, nats per pair; higher is better."""
-        return -float(new_text(self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads).nll)
+        return -float(
+            new_text(
+                self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads
+            ).nll
+        )
 
     def predict_proba(self, words: Iterable[str], *, weighted: bool = False) -> NDArray[np.float64]:
         """p(w | c) for each context word c (rows) and each word of `classes_` (columns)."""
         if isinstance(words, str):
             raise TypeError(f"got a string; did you mean [{words!r}]?")
-        return np.stack([np.exp(self.wv.log_probabilities(word, weighted=weighted)) for word in words])
+        return np.stack(
+            [np.exp(self.wv.log_probabilities(word, weighted=weighted)) for word in words]
+        )
 
     @property
     def classes_(self) -> list[str]:
         return self.wv.index_to_key
 
-    def save(self, folder: str | Path, *, force: bool = False, provenance: dict[str, Any] | None = None, report: bool = False) -> None:
+    def save(
+        self,
+        folder: str | Path,
+        *,
+        force: bool = False,
+        provenance: dict[str, Any] | None = None,
+        report: bool = False,
+    ) -> None:
         """Write a run folder: what `load`, `evaluate` and the command line read. `report` adds report.html, to be opened in a browser."""
         with runs.create(Path(folder), kind="run", force=force) as part:
             self.counts_.write(part)
             self.wv.write(part)
-            config = checked(**{option.name: getattr(self, option.name) for option in TRAINING}) | {"threads": None}
+            config = checked(**{option.name: getattr(self, option.name) for option in TRAINING}) | {
+                "threads": None
+            }
             summed = summary(self.last_, len(self.wv), self.counts_.held_out_digest)
             runs.write_json(part / "config.json", config)
             runs.write_json(part / "summary.json", summed)
             runs.write_table(part, "history", self.history_)
             runs.write_lines(part, "times", self.times_)
-            versions = {"exact2vec": __version__, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+            versions = {
+                "exact2vec": __version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            }
             origin = {"versions": versions, "machine": platform.machine(), **(provenance or {})}
             runs.write_json(part / "provenance.json", origin)
             if report:
-                seen = Gathered(str(folder), self.wv, self.counts_, config, summed, origin, self.history_, self.times_)
+                seen = Gathered(
+                    str(folder),
+                    self.wv,
+                    self.counts_,
+                    config,
+                    summed,
+                    origin,
+                    self.history_,
+                    self.times_,
+                )
                 write_whole(part / "report.html", report_page([seen]))
 
     def _count(self, sentences: Iterable[object]) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)
-        counting = {option.name: getattr(self, option.name) for option in COUNTING} | {"choosing": choosing_share(self.choosing, self.epochs)}
+        counting = {option.name: getattr(self, option.name) for option in COUNTING} | {
+            "choosing": choosing_share(self.choosing, self.epochs)
+        }
         return count_text(checked_sentences, threads=self.threads, **counting)
 
 
@@ -143,18 +223,33 @@ def history_row(record: Record) -> dict[str, Any]:
     """What history.jsonl holds of a record: losses in nats per pair; `exact` is false for estimates."""
     training, held_out = record.losses, record.held_out
     return {
-        "step": record.step, "epoch": record.epoch, "exact": training.standard_error is None,
-        "nll": training.nll, "nll_standard_error": training.standard_error, "excess": training.excess, "objective": training.objective,
-        "choosing_nll": record.choosing.nll if record.choosing else None, "held_out_nll": held_out.nll if held_out else None,
+        "step": record.step,
+        "epoch": record.epoch,
+        "exact": training.standard_error is None,
+        "nll": training.nll,
+        "nll_standard_error": training.standard_error,
+        "excess": training.excess,
+        "objective": training.objective,
+        "choosing_nll": record.choosing.nll if record.choosing else None,
+        "held_out_nll": held_out.nll if held_out else None,
         "held_out_nll_standard_error": held_out.standard_error if held_out else None,
         "held_out_excess": held_out.excess if held_out else None,
-    }  # fmt: skip
+    }
 
 
 def summary(record: Record, words: int, held_out_digest: str | None) -> dict[str, Any]:
     """The last losses with their baselines, in nats per pair."""
-    held_out, choosing = (asdict(losses) if losses else None for losses in (record.held_out, record.choosing))
+    held_out, choosing = (
+        asdict(losses) if losses else None for losses in (record.held_out, record.choosing)
+    )
     return {
-        "step": record.step, "steps": record.steps, "epoch": record.epoch, "words": words, "ln_v": math.log(words),
-        "training": asdict(record.losses), "choosing": choosing, "held_out": held_out, "held_out_digest": held_out_digest,
-    }  # fmt: skip
+        "step": record.step,
+        "steps": record.steps,
+        "epoch": record.epoch,
+        "words": words,
+        "ln_v": math.log(words),
+        "training": asdict(record.losses),
+        "choosing": choosing,
+        "held_out": held_out,
+        "held_out_digest": held_out_digest,
+    }

@@ -61,7 +61,9 @@ def full_disk_named(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ResourceError(f"no space left to write {path}: free some, or write elsewhere") from error
+            raise ResourceError(
+                f"no space left to write {path}: free some, or write elsewhere"
+            ) from error
         raise
 
 
@@ -107,7 +109,9 @@ def input_errors_named(name: str) -> Iterator[None]:
     except IsADirectoryError as error:
         raise InputError(f"{name} is a folder, a file was wanted") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{name}: the compressed data is cut off or damaged ({error}); nothing was trained on the part") from error
+        raise InputError(
+            f"{name}: the compressed data is cut off or damaged ({error}); nothing was trained on the part"
+        ) from error
     except OSError as error:
         raise InputError(f"{name[:80]} cannot be read: {error.strerror or error}") from error
 
@@ -119,7 +123,9 @@ class _ZstdFile(io.RawIOBase):
         try:
             import zstandard
         except ImportError as error:
-            raise InputError("this file is zstd-compressed: pip install 'exact2vec[zst]', or unpack it first") from error
+            raise InputError(
+                "this file is zstd-compressed: pip install 'exact2vec[zst]', or unpack it first"
+            ) from error
         self._library = zstandard
         self._file = file
         self._frame = zstandard.ZstdDecompressor().decompressobj()

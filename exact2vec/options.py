@@ -40,9 +40,11 @@ class Option:
             return "one of " + ", ".join(self.choices)
         finite = self.below == float("inf")
         nouns: dict[object, str] = {
-            int: "an integer", passes: "auto, or an integer", float: "a finite number" if finite else "a number",
+            int: "an integer",
+            passes: "auto, or an integer",
+            float: "a finite number" if finite else "a number",
             strengths: "two finite numbers of at least 0, such as 150,500, or no",
-        }  # fmt: skip
+        }
         noun = nouns.get(self.kind, "text")
         bounds = [f"at least {self.least:g}"] if self.least is not None else []
         bounds += [f"below {self.below:g}"] if self.below is not None and not finite else []
@@ -53,7 +55,9 @@ class Option:
         if given is None and self.default is None:
             return None
         try:
-            value = self.kind(",".join(map(str, given)) if isinstance(given, tuple | list) else str(given))
+            value = self.kind(
+                ",".join(map(str, given)) if isinstance(given, tuple | list) else str(given)
+            )
         except ValueError:
             raise self.refusal(given, name) from None
         if self.choices and value not in self.choices:
@@ -86,8 +90,12 @@ def subword_lengths(given: str | None) -> dict[str, int]:
     if given == "no":
         return {"max_n": 0}
     shortest, dash, longest = given.partition("-")
-    if not (dash and shortest.isdecimal() and longest.isdecimal() and 1 <= int(shortest) <= int(longest)):
-        raise UsageError(f"--subwords must be two lengths, the shorter first, such as 3-6, or no; got {given!r}")
+    if not (
+        dash and shortest.isdecimal() and longest.isdecimal() and 1 <= int(shortest) <= int(longest)
+    ):
+        raise UsageError(
+            f"--subwords must be two lengths, the shorter first, such as 3-6, or no; got {given!r}"
+        )
     return {"min_n": int(shortest), "max_n": int(longest)}
 
 
@@ -116,25 +124,96 @@ def strengths_of_new_rows(given: Value) -> tuple[float, float]:
     """
     found = OPTIONS["prior"].parse(given, "prior")
     if not isinstance(found, tuple) or not found[0]:
-        raise UsageError(f"the prior of new rows must be two numbers, the first above 0, such as 150,500; got {given!r}")
+        raise UsageError(
+            f"the prior of new rows must be two numbers, the first above 0, such as 150,500; got {given!r}"
+        )
     return found[0], found[1]
 
 
 READING = (
-    Option("tokens", "words", str, "how text becomes tokens: lower-cased words, or split at white space", choices=("words", "space")),
-    Option("regex", None, str, "a pattern whose matches, within white space, are the tokens (instead of --tokens)"),
-    Option("document", "line", str, "what a document is: windows do not cross it, and it is held out whole", choices=("line", "paragraph", "file")),
+    Option(
+        "tokens",
+        "words",
+        str,
+        "how text becomes tokens: lower-cased words, or split at white space",
+        choices=("words", "space"),
+    ),
+    Option(
+        "regex",
+        None,
+        str,
+        "a pattern whose matches, within white space, are the tokens (instead of --tokens)",
+    ),
+    Option(
+        "document",
+        "line",
+        str,
+        "what a document is: windows do not cross it, and it is held out whole",
+        choices=("line", "paragraph", "file"),
+    ),
     Option("encoding", "utf-8", str, "the encoding of the text"),
-    Option("errors", "strict", str, "bytes that are not text: an error, U+FFFD (counted), or nothing", choices=("strict", "replace", "ignore")),
+    Option(
+        "errors",
+        "strict",
+        str,
+        "bytes that are not text: an error, U+FFFD (counted), or nothing",
+        choices=("strict", "replace", "ignore"),
+    ),
 )
 COUNTING = (
-    Option("window", 5, int, "pairs are words at most this far apart, weighted (window + 1 - distance) / window", least=1, below=10_001),
-    Option("min_count", 5, int, "words counted less often in the training part are dropped, and windows close up over them", least=1),
-    Option("max_vocab", None, int, "keep at most this many words, the most frequent (ties in order of spelling)", least=2),
-    Option("sample", 1e-3, float, "frequent words weigh as if subsampled, in expectation; 0 is off (windows do not widen)", least=0, below=float("inf")),
-    Option("held_out", 0.02, float, "share of the documents kept for the held-out NLL, chosen by a hash of their tokens; 0 is none", least=0, below=1),
-    Option("choosing", 0.0, float, "share of the documents kept, besides, for choosing when --epochs auto stops (which makes it 0.02)", least=0, below=1),
-    Option("rare", None, int, "words counted at least this often but below --min-count get an input vector as contexts only, by fold-in", least=1),
+    Option(
+        "window",
+        5,
+        int,
+        "pairs are words at most this far apart, weighted (window + 1 - distance) / window",
+        least=1,
+        below=10_001,
+    ),
+    Option(
+        "min_count",
+        5,
+        int,
+        "words counted less often in the training part are dropped, and windows close up over them",
+        least=1,
+    ),
+    Option(
+        "max_vocab",
+        None,
+        int,
+        "keep at most this many words, the most frequent (ties in order of spelling)",
+        least=2,
+    ),
+    Option(
+        "sample",
+        1e-3,
+        float,
+        "frequent words weigh as if subsampled, in expectation; 0 is off (windows do not widen)",
+        least=0,
+        below=float("inf"),
+    ),
+    Option(
+        "held_out",
+        0.02,
+        float,
+        "share of the documents kept for the held-out NLL, chosen by a hash of their tokens; 0 is none",
+        least=0,
+        below=1,
+    ),
+    Option(
+        "choosing",
+        0.0,
+        float,
+        "share of the documents kept, besides, for choosing when --epochs auto stops (which makes it 0.02)",
+        least=0,
+        below=1,
+    ),
+    Option(
+        "rare",
+        None,
+        int,
+        "words counted at least this often but below --min-count get an input vector as contexts only, by fold-in",
+        least=1,
+    ),
 )
 TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
@@ -146,8 +225,22 @@ TRAINING = (
         least=0,
     ),
     Option("max_epochs", 20, int, "with --epochs auto: at most this many", least=1),
-    Option("rate", 0.05, float, "the first learning rate of the outputs (beyond D = 100 times √(100/D)); falls to a tenth", least=0, below=float("inf")),
-    Option("row_power", 0.75, float, "what is minimised weighs contexts as their counts to this power; 1 is the plain NLL", least=0, below=float("inf")),
+    Option(
+        "rate",
+        0.05,
+        float,
+        "the first learning rate of the outputs (beyond D = 100 times √(100/D)); falls to a tenth",
+        least=0,
+        below=float("inf"),
+    ),
+    Option(
+        "row_power",
+        0.75,
+        float,
+        "what is minimised weighs contexts as their counts to this power; 1 is the plain NLL",
+        least=0,
+        below=float("inf"),
+    ),
     Option(
         "prior",
         (150.0, 500.0),
@@ -155,11 +248,35 @@ TRAINING = (
         "shrinkage of inputs and outputs, in weighted pairs of window 5: a row keeps about N / (N + strength) of what it learned; no: none",
     ),
     Option("min_n", 3, int, "the shortest character n-gram of a word", least=1),
-    Option("max_n", None, int, "the longest character n-gram of a word, 0: no n-grams; by default 6 for words and 0 for other tokens", least=0),
-    Option("block_rows", 256, int, "rows of one step; also the rows of scores held in memory at once", least=1),
-    Option("exact_every", 1, int, "passes between exact losses (0: at the start and the end only); between them an estimate, marked as such", least=0),
+    Option(
+        "max_n",
+        None,
+        int,
+        "the longest character n-gram of a word, 0: no n-grams; by default 6 for words and 0 for other tokens",
+        least=0,
+    ),
+    Option(
+        "block_rows",
+        256,
+        int,
+        "rows of one step; also the rows of scores held in memory at once",
+        least=1,
+    ),
+    Option(
+        "exact_every",
+        1,
+        int,
+        "passes between exact losses (0: at the start and the end only); between them an estimate, marked as such",
+        least=0,
+    ),
     Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),
-    Option("threads", None, int, "worker threads; by default the cores this process may use. Results do not depend on it", least=1),
+    Option(
+        "threads",
+        None,
+        int,
+        "worker threads; by default the cores this process may use. Results do not depend on it",
+        least=1,
+    ),
 )
 
 

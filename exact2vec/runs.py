@@ -42,7 +42,9 @@ class Run:
         except FileNotFoundError as error:
             raise CorruptFileError(f"{path} is missing; the run folder is not complete") from error
         if hashlib.sha256(data).hexdigest() != self.files[name]:
-            raise CorruptFileError(f"{path} is not the file that was written (its SHA-256 differs); restore it, or train again")
+            raise CorruptFileError(
+                f"{path} is not the file that was written (its SHA-256 differs); restore it, or train again"
+            )
         return data
 
     def json(self, name: str) -> Any:
@@ -57,7 +59,9 @@ class Run:
         try:
             return safetensors.numpy.load(self.bytes(name))
         except safetensors.SafetensorError as error:
-            raise CorruptFileError(f"{self.folder / name} is not a safetensors file: {error}") from error
+            raise CorruptFileError(
+                f"{self.folder / name} is not a safetensors file: {error}"
+            ) from error
 
     def check(self) -> list[tuple[str, int]]:
         """(name, bytes) of every file, all of them verified."""
@@ -80,9 +84,13 @@ def open_run(folder: Path) -> Run:
     except FileNotFoundError as error:
         raise InputError(f"{folder} is not a run folder: it has no {MANIFEST}") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CorruptFileError(f"{path} is damaged: it is not the manifest that was written") from error
+        raise CorruptFileError(
+            f"{path} is damaged: it is not the manifest that was written"
+        ) from error
     if version != FORMAT:
-        raise CorruptFileError(f"{path}: format {version!r} is unknown; this exact2vec reads format {FORMAT}")
+        raise CorruptFileError(
+            f"{path}: format {version!r} is unknown; this exact2vec reads format {FORMAT}"
+        )
     if stated != _digest(manifest) or any(Path(name).name != name for name in files):
         raise CorruptFileError(f"{path} is damaged: it is not the manifest that was written")
     return Run(folder, kind, files)
@@ -98,7 +106,11 @@ def create(folder: Path, *, kind: str, force: bool = False) -> Iterator[Path]:
         try:
             part.mkdir(parents=True)
             yield part
-            manifest = {"format": FORMAT, "kind": kind, "files": {path.name: sha256(path) for path in sorted(part.iterdir())}}
+            manifest = {
+                "format": FORMAT,
+                "kind": kind,
+                "files": {path.name: sha256(path) for path in sorted(part.iterdir())},
+            }
             write_json(part / MANIFEST, manifest | {"sha256": _digest(manifest)})
             _put_in_place(part, folder)
         finally:
@@ -114,11 +126,19 @@ def check_output(folder: Path, *, force: bool) -> None:
         raise UsageError(f"{folder} exists and is not a folder; name another")
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MANIFEST).is_file():
-            raise UsageError(f"{folder} exists and is not a run folder; name another, it is not replaced even with --force")
+            raise UsageError(
+                f"{folder} exists and is not a run folder; name another, it is not replaced even with --force"
+            )
         if not force:
             raise UsageError(f"{folder} exists; use --force to replace it")
-        if strangers := sorted(path.name for path in folder.iterdir() if path.name not in {MANIFEST, *open_run(folder).files}):
-            raise UsageError(f"{folder} holds files that are not of the run, {', '.join(strangers[:5])}: move them away, --force would delete them")
+        if strangers := sorted(
+            path.name
+            for path in folder.iterdir()
+            if path.name not in {MANIFEST, *open_run(folder).files}
+        ):
+            raise UsageError(
+                f"{folder} holds files that are not of the run, {', '.join(strangers[:5])}: move them away, --force would delete them"
+            )
     _try_to_write(folder)
 
 
@@ -126,7 +146,14 @@ def check_page(path: Path, *, force: bool) -> None:
     """Refuse, before any work, a single file that could not be written or would replace something without `force`."""
     _printable_path(path)
     if path.is_dir() or (path.exists() and not force):
-        raise UsageError(f"{path} exists" + ("; use --force to replace it" if path.is_file() else " and is not a file; name another"))
+        raise UsageError(
+            f"{path} exists"
+            + (
+                "; use --force to replace it"
+                if path.is_file()
+                else " and is not a file; name another"
+            )
+        )
     _try_to_write(path)
 
 
@@ -140,35 +167,51 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     import safetensors.numpy
 
     with replaced(path) as part:
-        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
+        safetensors.numpy.save_file(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, part
+        )
 
 
-def compressed_rows(arrays: Mapping[str, NDArray[Any]], prefix: str, shape: tuple[int, int], path: Path) -> Any:
+def compressed_rows(
+    arrays: Mapping[str, NDArray[Any]], prefix: str, shape: tuple[int, int], path: Path
+) -> Any:
     """The sparse matrix of PREFIXindptr, PREFIXindices and PREFIXdata; CorruptFileError where they are not rows of that shape."""
     from scipy.sparse import csr_array
 
     try:
         indptr, indices, data = (arrays[prefix + name] for name in ("indptr", "indices", "data"))
         if len(indptr) != shape[0] + 1:
-            raise CorruptFileError(f"{path}: {shape[0]:,} names of rows, but {prefix[:-1]} has {len(indptr) - 1:,} rows; they should be as many")
+            raise CorruptFileError(
+                f"{path}: {shape[0]:,} names of rows, but {prefix[:-1]} has {len(indptr) - 1:,} rows; they should be as many"
+            )
         matrix = csr_array((data, indices, indptr), shape=shape)
         matrix.check_format(full_check=True)
     except (KeyError, ValueError) as error:
-        raise CorruptFileError(f"{path}: {prefix[:-1]} is no matrix of {shape[0]:,} × {shape[1]:,} in compressed rows: {error}") from error
+        raise CorruptFileError(
+            f"{path}: {prefix[:-1]} is no matrix of {shape[0]:,} × {shape[1]:,} in compressed rows: {error}"
+        ) from error
     return matrix
 
 
 def write_lines(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """NAME.jsonl."""
-    write_whole(folder / f"{name}.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
+    write_whole(
+        folder / f"{name}.jsonl",
+        "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode(),
+    )
 
 
 def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """The same rows twice: NAME.jsonl, and NAME.csv with an empty cell for None."""
     write_lines(folder, name, rows)
     header = list(rows[0]) if rows else []
-    lines = [",".join("" if value is None else json.dumps(value) for value in row.values()) for row in rows]
-    write_whole(folder / f"{name}.csv", "".join(f"{line}\n" for line in [",".join(header), *lines]).encode())
+    lines = [
+        ",".join("" if value is None else json.dumps(value) for value in row.values())
+        for row in rows
+    ]
+    write_whole(
+        folder / f"{name}.csv", "".join(f"{line}\n" for line in [",".join(header), *lines]).encode()
+    )
 
 
 def _try_to_write(folder: Path) -> None:
@@ -204,4 +247,6 @@ def _printable_path(folder: Path) -> None:
     except (ValueError, OSError) as error:
         raise UsageError(f"{str(folder)[:60]!r} cannot be the name of a folder: {error}") from error
     if "\0" in str(folder) or too_long:
-        raise UsageError(f"{str(folder)[:60]!r} cannot be the name of a folder: it is too long (200 bytes at most), or holds a NUL")
+        raise UsageError(
+            f"{str(folder)[:60]!r} cannot be the name of a folder: it is too long (200 bytes at most), or holds a NUL"
+        )

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def html_table(header: Sequence[object], rows: Sequence[Sequence[object]], *, caption: str = "") -> str:
+def html_table(
+    header: Sequence[object], rows: Sequence[Sequence[object]], *, caption: str = ""
+) -> str:
     """An HTML table, its cells to the right, digits of one width.
 
     >>> print(html_table(["word"], [["<b>"]]).replace("<tbody>", "\\n<tbody>"))
@@ -15,7 +17,10 @@ def html_table(header: Sequence[object], rows: Sequence[Sequence[object]], *, ca
     """
     named = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
     return f'<table style="text-align: right; font-variant-numeric: tabular-nums">{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 

@@ -8,7 +8,13 @@ Matrix = Sequence[Sequence[float]]
 
 def scores_of(inputs: Matrix, outputs: Matrix, bias: Sequence[float]) -> list[list[float]]:
     """b_w + u_w·x_c"""
-    return [[b + sum(ui * xi for ui, xi in zip(u, x, strict=True)) for u, b in zip(outputs, bias, strict=True)] for x in inputs]
+    return [
+        [
+            b + sum(ui * xi for ui, xi in zip(u, x, strict=True))
+            for u, b in zip(outputs, bias, strict=True)
+        ]
+        for x in inputs
+    ]
 
 
 def log_softmax(scores: Sequence[float]) -> list[float]:
@@ -20,7 +26,11 @@ def log_softmax(scores: Sequence[float]) -> list[float]:
 def count_nll(inputs: Matrix, outputs: Matrix, bias: Sequence[float], counts: Matrix) -> float:
     """Σ_cw n_cw (log Σ_k exp(b_k + u_k·x_c) − b_w − u_w·x_c) / Σ_cw n_cw"""
     rows = zip(scores_of(inputs, outputs, bias), counts, strict=True)
-    loss = math.fsum(-n * log_p for scores, row in rows for n, log_p in zip(row, log_softmax(scores), strict=True))
+    loss = math.fsum(
+        -n * log_p
+        for scores, row in rows
+        for n, log_p in zip(row, log_softmax(scores), strict=True)
+    )
     return loss / math.fsum(map(math.fsum, counts))
 
 
@@ -54,13 +64,24 @@ def window_counts(documents: Sequence[Sequence[int]], size: int, window: int) ->
 
 def keep(counts: Sequence[int], sample: float) -> list[float]:
     """s_w = min(1, √(t/f_w) + t/f_w)"""
-    return [min(1.0, math.sqrt(sample * sum(counts) / n) + sample * sum(counts) / n) for n in counts]
+    return [
+        min(1.0, math.sqrt(sample * sum(counts) / n) + sample * sum(counts) / n) for n in counts
+    ]
 
 
 def positive_pmi(counts: Matrix) -> list[list[float]]:
     """max(0, log n_cw N / (N_c N_w))"""
-    rows, columns = [sum(row) for row in counts], [sum(column) for column in zip(*counts, strict=True)]
-    return [[max(0.0, math.log(n * sum(rows) / (r * c))) if n else 0.0 for n, c in zip(row, columns, strict=True)] for row, r in zip(counts, rows, strict=True)]
+    rows, columns = (
+        [sum(row) for row in counts],
+        [sum(column) for column in zip(*counts, strict=True)],
+    )
+    return [
+        [
+            max(0.0, math.log(n * sum(rows) / (r * c))) if n else 0.0
+            for n, c in zip(row, columns, strict=True)
+        ]
+        for row, r in zip(counts, rows, strict=True)
+    ]
 
 
 def adam(gradients: Sequence[float], beta1: float, beta2: float, epsilon: float) -> float:
@@ -76,30 +97,49 @@ def adam(gradients: Sequence[float], beta1: float, beta2: float, epsilon: float)
 def ngrams(word: str, least: int, most: int) -> set[str]:
     """All stretches of <word> that are `least` to `most` characters long."""
     marked = "<" + word + ">"
-    return {marked[start:stop] for start in range(len(marked)) for stop in range(start + 1, len(marked) + 1) if least <= stop - start <= most}
+    return {
+        marked[start:stop]
+        for start in range(len(marked))
+        for stop in range(start + 1, len(marked) + 1)
+        if least <= stop - start <= most
+    }
 
 
-def penalty(vectors: Matrix, means: Matrix, metric: Matrix, weights: Sequence[float], strength: float) -> float:
+def penalty(
+    vectors: Matrix, means: Matrix, metric: Matrix, weights: Sequence[float], strength: float
+) -> float:
     """κ/2 Σ_i ω_i (v_i − m_i)ᵀ F (v_i − m_i)"""
     total = 0.0
     for vector, mean, weight in zip(vectors, means, weights, strict=True):
         offset = [v - m for v, m in zip(vector, mean, strict=True)]
-        total += weight * math.fsum(a * metric[i][j] * b for i, a in enumerate(offset) for j, b in enumerate(offset))
+        total += weight * math.fsum(
+            a * metric[i][j] * b for i, a in enumerate(offset) for j, b in enumerate(offset)
+        )
     return strength / 2 * total
 
 
-def weighted_nll(inputs: Matrix, outputs: Matrix, bias: Sequence[float], counts: Matrix, weights: Sequence[float]) -> float:
+def weighted_nll(
+    inputs: Matrix, outputs: Matrix, bias: Sequence[float], counts: Matrix, weights: Sequence[float]
+) -> float:
     """Σ_c ω_c N_c NLL_c"""
     rows = zip(scores_of(inputs, outputs, bias), counts, weights, strict=True)
-    return math.fsum(-weight * n * log_p for scores, row, weight in rows for n, log_p in zip(row, log_softmax(scores), strict=True))
+    return math.fsum(
+        -weight * n * log_p
+        for scores, row, weight in rows
+        for n, log_p in zip(row, log_softmax(scores), strict=True)
+    )
 
 
-def windows_of_contexts(text: Sequence[tuple[int, int]], shape: tuple[int, int], window: int) -> list[list[int]]:
+def windows_of_contexts(
+    text: Sequence[tuple[int, int]], shape: tuple[int, int], window: int
+) -> list[list[int]]:
     """k(c, w) of tokens (row of c or −1, word or −1): for each c the kept words alone, counted outwards from it."""
     counts = [[0] * shape[1] for _ in range(shape[0])]
     for place, (row, _) in enumerate(text):
         if row >= 0:
             for side in (text[:place][::-1], text[place + 1 :]):
-                for distance, word in enumerate([word for _, word in side if word >= 0][:window], start=1):
+                for distance, word in enumerate(
+                    [word for _, word in side if word >= 0][:window], start=1
+                ):
                     counts[row][word] += window + 1 - distance
     return counts

@@ -7,5 +7,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook("exact2vec", "checking.check_types")
 settings.register_profile("exact2vec", deadline=None, derandomize=True)
-settings.register_profile("mutant", deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])  # one failure is enough
+settings.register_profile(
+    "mutant", deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate]
+)  # one failure is enough
 settings.load_profile("mutant" if "EXACT2VEC_MUTANT" in os.environ else "exact2vec")

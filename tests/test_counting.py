@@ -15,7 +15,10 @@ from exact2vec.errors import UsageError
 
 def held_documents(texts, share=0.1):
     corpus = index_corpus(texts, Draw(share))
-    return {tuple(texts[number]) for number in np.unique(corpus.block_document[corpus.block_part == HELD_OUT])}
+    return {
+        tuple(texts[number])
+        for number in np.unique(corpus.block_document[corpus.block_part == HELD_OUT])
+    }
 
 
 def test_held_out_documents_do_not_depend_on_their_order_and_duplicates_stay_together():
@@ -36,12 +39,17 @@ def test_a_long_document_is_held_out_in_blocks_and_windows_do_not_cross_them():
     assert 0 < corpus.block_part.sum() < 10
     kept_segments = (changes + 1 + (corpus.block_part[0] == 0)) // 2
     kept_tokens = int((corpus.block_part == 0).sum()) * BLOCK_TOKENS
-    weight_of_all = sum((6 - distance) * 2 * (kept_tokens - distance * kept_segments) for distance in range(1, 6))
+    weight_of_all = sum(
+        (6 - distance) * 2 * (kept_tokens - distance * kept_segments) for distance in range(1, 6)
+    )
     assert counts.training.sum() == weight_of_all
 
 
 def test_every_token_is_accounted_for():
-    texts = [[f"w{number}" for number in np.random.default_rng(seed).zipf(1.4, 30) if number < 500] for seed in range(200)]
+    texts = [
+        [f"w{number}" for number in np.random.default_rng(seed).zipf(1.4, 30) if number < 500]
+        for seed in range(200)
+    ]
     counts = count_text(texts, held_out=0.2, choosing=0.1, min_count=4)
     tokens = counts.tokens
     assert tokens["read"] == sum(map(len, texts))
@@ -54,7 +62,9 @@ def test_every_token_is_accounted_for():
 
 
 def test_words_are_ordered_by_count_then_spelling_and_cut():
-    counts = count_text([["b", "a", "c", "c", "a", "b", "d", "d", "d"]], min_count=1, held_out=0, max_vocab=3)
+    counts = count_text(
+        [["b", "a", "c", "c", "a", "b", "d", "d", "d"]], min_count=1, held_out=0, max_vocab=3
+    )
     assert counts.words == ["d", "a", "b"]
 
 
@@ -98,7 +108,12 @@ def test_documents_are_lines_paragraphs_or_files(tmp_path, document, documents):
 
 
 def test_a_folder_is_read_in_order_and_names_what_it_skips(tmp_path):
-    for name, text in (("b.txt", "second"), ("a.txt", "first"), ("c.png", "no"), (".hidden.txt", "no")):
+    for name, text in (
+        ("b.txt", "second"),
+        ("a.txt", "first"),
+        ("c.png", "no"),
+        (".hidden.txt", "no"),
+    ):
         (tmp_path / name).write_text(text)
     text = Text(tmp_path)
     assert [token for piece in text for token in piece.tokens] == ["first", "second"]
@@ -106,7 +121,9 @@ def test_a_folder_is_read_in_order_and_names_what_it_skips(tmp_path):
 
 
 def test_hard_wrapped_text_is_noticed(tmp_path):
-    (tmp_path / "wrapped.txt").write_text("some words on a line that was wrapped at sixty characters\n" * 200)
+    (tmp_path / "wrapped.txt").write_text(
+        "some words on a line that was wrapped at sixty characters\n" * 200
+    )
     text = Text(tmp_path / "wrapped.txt")
     list(text)
     assert "--document paragraph" in text.notes[0]
@@ -122,7 +139,11 @@ def test_counts_come_back_as_they_were_saved(tmp_path_factory, texts):
     try:
         counts = count_text([*texts, ["a", "b"]], min_count=1, held_out=0.3)
     except ValueError as error:
-        assert "held-out part" in str(error) or "no pairs" in str(error) or "nothing to predict" in str(error)
+        assert (
+            "held-out part" in str(error)
+            or "no pairs" in str(error)
+            or "nothing to predict" in str(error)
+        )
         return
     counts.save(folder / "c")
     again = Counts.load(folder / "c")
@@ -147,6 +168,8 @@ def test_vocabulary_of_another_length_is_refused(tmp_path):
     with runs.create(tmp_path / "d", kind="counts") as part:
         for name in ("counts.safetensors", "counting.json"):
             (part / name).write_bytes((tmp_path / "c" / name).read_bytes())
-        runs.write_json(part / "vocabulary.json", {key: value[:2] for key, value in vocabulary.items()})
+        runs.write_json(
+            part / "vocabulary.json", {key: value[:2] for key, value in vocabulary.items()}
+        )
     with pytest.raises(CorruptFileError, match="2 names of rows, but training has 3 rows"):
         Counts.load(tmp_path / "d")

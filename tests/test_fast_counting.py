@@ -14,7 +14,11 @@ from exact2vec.counts.corpus import Draw, index_pieces, index_text
 from exact2vec.counts.numbering import Numbering
 from exact2vec.counts.read import Text
 
-signs = st.text(st.sampled_from(" \t\n\r\x1c\u00a0\u2028'’_-.,aZé0²\u0301\u0903İΣςßﬁ漢😀") | st.characters(exclude_categories=["Cs"]), max_size=60)
+signs = st.text(
+    st.sampled_from(" \t\n\r\x1c\u00a0\u2028'’_-.,aZé0²\u0301\u0903İΣςßﬁ漢😀")
+    | st.characters(exclude_categories=["Cs"]),
+    max_size=60,
+)
 
 
 HALF = Draw(0.3, 0.2)
@@ -50,7 +54,12 @@ class SlowBytes:
 
 
 @settings(max_examples=300)
-@given(st.lists(signs, min_size=1, max_size=3), st.sampled_from(["words", "space"]), st.sampled_from(["line", "paragraph", "file"]), st.integers(1, 40))
+@given(
+    st.lists(signs, min_size=1, max_size=3),
+    st.sampled_from(["words", "space"]),
+    st.sampled_from(["line", "paragraph", "file"]),
+    st.integers(1, 40),
+)
 def test_text_is_numbered_as_its_plain_twin_does(texts, tokens, document, size):
     text = StringText(*texts, size=size, tokens=tokens, document=document)
     plain = index_pieces(iter(text), HALF)
@@ -61,7 +70,12 @@ def test_text_is_numbered_as_its_plain_twin_does(texts, tokens, document, size):
 def test_long_documents_are_cut_at_the_same_tokens(monkeypatch, tmp_path):
     monkeypatch.setattr(corpus, "BLOCK_TOKENS", 7)
     monkeypatch.setattr(read, "READ_BYTES", 11)
-    (tmp_path / "text.txt").write_text("\n".join(" ".join(f"w{number}" for number in range(length)) for length in (1, 6, 7, 8, 14, 15, 30)))
+    (tmp_path / "text.txt").write_text(
+        "\n".join(
+            " ".join(f"w{number}" for number in range(length))
+            for length in (1, 6, 7, 8, 14, 15, 30)
+        )
+    )
     for document in ("line", "file"):
         text = Text(tmp_path / "text.txt", document=document)
         same(index_text(text, "words", HALF), index_pieces(iter(text), HALF))
@@ -74,7 +88,9 @@ def test_documentation_of_python_is_numbered_alike():
 
 def test_the_table_of_characters_of_ascii_is_the_beginning_of_the_whole():
     for tokens in ("words", "space"):
-        np.testing.assert_array_equal(character_classes(tokens, 128), character_classes(tokens, 0x110000)[:128])
+        np.testing.assert_array_equal(
+            character_classes(tokens, 128), character_classes(tokens, 0x110000)[:128]
+        )
 
 
 def test_numbers_stay_as_the_table_grows():
@@ -93,13 +109,21 @@ def test_equal_hashes_are_told_apart_by_their_bytes():
 
 
 @settings(max_examples=60)
-@given(st.lists(st.lists(st.integers(0, 39), min_size=0, max_size=60), min_size=1, max_size=5), st.integers(1, 70), st.sampled_from([1, 2]))
+@given(
+    st.lists(st.lists(st.integers(0, 39), min_size=0, max_size=60), min_size=1, max_size=5),
+    st.integers(1, 70),
+    st.sampled_from([1, 2]),
+)
 def test_windows_are_counted_as_by_hand_and_by_the_plain_twin(documents, window, threads):
     ids = np.array([word for document in documents for word in document], np.int32)
     segments = np.repeat(np.arange(len(documents)), list(map(len, documents))).astype(np.int32)
     counts = windows.count_windows(ids, segments, size=40, window=window, threads=threads)
     plain = windows.count_windows_plainly(ids, segments, size=40, window=window)
-    assert counts.toarray().tolist() == by_hand.window_counts(documents, 40, window) == plain.toarray().tolist()
+    assert (
+        counts.toarray().tolist()
+        == by_hand.window_counts(documents, 40, window)
+        == plain.toarray().tolist()
+    )
     for name in ("data", "indices", "indptr"):
         np.testing.assert_array_equal(getattr(counts, name), getattr(plain, name))
     assert counts.data.dtype == np.int64

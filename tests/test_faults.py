@@ -28,7 +28,17 @@ def call(*arguments, given=None):
 
 
 def train(folder, *arguments, given=None):
-    return call("train", *arguments, "-o", folder / "run", "--vector-size", "3", "--epochs", "2", given=given)
+    return call(
+        "train",
+        *arguments,
+        "-o",
+        folder / "run",
+        "--vector-size",
+        "3",
+        "--epochs",
+        "2",
+        given=given,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +57,25 @@ BAD_FILES = {
     "one token": (b"word", "1 token: no pairs"),
     "one word": (b"a a a a a a", "one word: nothing to predict"),
     "one rare word": (b"a a a a", "one word: nothing to predict"),
-    "rare words": (b"a b c d a b a", "the most frequent one 3 times; --min-count 2 would keep some"),
+    "rare words": (
+        b"a b c d a b a",
+        "the most frequent one 3 times; --min-count 2 would keep some",
+    ),
     "UTF-16": ("two words".encode("utf-16"), "looks like UTF-16; use --encoding utf-16"),
-    "UTF-16 without a mark": ("two words".encode("utf-16-be"), "without a byte order mark; use --encoding utf-16-be"),
+    "UTF-16 without a mark": (
+        "two words".encode("utf-16-be"),
+        "without a byte order mark; use --encoding utf-16-be",
+    ),
     "xz": (b"\xfd7zXZ\0\0\4\xe6\xd6", "looks like xz, which is not read here"),
     "bzip2": (bz2.compress(GOOD.encode()), "looks like bzip2, which is not read here"),
     "zip": (b"PK\3\4\x14\0\0\0\x08\0", "looks like a zip archive"),
     "bad byte": (b"fine words\nb\xffd", "byte 0xff at offset 12"),
     "cut gzip": (gzip.compress(GOOD.encode() * 50)[:-20], "cut off or damaged"),
     "wrong CRC": (gzip.compress(GOOD.encode())[:-8] + b"\0" * 8, "cut off or damaged"),
-    "cut zstd": (zstandard.compress(np.random.default_rng(0).bytes(9999).hex().encode())[:-20], "cut off or damaged"),
+    "cut zstd": (
+        zstandard.compress(np.random.default_rng(0).bytes(9999).hex().encode())[:-20],
+        "cut off or damaged",
+    ),
     "no pairs": (b"\n".join([b"a", b"b"] * 20), "no pairs; windows do not cross documents"),
 }
 
@@ -66,13 +85,20 @@ def test_a_bad_file_is_one_line_and_exit_3(tmp_path, name):
     data, expected = BAD_FILES[name]
     (tmp_path / "corpus.txt").write_bytes(data)
     result = train(tmp_path, tmp_path / "corpus.txt", "--held-out", "0", "--min-count", "5")
-    assert (result.exit_code, expected in result.stderr, result.stderr.count("\n")) == (3, True, 1), result.stderr
+    assert (result.exit_code, expected in result.stderr, result.stderr.count("\n")) == (
+        3,
+        True,
+        1,
+    ), result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
 
 
 def test_missing_file_and_folder_without_text(tmp_path):
     (tmp_path / "folder").mkdir()
-    for name, expected in (("nothing.txt", "there is no such file or folder"), ("folder", "a folder without text")):
+    for name, expected in (
+        ("nothing.txt", "there is no such file or folder"),
+        ("folder", "a folder without text"),
+    ):
         result = train(tmp_path, tmp_path / name)
         assert (result.exit_code, expected in result.stderr) == (3, True), result.stderr
         assert str(tmp_path / name) in result.stderr
@@ -83,8 +109,14 @@ def test_an_empty_file_among_others_of_a_folder_is_named_and_an_empty_name_refus
     (tmp_path / "folder" / "empty.txt").touch()
     (tmp_path / "folder" / "good.txt").write_text(GOOD)
     result = train(tmp_path, tmp_path / "folder", "--min-count", "2")
-    assert (result.exit_code, "1 file skipped: empty (0 bytes): empty.txt" in result.stderr) == (0, True), result.stderr
-    assert (train(tmp_path, "").exit_code, call("loss", "1", "2", "--rate", ".1").exit_code) == (2, 2)
+    assert (result.exit_code, "1 file skipped: empty (0 bytes): empty.txt" in result.stderr) == (
+        0,
+        True,
+    ), result.stderr
+    assert (train(tmp_path, "").exit_code, call("loss", "1", "2", "--rate", ".1").exit_code) == (
+        2,
+        2,
+    )
 
 
 OUT_OF_RANGE = [
@@ -104,7 +136,9 @@ OUT_OF_RANGE = [
 def test_an_option_out_of_its_range_is_exit_2(tmp_path, flags):
     (tmp_path / "good.txt").write_text(GOOD)
     result = call("train", tmp_path / "good.txt", "-o", tmp_path / "run", *flags)
-    assert (result.exit_code, flags[0].removeprefix("--") in result.stderr) == (2, True), result.stderr
+    assert (result.exit_code, flags[0].removeprefix("--") in result.stderr) == (2, True), (
+        result.stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 300, ""])
@@ -133,25 +167,64 @@ def test_a_wild_rate_keeps_the_last_good_vectors(tmp_path):
 def test_no_epochs_writes_the_start_and_more_dimensions_than_words_work(tmp_path):
     (tmp_path / "good.txt").write_text(GOOD)
     for size in ("1", "40"):
-        result = call("train", tmp_path / "good.txt", "-o", tmp_path / size, "--epochs", "0", "--vector-size", size, "--min-count", "2")
+        result = call(
+            "train",
+            tmp_path / "good.txt",
+            "-o",
+            tmp_path / size,
+            "--epochs",
+            "0",
+            "--vector-size",
+            size,
+            "--min-count",
+            "2",
+        )
         assert result.exit_code == 0, result.output
         evaluated = call("evaluate", tmp_path / size)
-        assert (evaluated.exit_code, "training NLL" in evaluated.stdout, "nan" in evaluated.stdout) == (0, True, False)
+        assert (
+            evaluated.exit_code,
+            "training NLL" in evaluated.stdout,
+            "nan" in evaluated.stdout,
+        ) == (0, True, False)
 
 
 def test_unknown_words_are_named_with_their_neighbours_in_spelling(run):
     result = call("neighbors", run, "caat", "--trained-only")
-    assert (result.exit_code, "'caat' is not among the 10 words; nearest: cat" in result.stderr) == (3, True), result.stderr
+    assert (
+        result.exit_code,
+        "'caat' is not among the 10 words; nearest: cat" in result.stderr,
+    ) == (3, True), result.stderr
     assert call("neighbors", run, "cat - -").exit_code == 2
     assert len(call("neighbors", run, "cat", "-n", "99").stdout.splitlines()) == 10
 
 
 def test_stdin_and_line_ends_and_byte_order_marks_do_not_matter(tmp_path):
-    pieces = {"lf": GOOD, "crlf": GOOD.replace("\n", "\r\n"), "cr": GOOD.replace("\n", "\r"), "end": GOOD + "\n", "bom": "\ufeff" + GOOD}
+    pieces = {
+        "lf": GOOD,
+        "crlf": GOOD.replace("\n", "\r\n"),
+        "cr": GOOD.replace("\n", "\r"),
+        "end": GOOD + "\n",
+        "bom": "\ufeff" + GOOD,
+    }
     for name, text in pieces.items():
-        result = call("train", "-o", tmp_path / name, "--epochs", "0", "--min-count", "2", "--vector-size", "3", given=text.encode())
+        result = call(
+            "train",
+            "-o",
+            tmp_path / name,
+            "--epochs",
+            "0",
+            "--min-count",
+            "2",
+            "--vector-size",
+            "3",
+            given=text.encode(),
+        )
         assert result.exit_code == 0, result.output
-    found = {name: (tmp_path / name / "counts.safetensors").read_bytes() + (tmp_path / name / "vocabulary.json").read_bytes() for name in pieces}
+    found = {
+        name: (tmp_path / name / "counts.safetensors").read_bytes()
+        + (tmp_path / name / "vocabulary.json").read_bytes()
+        for name in pieces
+    }
     assert len(set(found.values())) == 1
 
 
@@ -182,9 +255,14 @@ def test_a_long_line_is_counted_whole_and_alike_however_it_is_read(tmp_path, mon
 def test_compressed_files_are_told_by_their_bytes(tmp_path):
     packed = gzip.compress(GOOD.encode()) + gzip.compress(b"\n" + GOOD.encode())
     (tmp_path / "gz.txt").write_bytes(packed)
-    (tmp_path / "zst.txt").write_bytes(zstandard.compress(GOOD.encode()) + zstandard.compress(b"\n" + GOOD.encode()))
+    (tmp_path / "zst.txt").write_bytes(
+        zstandard.compress(GOOD.encode()) + zstandard.compress(b"\n" + GOOD.encode())
+    )
     (tmp_path / "plain.txt").write_text(GOOD + "\n" + GOOD)
-    plain, *others = ([piece for piece in Text(tmp_path / name) if piece.tokens] for name in ("plain.txt", "gz.txt", "zst.txt"))
+    plain, *others = (
+        [piece for piece in Text(tmp_path / name) if piece.tokens]
+        for name in ("plain.txt", "gz.txt", "zst.txt")
+    )
     assert others == [plain, plain]
 
 
@@ -223,11 +301,19 @@ def test_a_damaged_file_is_exit_4_and_named(tmp_path, run, change):
         shutil.copytree(run, copy)
         data = (copy / name).read_bytes()
         flipped = data[:50] + bytes([data[50] ^ 1]) + data[51:]
-        changed = {"cut": data[:-1], "longer": data + b" 0", "flip": flipped, "swap": b"{}", "gone": None}[change]
+        changed = {
+            "cut": data[:-1],
+            "longer": data + b" 0",
+            "flip": flipped,
+            "swap": b"{}",
+            "gone": None,
+        }[change]
         (copy / name).unlink() if changed is None else (copy / name).write_bytes(changed)
         result = call("check", copy)
         assert name in result.stderr
-        assert result.exit_code == (3 if (name, change) == ("manifest.json", "gone") else 4), result.stderr
+        assert result.exit_code == (3 if (name, change) == ("manifest.json", "gone") else 4), (
+            result.stderr
+        )
 
 
 def test_python_strings_for_lists_and_generators_that_raise():
@@ -277,8 +363,19 @@ def seen_on_a_terminal(command, **environment):
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, timeout=60, env={**inherited, **environment})
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")
+    }
+    result = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        timeout=60,
+        env={**inherited, **environment},
+    )
     os.close(theirs)
     assert result.returncode == 0
     shown = b""
@@ -291,10 +388,26 @@ def seen_on_a_terminal(command, **environment):
 
 def test_a_bar_on_a_terminal_and_no_control_codes_elsewhere(tmp_path):
     (tmp_path / "good.txt").write_text(GOOD)
-    command = [sys.executable, "-m", "exact2vec", "train", str(tmp_path / "good.txt"), "-o", str(tmp_path / "run"), "--min-count=2", "--force"]
+    command = [
+        sys.executable,
+        "-m",
+        "exact2vec",
+        "train",
+        str(tmp_path / "good.txt"),
+        "-o",
+        str(tmp_path / "run"),
+        "--min-count=2",
+        "--force",
+    ]
     lines = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr
     assert "\x1b" not in lines
-    assert [text.split("  ")[0] for text in lines.splitlines() if text.startswith("epoch")] == ["epoch 0", "epoch 1/4", "epoch 2/4", "epoch 3/4", "epoch 4/4"]
+    assert [text.split("  ")[0] for text in lines.splitlines() if text.startswith("epoch")] == [
+        "epoch 0",
+        "epoch 1/4",
+        "epoch 2/4",
+        "epoch 3/4",
+        "epoch 4/4",
+    ]
     assert seen_on_a_terminal(command, TERM="dumb") == lines
     shown = seen_on_a_terminal(command, TERM="xterm")
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
@@ -304,7 +417,14 @@ def test_a_bar_on_a_terminal_and_no_control_codes_elsewhere(tmp_path):
         assert plain.count(f"{text}\n") == 1, text
 
 
-@pytest.mark.parametrize(("environment", "moves"), [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+@pytest.mark.parametrize(
+    ("environment", "moves"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
 def test_the_cursor_is_moved_only_where_it_may(monkeypatch, environment, moves):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
@@ -319,7 +439,9 @@ def test_one_word_can_be_fitted():
     from exact2vec.counts.vocabulary import Vocabulary
     from exact2vec.train.fit import fit
 
-    counts = Counts(Vocabulary(["only"], np.array([9])), csr_array(np.array([[7]])), None, 5, 0.0, {})
+    counts = Counts(
+        Vocabulary(["only"], np.array([9])), csr_array(np.array([[7]])), None, 5, 0.0, {}
+    )
     *_, last = fit(counts, vector_size=2, epochs=2)
     assert (last.losses.nll, last.losses.floor, last.losses.excess) == (0, 0, 0)
 
@@ -334,13 +456,21 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_work(tmp_path, r
     (tmp_path / "file").write_text("")
     for output in (tmp_path / "file" / "run", "/proc/nothing/run"):
         result = call("train", "python-docs", "-o", output)
-        assert (result.exit_code, "cannot be written" in result.stderr, result.stderr.count("\n")) == (2, True, 1), result.stderr
+        assert (
+            result.exit_code,
+            "cannot be written" in result.stderr,
+            result.stderr.count("\n"),
+        ) == (2, True, 1), result.stderr
     assert call("export", run, tmp_path / "nothing" / "v.vec").exit_code == 2
 
 
 def test_a_window_wider_than_the_text_is_all_of_it(tmp_path):
     counts = count_text([["a", "b", "c"]], window=10_000, min_count=1, held_out=0)
-    assert counts.training.toarray().tolist() == [[0, 10000, 9999], [10000, 0, 10000], [9999, 10000, 0]]
+    assert counts.training.toarray().tolist() == [
+        [0, 10000, 9999],
+        [10000, 0, 10000],
+        [9999, 10000, 0],
+    ]
 
 
 def test_a_paragraph_does_not_depend_on_the_read_buffer(tmp_path, monkeypatch):
@@ -348,8 +478,13 @@ def test_a_paragraph_does_not_depend_on_the_read_buffer(tmp_path, monkeypatch):
     for size in range(1, 30):
         monkeypatch.setattr(read, "READ_BYTES", size)
         pieces = list(Text(tmp_path / "text.txt", document="paragraph"))
-        documents = "".join(" ".join([*piece.tokens, "/" if piece.ends_document else ""]) for piece in pieces)
-        assert [document.split() for document in documents.split("/")][:2] == [["foo", "bar", "baz", "qux"], ["next", "one"]], size
+        documents = "".join(
+            " ".join([*piece.tokens, "/" if piece.ends_document else ""]) for piece in pieces
+        )
+        assert [document.split() for document in documents.split("/")][:2] == [
+            ["foo", "bar", "baz", "qux"],
+            ["next", "one"],
+        ], size
 
 
 def test_a_line_without_white_space_comes_in_short_parts(tmp_path, monkeypatch):
@@ -373,7 +508,19 @@ def test_force_does_not_delete_what_is_not_of_the_run(tmp_path):
 def test_a_pipe_closed_in_the_middle(tmp_path):
     words = " ".join(f"w{number}" for number in range(20_000))
     (tmp_path / "many.txt").write_text(words)
-    assert call("train", tmp_path / "many.txt", "-o", tmp_path / "run", "--min-count=1", "--held-out=0", "--epochs=0", "--vector-size=1").exit_code == 0
+    assert (
+        call(
+            "train",
+            tmp_path / "many.txt",
+            "-o",
+            tmp_path / "run",
+            "--min-count=1",
+            "--held-out=0",
+            "--epochs=0",
+            "--vector-size=1",
+        ).exit_code
+        == 0
+    )
     command = f"{sys.executable} -m exact2vec neighbors {tmp_path}/run w1 -n 19000 | head -1; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (result.returncode, "Traceback" in result.stderr) == (0, False)
@@ -387,7 +534,11 @@ OTHER_FAULTS = [
     (["train", "{good}", "--max-vocab", "1"], 2, "at least 2"),
     (["train", "{good}", "--max-epochs", "3"], 2, "the limit of --epochs auto"),
     (["train", "{good}", "--held-out", ".5", "--choosing", ".5"], 2, "their sum is below 1"),
-    (["train", "{good}", "--document", "file", "--epochs", "auto"], 2, "no pairs of the 1 documents fell into it"),
+    (
+        ["train", "{good}", "--document", "file", "--epochs", "auto"],
+        2,
+        "no pairs of the 1 documents fell into it",
+    ),
     (["train", "{good}", "--vector-size", "99999999999"], 5, "out of memory"),
     (["evaluate", "{counts}"], 3, "holds counts, no vectors"),
     (["evaluate", "{run}", "--similarity", "{nan}"], 3, "line 1"),
@@ -397,7 +548,11 @@ OTHER_FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "expected"), OTHER_FAULTS, ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    OTHER_FAULTS,
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
 def test_other_faults_are_one_line(tmp_path, run, arguments, code, expected):
     (tmp_path / "good.txt").write_text(GOOD)
     (tmp_path / "nan.tsv").write_text("cat\tdog\tnan\n")
@@ -414,7 +569,11 @@ def test_other_faults_are_one_line(tmp_path, run, arguments, code, expected):
     }
     filled = [argument.format(**names) for argument in arguments]
     result = call(*filled, *(["-o", tmp_path / "out"] if arguments[0] == "train" else []))
-    assert (result.exit_code, expected in result.stderr, result.stderr.splitlines()[-1].startswith("exact2vec: ")) == (code, True, True), result.output
+    assert (
+        result.exit_code,
+        expected in result.stderr,
+        result.stderr.splitlines()[-1].startswith("exact2vec: "),
+    ) == (code, True, True), result.output
     assert not (tmp_path / "out").exists()
 
 
@@ -422,7 +581,10 @@ def test_help_shows_the_choices_and_errors_name_the_flag_and_its_range():
     shown = call("train", "--help").stdout
     for choices in ("[words|space]", "[line|paragraph|file]", "[strict|replace|ignore]"):
         assert choices in shown
-    assert call("train", "x", "-o", "y", "--rate", "inf").stderr == "exact2vec: --rate must be a finite number of at least 0; got 'inf'\n"
+    assert (
+        call("train", "x", "-o", "y", "--rate", "inf").stderr
+        == "exact2vec: --rate must be a finite number of at least 0; got 'inf'\n"
+    )
     commands = call("--help").stdout.partition("Commands:")[2]
     assert commands.split()[0] == "train"
 
@@ -436,18 +598,34 @@ def test_what_neighbors_would_ignore_is_said(run):
 
 def test_a_file_that_cannot_be_written_is_named_without_numbers_of_the_system(run):
     result = call("export", run, "/proc/v.vec")
-    assert (result.exit_code, result.stderr.startswith("exact2vec: /proc/"), "Errno" in result.stderr) == (5, True, False), result.stderr
+    assert (
+        result.exit_code,
+        result.stderr.startswith("exact2vec: /proc/"),
+        "Errno" in result.stderr,
+    ) == (5, True, False), result.stderr
 
 
 def test_evaluate_takes_another_document_than_the_run(run, tmp_path):
     (tmp_path / "new.txt").write_text("the cat\nsat on\n\na dog\nran\n")
-    found = [json.loads(call("evaluate", run, tmp_path / "new.txt", "--json", *flags).stdout)["new_text"] for flags in ([], ["--document", "paragraph"])]
+    found = [
+        json.loads(call("evaluate", run, tmp_path / "new.txt", "--json", *flags).stdout)["new_text"]
+        for flags in ([], ["--document", "paragraph"])
+    ]
     assert [text["pairs"] for text in found] == [6, 18]
 
 
 def test_a_run_whose_name_has_a_space_is_quoted(tmp_path):
     (tmp_path / "good.txt").write_text(GOOD)
-    result = call("train", tmp_path / "good.txt", "-o", tmp_path / "my run", "--epochs", "0", "--vector-size", "2")
+    result = call(
+        "train",
+        tmp_path / "good.txt",
+        "-o",
+        tmp_path / "my run",
+        "--epochs",
+        "0",
+        "--vector-size",
+        "2",
+    )
     assert f"evaluate '{tmp_path / 'my run'}'" in result.stderr
 
 
@@ -475,7 +653,9 @@ def test_utf_32_is_named(tmp_path):
     (tmp_path / "text.txt").write_bytes("some words".encode("utf-32"))
     with pytest.raises(read.InputError, match="use --encoding utf-32"):
         list(Text(tmp_path / "text.txt"))
-    assert [token for piece in Text(tmp_path / "text.txt", encoding="utf-32") for token in piece.tokens] == ["some", "words"]
+    assert [
+        token for piece in Text(tmp_path / "text.txt", encoding="utf-32") for token in piece.tokens
+    ] == ["some", "words"]
 
 
 def test_where_no_folder_for_compiled_loops_can_be_written_they_are_compiled_for_the_run(tmp_path):

@@ -17,11 +17,16 @@ from exact2vec.train.fit import fit
 @pytest.fixture(scope="module")
 def counts():
     random = np.random.default_rng(0)
-    return count_text([[f"w{int(i)}" for i in random.zipf(1.5, 40) if i < 60] for _ in range(300)], min_count=3)
+    return count_text(
+        [[f"w{int(i)}" for i in random.zipf(1.5, 40) if i < 60] for _ in range(300)], min_count=3
+    )
 
 
 def test_the_loss_falls_towards_the_floor_and_threads_do_not_matter(counts):
-    last = [list(fit(counts, vector_size=7, epochs=3, block_rows=11, prior=None, threads=threads))[-1] for threads in (1, 2)]
+    last = [
+        list(fit(counts, vector_size=7, epochs=3, block_rows=11, prior=None, threads=threads))[-1]
+        for threads in (1, 2)
+    ]
     first = next(fit(counts, vector_size=7, epochs=3, block_rows=11, prior=None))
     assert first.training
     assert last[0].training
@@ -53,7 +58,13 @@ def test_the_number_of_epochs_is_chosen_by_a_part_of_its_own(counts):
     random = np.random.default_rng(0)
     texts = [[f"w{int(i)}" for i in random.zipf(1.5, 40) if i < 60] for _ in range(300)]
     chosen = count_text(texts, min_count=3, choosing=0.2)
-    records = [record for record in fit(chosen, vector_size=7, epochs="auto", prior=None, max_epochs=30, block_rows=11) if record.training is not None]
+    records = [
+        record
+        for record in fit(
+            chosen, vector_size=7, epochs="auto", prior=None, max_epochs=30, block_rows=11
+        )
+        if record.training is not None
+    ]
     nll = [record.choosing.nll for record in records]
     assert records[-1].epoch < 30
     assert min(nll[-3:-1]) >= min(nll[:-3])
@@ -93,10 +104,19 @@ def test_a_matrix_whose_columns_are_not_in_order_has_the_same_losses():
     for row in range(40):
         cells = slice(*ordered.indptr[row : row + 2])
         turn = random.permutation(cells.stop - cells.start)
-        mixed.indices[cells], mixed.data[cells] = ordered.indices[cells][turn], ordered.data[cells][turn]
+        mixed.indices[cells], mixed.data[cells] = (
+            ordered.indices[cells][turn],
+            ordered.data[cells][turn],
+        )
     mixed.has_sorted_indices = mixed.has_canonical_format = False
-    inputs, outputs = (torch.from_numpy(random.standard_normal((size, 8)).astype(np.float32)) for size in (40, 2500))
+    inputs, outputs = (
+        torch.from_numpy(random.standard_normal((size, 8)).astype(np.float32))
+        for size in (40, 2500)
+    )
     with Workers(2) as workers:
         for tiled in (TiledNLL(workers, 2500, 40), CompiledNLL(workers, 2500, 40)):
-            one, other = (tiled.losses(inputs, outputs, np.arange(40), [WeightedCounts(matrix)])[0] for matrix in (ordered, mixed))
+            one, other = (
+                tiled.losses(inputs, outputs, np.arange(40), [WeightedCounts(matrix)])[0]
+                for matrix in (ordered, mixed)
+            )
             torch.testing.assert_close(one.nll, other.nll, rtol=0, atol=0)

@@ -21,8 +21,14 @@ from exact2vec.train.updates import adam_update
 def awkward(contexts, words, dim=6, seed=1):
     """Away from the origin, one word never counted, rows of very different size."""
     torch.manual_seed(seed)
-    inputs, outputs, bias = torch.randn(contexts, dim) + 0.5, torch.randn(words, dim) - 0.2, torch.randn(words) * 2 + 1
-    counts = torch.randint(0, 4, (contexts, words)).float() * torch.rand(contexts, 1) * 100 + torch.rand(contexts, words)
+    inputs, outputs, bias = (
+        torch.randn(contexts, dim) + 0.5,
+        torch.randn(words, dim) - 0.2,
+        torch.randn(words) * 2 + 1,
+    )
+    counts = torch.randint(0, 4, (contexts, words)).float() * torch.rand(
+        contexts, 1
+    ) * 100 + torch.rand(contexts, words)
     if words > 1:
         counts[:, words // 2] = 0
     return inputs.double(), outputs.double(), bias.double(), counts.double()
@@ -35,11 +41,18 @@ SIZES = [(1, 1), (3, 2), (5, 7), (11, 13), (4, 29)]
 def test_each_is_its_formula(sizes):
     problem = awkward(*sizes)
     lists = [value.tolist() for value in problem]
-    assert count_nll(*problem).item() == pytest.approx(by_hand.count_nll(*lists), rel=1e-12, abs=1e-12)
-    assert entropy_floor(problem[3]).item() == pytest.approx(by_hand.entropy_floor(lists[3]), rel=1e-12, abs=1e-12)
+    assert count_nll(*problem).item() == pytest.approx(
+        by_hand.count_nll(*lists), rel=1e-12, abs=1e-12
+    )
+    assert entropy_floor(problem[3]).item() == pytest.approx(
+        by_hand.entropy_floor(lists[3]), rel=1e-12, abs=1e-12
+    )
 
 
-WAYS = {"torch": (tiles.TiledNLL, torch.float64, 1e-12), "compiled": (tiles_cpu.CompiledNLL, torch.float32, 3e-5)}
+WAYS = {
+    "torch": (tiles.TiledNLL, torch.float64, 1e-12),
+    "compiled": (tiles_cpu.CompiledNLL, torch.float32, 3e-5),
+}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -58,19 +71,34 @@ def test_tiles_are_the_formulas(monkeypatch, sizes, tile, way):
     d_outputs = torch.full_like(rows[1], torch.nan)
     with Workers(2) as workers:
         tiled = make(workers, sizes[1], sizes[0], *([dtype] if dtype == torch.float64 else []))
-        (found,) = sweep(tiled, *rows, [counts], torch.zeros(sizes[1]).double(), row_weights=weights)
-        d_inputs = tiled.gradients(rows[0], rows[1], np.arange(sizes[0]), counts, weights, lambda words, gradient: d_outputs[words].copy_(gradient))
+        (found,) = sweep(
+            tiled, *rows, [counts], torch.zeros(sizes[1]).double(), row_weights=weights
+        )
+        d_inputs = tiled.gradients(
+            rows[0],
+            rows[1],
+            np.arange(sizes[0]),
+            counts,
+            weights,
+            lambda words, gradient: d_outputs[words].copy_(gradient),
+        )
         cells = tiled.cell_nll(*rows, csr_array(dense.to(dtype).numpy()))
     lists = [value.tolist() for value in (inputs, outputs, bias, dense)]
     assert found.nll == pytest.approx(loss.item(), rel=rel, abs=rel)
     assert found.floor == pytest.approx(by_hand.entropy_floor(lists[3]), rel=rel, abs=rel)
     assert found.excess == pytest.approx(by_hand.excess(*lists), rel=1e3 * rel, abs=rel)
     row_nll = (dense * (-log_softmax(inputs @ outputs.T + bias))).sum(dim=1)
-    assert found.objective == pytest.approx(float((weights * row_nll).sum()) / counts.total, rel=rel, abs=rel)
-    assert (cells * dense.numpy()[dense.numpy() > 0]).sum() / counts.total == pytest.approx(loss.item(), rel=rel, abs=rel)
+    assert found.objective == pytest.approx(
+        float((weights * row_nll).sum()) / counts.total, rel=rel, abs=rel
+    )
+    assert (cells * dense.numpy()[dense.numpy() > 0]).sum() / counts.total == pytest.approx(
+        loss.item(), rel=rel, abs=rel
+    )
     gradients = d_inputs[:, :6], d_outputs[:, :6], d_outputs[:, 6]
     for got, leaf in zip(gradients, leaves, strict=True):
-        torch.testing.assert_close(got.double(), leaf.grad, rtol=10 * rel, atol=rel * float(dense.sum()))
+        torch.testing.assert_close(
+            got.double(), leaf.grad, rtol=10 * rel, atol=rel * float(dense.sum())
+        )
     assert not d_outputs[:, 7:].any()
 
 
@@ -87,15 +115,26 @@ def test_the_uncounted_mass_is_the_same_both_ways(seed, counted_share):
     random = np.random.default_rng(seed)
     scores = random.standard_normal((3, 17)).astype(np.float32)
     scores[:, 4] += 30 * counted_share
-    block = tiles.WeightedCounts(csr_array((random.random((3, 40)) < 0.4) * np.float32(1) + np.eye(3, 40, k=9, dtype=np.float32)))
+    block = tiles.WeightedCounts(
+        csr_array(
+            (random.random((3, 40)) < 0.4) * np.float32(1) + np.eye(3, 40, k=9, dtype=np.float32)
+        )
+    )
     block = block.block(np.arange(3))
     found = {}
     for way, (make, *_) in WAYS.items():
         with Workers(1) as workers:
             tiled = make(workers, 40, 3)
             place = torch.zeros(len(block.words))
-            found[way] = tiled._terms(torch.from_numpy(scores.copy()), slice(5, 22), [block], [place]), place
-    for one, other in zip(found["torch"][0][:2] + tuple(found["torch"][0][2]), found["compiled"][0][:2] + tuple(found["compiled"][0][2]), strict=True):
+            found[way] = (
+                tiled._terms(torch.from_numpy(scores.copy()), slice(5, 22), [block], [place]),
+                place,
+            )
+    for one, other in zip(
+        found["torch"][0][:2] + tuple(found["torch"][0][2]),
+        found["compiled"][0][:2] + tuple(found["compiled"][0][2]),
+        strict=True,
+    ):
         torch.testing.assert_close(one, other, rtol=3e-7, atol=0)
     assert torch.equal(found["torch"][1], found["compiled"][1])
 
@@ -110,7 +149,9 @@ def test_the_compiled_exponential_has_an_ulp_of_error(score):
 
 def test_count_nll_passes_gradcheck():
     *parameters, counts = awkward(3, 5)
-    assert torch.autograd.gradcheck(lambda *leaves: count_nll(*leaves, counts), [value.requires_grad_() for value in parameters])
+    assert torch.autograd.gradcheck(
+        lambda *leaves: count_nll(*leaves, counts), [value.requires_grad_() for value in parameters]
+    )
 
 
 @pytest.mark.parametrize("make", [tiles.TiledNLL, tiles_cpu.CompiledNLL])
@@ -122,7 +163,13 @@ def test_blocks_with_hot_scores_stay_finite(monkeypatch, make):
     d_bias = torch.zeros(7)
     with Workers(1) as workers:
         tiled = make(workers, 7, 1)
-        d_inputs = tiled.gradients(*rows, np.arange(1), counts, torch.ones(1).double(), lambda words, gradient: d_bias[words].copy_(gradient[:, 1]))
+        d_inputs = tiled.gradients(
+            *rows,
+            np.arange(1),
+            counts,
+            torch.ones(1).double(),
+            lambda words, gradient: d_bias[words].copy_(gradient[:, 1]),
+        )
         (losses,) = tiled.losses(*rows, np.arange(1), [counts])
     assert losses.nll.item() == pytest.approx(2 * 2e4 + 3 * 1e4 + 3 * 1e4 - 18)
     assert torch.isfinite(d_inputs[:, 0]).all()
@@ -137,7 +184,10 @@ def test_the_estimate_is_unbiased_and_its_error_honest():
     with Workers(1) as workers:
         tiled = tiles_cpu.CompiledNLL(workers, 40, 64)
         exact = sweep(tiled, *rows, [counts], unigram)[0]
-        found = [estimate(tiled, *rows, [counts], unigram, share=0.2, seed=seed)[0] for seed in range(200)]
+        found = [
+            estimate(tiled, *rows, [counts], unigram, share=0.2, seed=seed)[0]
+            for seed in range(200)
+        ]
     errors = np.array([one.nll - exact.nll for one in found])
     stated = np.mean([one.standard_error for one in found])
     assert abs(errors.mean()) < 4 * stated / np.sqrt(200)
@@ -162,20 +212,28 @@ def test_log_softmax_keeps_its_digits_as_p_nears_1():
 def test_excess_terms_are_never_negative_and_are_their_formula(log_ratio, share):
     term = excess_terms(torch.tensor(log_ratio).double(), torch.tensor(share).double()).item()
     assert term >= 0
-    assert term == pytest.approx(share * (log_ratio - 1 + np.exp(-log_ratio)), rel=1e-6, abs=share * 1e-15)
+    assert term == pytest.approx(
+        share * (log_ratio - 1 + np.exp(-log_ratio)), rel=1e-6, abs=share * 1e-15
+    )
 
 
-@given(st.lists(st.lists(st.integers(0, 5), max_size=25), min_size=1, max_size=6), st.integers(1, 6))
+@given(
+    st.lists(st.lists(st.integers(0, 5), max_size=25), min_size=1, max_size=6), st.integers(1, 6)
+)
 def test_windows_are_their_formula(documents, window):
     texts = [[f"w{number}" for number in document] for document in documents]
     expected = {word for text in texts for word in text}
     try:
         counts = count_text(texts, window=window, min_count=1, held_out=0)
     except ValueError as error:
-        assert any(reason in str(error) for reason in ("no tokens", "no pairs", "nothing to predict"))
+        assert any(
+            reason in str(error) for reason in ("no tokens", "no pairs", "nothing to predict")
+        )
         return
     numbers = [[counts.words.index(word) for word in text] for text in texts]
-    assert counts.training.toarray().tolist() == by_hand.window_counts(numbers, len(expected), window)
+    assert counts.training.toarray().tolist() == by_hand.window_counts(
+        numbers, len(expected), window
+    )
     np.testing.assert_allclose(counts.keep, by_hand.keep(counts.vocabulary.counts.tolist(), 1e-3))
 
 
@@ -183,14 +241,18 @@ def test_adam_is_its_formula():
     gradients = [0.3, -2.0, 1.1]
     mean = square = torch.zeros(1, dtype=torch.float64)
     for step, gradient in enumerate(gradients, start=1):
-        direction, mean, square = adam_update(torch.tensor([gradient], dtype=torch.float64), mean, square, step)
+        direction, mean, square = adam_update(
+            torch.tensor([gradient], dtype=torch.float64), mean, square, step
+        )
     assert direction.item() == pytest.approx(by_hand.adam(gradients, 0.9, 0.95, 1e-8), rel=1e-12)
 
 
 def test_the_numbers_of_the_lecture():
     shown = explain([-1, 2.3, 0.1], 0)
     assert [round(nll, 4) for nll in shown.nll] == [3.4377, 0.1377, 2.3377]
-    assert shown.gradient == pytest.approx([p - (place == 0) for place, p in enumerate(shown.probabilities)])
+    assert shown.gradient == pytest.approx(
+        [p - (place == 0) for place, p in enumerate(shown.probabilities)]
+    )
     steps = descend([-1, 0.2], 0, steps=10, rate=0.5)
     assert (len(steps.losses), len(steps.weights)) == (10, 11)
     assert (round(steps.losses[0], 6), round(steps.losses[-1], 6)) == (1.463282, 0.131842)
@@ -206,7 +268,9 @@ def test_the_numbers_of_the_lecture():
     assert weights.tolist() == pytest.approx(steps.weights[-1], rel=1e-12)
 
 
-@pytest.mark.parametrize(("scores", "target"), [([], None), ([1.0], 1), ([float("nan")], None), ([float("inf"), 1], 0)])
+@pytest.mark.parametrize(
+    ("scores", "target"), [([], None), ([1.0], 1), ([float("nan")], None), ([float("inf"), 1], 0)]
+)
 def test_scores_and_targets_out_of_range(scores, target):
     with pytest.raises(UsageError):
         explain(scores, target)

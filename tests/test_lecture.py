@@ -34,7 +34,12 @@ def committed():
 def executed(tmp_path_factory):
     output = tmp_path_factory.mktemp("lecture") / "lecture.ipynb"
     environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
-    made = subprocess.run([sys.executable, str(DOCS / "make_lecture.py"), str(output)], env=environment, capture_output=True, text=True)
+    made = subprocess.run(
+        [sys.executable, str(DOCS / "make_lecture.py"), str(output)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert made.returncode == 0, made.stderr[-3000:]
     return nbformat.read(output, as_version=4)
 
@@ -44,39 +49,69 @@ def code(notebook):
 
 
 def printed(cell):
-    return "".join(output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stdout")
+    return "".join(
+        output.text
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stdout"
+    )
 
 
 def pictures(cell):
-    return [base64.b64decode(output.data["image/png"]) for output in cell.outputs if "image/png" in output.get("data", {})]
+    return [
+        base64.b64decode(output.data["image/png"])
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
 
 
 def test_the_notebook_is_made_of_its_script(make, committed):
     made = make.notebook((DOCS / "lecture.py").read_text("utf-8"))
-    assert [(cell.cell_type, cell.source) for cell in committed.cells] == [(cell.cell_type, cell.source) for cell in made.cells], MADE_BY
+    assert [(cell.cell_type, cell.source) for cell in committed.cells] == [
+        (cell.cell_type, cell.source) for cell in made.cells
+    ], MADE_BY
     assert all(cell.execution_count for cell in code(committed)), MADE_BY
     nbformat.validate(committed)
 
 
 def test_the_lectures_numbers_are_printed_again_to_the_last_digit(committed, executed):
-    place = next(number for number, cell in enumerate(code(committed)) if "count_text" in cell.source)
+    place = next(
+        number for number, cell in enumerate(code(committed)) if "count_text" in cell.source
+    )
     assert place >= 12
     for before, now in zip(code(committed)[:place], code(executed)[:place], strict=True):
-        assert re.sub(r"\d\.\d{7,}", "…", printed(before)) == re.sub(r"\d\.\d{7,}", "…", printed(now)), f"{before.source}\n{MADE_BY}"
+        assert re.sub(r"\d\.\d{7,}", "…", printed(before)) == re.sub(
+            r"\d\.\d{7,}", "…", printed(now)
+        ), f"{before.source}\n{MADE_BY}"
         assert len(pictures(before)) == len(pictures(now))
     everything = "".join(map(printed, code(executed)))
-    for number in ("3.4377", "0.1377", "2.3377", "1.463282", "0.131842", "0.641514", "-1.441514", "does not require grad"):
+    for number in (
+        "3.4377",
+        "0.1377",
+        "2.3377",
+        "1.463282",
+        "0.131842",
+        "0.641514",
+        "-1.441514",
+        "does not require grad",
+    ):
         assert number in everything
 
 
 def test_what_depends_on_the_text_has_the_properties_that_are_told(executed):
     everything = "".join(map(printed, code(executed)))
-    loss, floor, excess = map(float, re.search(r"loss (\S+) = floor (\S+) \+ excess (\S+)", everything).groups())
+    loss, floor, excess = map(
+        float, re.search(r"loss (\S+) = floor (\S+) \+ excess (\S+)", everything).groups()
+    )
     assert loss == pytest.approx(floor + excess, abs=2e-4)
     assert 0 < excess < loss
     neighbours = re.search(r"^server +(.*)$", everything, re.MULTILINE)[1].split(", ")
     assert {"client", "request", "serve", "localhost", "response"} & set(neighbours)
-    shown = "".join(output.data.get("text/html", "") for cell in code(executed) for output in cell.outputs if "data" in output)
+    shown = "".join(
+        output.data.get("text/html", "")
+        for cell in code(executed)
+        for output in cell.outputs
+        if "data" in output
+    )
     assert "<progress" in shown
     assert "held-out NLL" in shown
 

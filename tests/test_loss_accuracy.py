@@ -16,7 +16,9 @@ def truth(scores, target):
     """Float64: log1p Σ_{i≠y} exp(z_i − z_y) where y is the largest, lse − z_y elsewhere; p_i, and −Σ_{i≠y} p_i for y."""
     z, y = scores.double(), target[:, None]
     small = (z - z.gather(1, y)).scatter(1, y, -torch.inf).exp().sum(1).log1p()
-    loss = torch.where(z.gather(1, y).squeeze(1) == z.amax(1), small, z.logsumexp(1) - z.gather(1, y).squeeze(1))
+    loss = torch.where(
+        z.gather(1, y).squeeze(1) == z.amax(1), small, z.logsumexp(1) - z.gather(1, y).squeeze(1)
+    )
     others = z.softmax(1).scatter(1, y, 0.0)
     return loss, others.scatter(1, y, -others.sum(1, keepdim=True))
 
@@ -48,10 +50,14 @@ def test_loss_and_gradient_are_right_to_the_last_digits(dtype, words, sigma):
 def test_confident_losses_are_not_zero():
     scores = torch.zeros(1, 1000)
     scores[0, 7] = 23
-    assert e2v.cross_entropy(scores, torch.tensor([7])).item() == pytest.approx(999 * torch.tensor(-23.0).double().exp().item(), rel=1e-6)
+    assert e2v.cross_entropy(scores, torch.tensor([7])).item() == pytest.approx(
+        999 * torch.tensor(-23.0).double().exp().item(), rel=1e-6
+    )
     scores = torch.tensor([[16.7, 0.0]], requires_grad=True)
     e2v.cross_entropy(scores, torch.tensor([0])).backward()
-    assert scores.grad[0, 0] == pytest.approx(-torch.exp(-scores.detach().double()[0, 0]).item(), rel=1e-6)
+    assert scores.grad[0, 0] == pytest.approx(
+        -torch.exp(-scores.detach().double()[0, 0]).item(), rel=1e-6
+    )
 
 
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=9))
@@ -63,7 +69,14 @@ def test_an_offset_of_whole_numbers_changes_no_bit(scores):
     assert torch.equal(*[e2v.cross_entropy(z + offset, counts=counts) for offset in (0, 2.0**23)])
 
 
-@given(st.lists(st.sampled_from([0.0, 1.0, -1.0, 3e38, -3e38, -torch.inf, 1e-40, 88.0, 5.0]), min_size=1, max_size=7), st.data())
+@given(
+    st.lists(
+        st.sampled_from([0.0, 1.0, -1.0, 3e38, -3e38, -torch.inf, 1e-40, 88.0, 5.0]),
+        min_size=1,
+        max_size=7,
+    ),
+    st.data(),
+)
 def test_extreme_scores(scores, data):
     place = data.draw(st.integers(0, len(scores) - 1))
     scores[place] = 2.0 if scores[place] == -torch.inf else scores[place]
@@ -96,7 +109,9 @@ def test_where_torch_is_wrong():
     half = torch.zeros(1, 70_000, dtype=torch.float16)
     assert e2v.log_softmax(half, dim=1)[0, 0].item() == pytest.approx(-11.156, abs=4e-3)
     many = torch.zeros(65_536, 2, dtype=torch.float16)
-    assert e2v.cross_entropy(many, torch.zeros(65_536, dtype=torch.int8)).item() == pytest.approx(0.6931, abs=4e-4)
+    assert e2v.cross_entropy(many, torch.zeros(65_536, dtype=torch.int8)).item() == pytest.approx(
+        0.6931, abs=4e-4
+    )
     scores = torch.tensor([[1.0, -torch.inf]], requires_grad=True)
     loss = e2v.cross_entropy(scores, torch.tensor([[1.0, 0.0]]))
     loss.backward()
@@ -104,7 +119,9 @@ def test_where_torch_is_wrong():
     assert scores.grad.isfinite().all()
     inputs, outputs = torch.randn(3, 4, requires_grad=True), torch.randn(5, 4, requires_grad=True)
     bias = torch.tensor([0, -torch.inf, 0, 0, 0])
-    e2v.linear_cross_entropy(inputs, outputs, torch.tensor([0, -100, 2]), linear_bias=bias).backward()
+    e2v.linear_cross_entropy(
+        inputs, outputs, torch.tensor([0, -100, 2]), linear_bias=bias
+    ).backward()
     assert inputs.grad.isfinite().all()
     assert (inputs.grad[1] == 0).all()
     x, u = torch.randn(300, 32).bfloat16(), torch.randn(5000, 32).bfloat16()
@@ -125,9 +142,16 @@ def test_nothing_to_count():
 
 
 @pytest.mark.filterwarnings("ignore")
-@given(st.integers(1, 6), st.integers(1, 5), st.booleans(), st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.float16]))
+@given(
+    st.integers(1, 6),
+    st.integers(1, 5),
+    st.booleans(),
+    st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.float16]),
+)
 def test_expanded_and_strided_scores_are_their_copies(rows, words, expanded, dtype):
-    base = torch.randn(1 if expanded else rows, 2 * words, generator=torch.Generator().manual_seed(rows + words)).to(dtype)
+    base = torch.randn(
+        1 if expanded else rows, 2 * words, generator=torch.Generator().manual_seed(rows + words)
+    ).to(dtype)
     scores = base.expand(rows, -1)[:, ::2].detach().requires_grad_()
     target = torch.arange(rows) % words
     found = []

@@ -30,7 +30,11 @@ def problem(rows=7, dim=3, words=11, seed=3):
     x, u, b = torch.randn(rows, dim) + 0.3, torch.randn(words, dim) - 0.2, torch.randn(words)
     counts = torch.poisson(torch.rand(rows, words)).double()
     counts[2], counts[0, 1] = 0, 3
-    given = {"index": torch.randint(0, words, (rows,)), "probability": torch.rand(rows, words).double(), "dense": counts}
+    given = {
+        "index": torch.randint(0, words, (rows,)),
+        "probability": torch.rand(rows, words).double(),
+        "dense": counts,
+    }
     return [one.double().requires_grad_() for one in (x, u, b)], given, torch.rand(words).double()
 
 
@@ -38,7 +42,13 @@ def keywords(kind, given, settings, weight):
     if kind in ("index", "probability"):
         found = {"target": given[kind]}
     else:
-        found = {"counts": given["dense"] if kind == "dense" else given["dense"].to_sparse_csr() if kind == "csr" else given["dense"].to_sparse()}
+        found = {
+            "counts": given["dense"]
+            if kind == "dense"
+            else given["dense"].to_sparse_csr()
+            if kind == "csr"
+            else given["dense"].to_sparse()
+        }
     return {**found, **settings, **({"weight": weight} if settings.get("weight") else {})}
 
 
@@ -63,7 +73,9 @@ def test_blocks_are_the_dense_loss(kind, settings):
     if "reduction" not in settings and kind != "coo":
 
         def run(*parameters):
-            return e2v.linear_cross_entropy(*parameters[:2], linear_bias=parameters[2], rows=3, **named)
+            return e2v.linear_cross_entropy(
+                *parameters[:2], linear_bias=parameters[2], rows=3, **named
+            )
 
         assert torch.autograd.gradcheck(run, leaves)
         assert torch.autograd.gradgradcheck(run, leaves)
@@ -76,10 +88,15 @@ def test_the_dense_loss_is_its_formula_by_hand(kind):
     named = keywords(kind, given, {}, None)
     rows = [by_hand.log_softmax(row) for row in scores.tolist()]
     t = torch.nn.functional.one_hot(given["index"], 11).double() if kind == "index" else given[kind]
-    sums = [sum(-n * log_p for n, log_p in zip(*pair, strict=True)) for pair in zip(t.tolist(), rows, strict=True)]
+    sums = [
+        sum(-n * log_p for n, log_p in zip(*pair, strict=True))
+        for pair in zip(t.tolist(), rows, strict=True)
+    ]
     assert e2v.cross_entropy(scores, **named, reduction="none").tolist() == pytest.approx(sums)
     assert target_nll(scores, t).tolist() == pytest.approx(sums)
-    assert e2v.cross_entropy(scores, **named).item() == pytest.approx(sum(sums) / (7 if kind != "dense" else t.sum().item()))
+    assert e2v.cross_entropy(scores, **named).item() == pytest.approx(
+        sum(sums) / (7 if kind != "dense" else t.sum().item())
+    )
     terms = e2v.loss_terms(x.detach(), **named, linear_weight=u, linear_bias=b, rows=3)
     assert terms.nll.tolist() == pytest.approx(sums)
     assert (terms.entropy + terms.excess).tolist() == pytest.approx(sums)
@@ -106,14 +123,27 @@ def test_stored_counts_have_gradients():
 def test_the_same_bits_for_1_and_2_threads(monkeypatch, dtype):
     monkeypatch.setattr(linear, "TILE_WORDS", 512)
     torch.manual_seed(0)
-    x, u, y = torch.randn(500, 24).to(dtype).requires_grad_(), torch.randn(5000, 24).to(dtype).requires_grad_(), torch.randint(0, 5000, (500,))
+    x, u, y = (
+        torch.randn(500, 24).to(dtype).requires_grad_(),
+        torch.randn(5000, 24).to(dtype).requires_grad_(),
+        torch.randint(0, 5000, (500,)),
+    )
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            loss, dense = e2v.linear_cross_entropy(x, u, y), e2v.cross_entropy(x @ u.detach()[:999].T, y % 999)
+            loss, dense = (
+                e2v.linear_cross_entropy(x, u, y),
+                e2v.cross_entropy(x @ u.detach()[:999].T, y % 999),
+            )
             scores = torch.linspace(-9, 9, 500 * 999).reshape(500, 999).to(dtype).requires_grad_()
-            found.append([loss.detach(), *torch.autograd.grad(loss, (x, u)), *torch.autograd.grad(e2v.cross_entropy(scores, y % 999), scores)])
+            found.append(
+                [
+                    loss.detach(),
+                    *torch.autograd.grad(loss, (x, u)),
+                    *torch.autograd.grad(e2v.cross_entropy(scores, y % 999), scores),
+                ]
+            )
             assert dense.isfinite()
     finally:
         torch.set_num_threads(before)
@@ -125,13 +155,28 @@ def test_the_same_bits_for_1_and_2_threads(monkeypatch, dtype):
 def test_tile_sizes_differ_by_rounding_alone(monkeypatch):
     """Each loss and gradient is a sum; sums of 40 rows differ by 4 eps Σ |terms| at most, the terms of the product that made the scores included."""
     torch.manual_seed(1)
-    x, u, y = torch.randn(40, 24).requires_grad_(), torch.randn(1000, 24).requires_grad_(), torch.randint(0, 1000, (40,))
+    x, u, y = (
+        torch.randn(40, 24).requires_grad_(),
+        torch.randn(1000, 24).requires_grad_(),
+        torch.randint(0, 1000, (40,)),
+    )
     z = x.detach().double() @ u.detach().double().T
     p = z.softmax(1)
     sizes = x.detach().abs().double() @ u.detach().abs().double().T  # Σ |terms| of each score
-    g = (p - torch.nn.functional.one_hot(y, 1000)).abs() + p * (sizes + (p * sizes).sum(1, keepdim=True))
-    size_of_loss = z.logsumexp(1).abs() + z.gather(1, y[:, None])[:, 0].abs() + (p * sizes).sum(1) + sizes.gather(1, y[:, None])[:, 0]
-    bounds = [size_of_loss.sum() / 40, g @ u.detach().abs().double() / 40, g.T @ x.detach().abs().double() / 40]
+    g = (p - torch.nn.functional.one_hot(y, 1000)).abs() + p * (
+        sizes + (p * sizes).sum(1, keepdim=True)
+    )
+    size_of_loss = (
+        z.logsumexp(1).abs()
+        + z.gather(1, y[:, None])[:, 0].abs()
+        + (p * sizes).sum(1)
+        + sizes.gather(1, y[:, None])[:, 0]
+    )
+    bounds = [
+        size_of_loss.sum() / 40,
+        g @ u.detach().abs().double() / 40,
+        g.T @ x.detach().abs().double() / 40,
+    ]
     found = []
     for tile, rows in ((64, 7), (1000, 40), (3, 1), (512, 13)):
         monkeypatch.setattr(linear, "TILE_WORDS", tile)
@@ -139,7 +184,9 @@ def test_tile_sizes_differ_by_rounding_alone(monkeypatch):
         found.append([loss.detach(), *torch.autograd.grad(loss, (x, u))])
     for other in found[1:]:
         for one, two, bound in zip(found[0], other, bounds, strict=True):
-            assert ((one.double() - two.double()).abs() <= 4 * torch.finfo(torch.float32).eps * bound).all()
+            assert (
+                (one.double() - two.double()).abs() <= 4 * torch.finfo(torch.float32).eps * bound
+            ).all()
 
 
 @st.composite
@@ -155,7 +202,10 @@ def calls(draw):
         target = torch.randint(0, words, (rows, *rest))
         target[torch.rand(target.shape) < draw(st.sampled_from([0.0, 0.3]))] = -100
         target.view(-1)[0] = 0
-    settings = {"reduction": draw(st.sampled_from(["mean", "sum", "none"])), "label_smoothing": draw(st.sampled_from([0.0, 0.2]))}
+    settings = {
+        "reduction": draw(st.sampled_from(["mean", "sum", "none"])),
+        "label_smoothing": draw(st.sampled_from([0.0, 0.2])),
+    }
     weight = torch.rand(words).double() + 0.1 if draw(st.booleans()) else None
     return scores, target, {**settings, "weight": weight}
 
@@ -174,7 +224,9 @@ def test_any_shape_is_torchs_number_and_gradient(call, dim):
     torch.testing.assert_close(torch.autograd.grad((loss * direction).sum(), ours)[0], gradient)
     dim = dim % scores.dim()
     moved = target.movedim(1, dim) if target.is_floating_point() else target
-    torch.testing.assert_close(e2v.cross_entropy(scores.movedim(1, dim), moved, dim=dim, **settings), expected)
+    torch.testing.assert_close(
+        e2v.cross_entropy(scores.movedim(1, dim), moved, dim=dim, **settings), expected
+    )
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -183,19 +235,30 @@ def test_second_backward_tied_weights_transforms_and_autocast():
     y = given["index"]
     loss = e2v.linear_cross_entropy(x, u, y)
     first = torch.autograd.grad(loss, (x, u), retain_graph=True)
-    torch.testing.assert_close(torch.autograd.grad(2 * loss, (x, u)), tuple(2 * one for one in first))
+    torch.testing.assert_close(
+        torch.autograd.grad(2 * loss, (x, u)), tuple(2 * one for one in first)
+    )
     table = torch.randn(5, 3).double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda e: e2v.linear_cross_entropy(torch.tanh(e), e, torch.arange(5)), table)
+    assert torch.autograd.gradcheck(
+        lambda e: e2v.linear_cross_entropy(torch.tanh(e), e, torch.arange(5)), table
+    )
     plain = torch.nn.functional.cross_entropy
     for ours, theirs in (
-        (lambda x: e2v.linear_cross_entropy(x, u.detach(), y), lambda x: plain(x @ u.detach().T, y)),
+        (
+            lambda x: e2v.linear_cross_entropy(x, u.detach(), y),
+            lambda x: plain(x @ u.detach().T, y),
+        ),
         (lambda x: e2v.cross_entropy(x, y % 3), lambda x: plain(x, y % 3)),
     ):
         z = x.detach()
         torch.testing.assert_close(torch.func.grad(ours)(z), torch.func.grad(theirs)(z))
-        torch.testing.assert_close(torch.func.jvp(ours, (z,), (z.cos(),)), torch.func.jvp(theirs, (z,), (z.cos(),)))
+        torch.testing.assert_close(
+            torch.func.jvp(ours, (z,), (z.cos(),)), torch.func.jvp(theirs, (z,), (z.cos(),))
+        )
         torch.testing.assert_close(torch.func.hessian(ours)(z), torch.func.hessian(theirs)(z))
-        torch.testing.assert_close(torch.autograd.functional.hessian(ours, z), torch.func.hessian(theirs)(z))
+        torch.testing.assert_close(
+            torch.autograd.functional.hessian(ours, z), torch.func.hessian(theirs)(z)
+        )
     per_row = torch.func.vmap(torch.func.grad(e2v.cross_entropy))(x.detach(), y % 3)
     torch.testing.assert_close(per_row, torch.func.vmap(torch.func.grad(plain))(x.detach(), y % 3))
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -212,10 +275,17 @@ def test_steps_have_the_bits_of_torchs_sgd():
     weights = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     sgd = torch.optim.SGD([weights], lr=0.3)
     for step in range(7):
-        weights.grad = torch.tensor([row.gradient for row in e2v.explain(weights, targets).rows], dtype=torch.float64) / 2
+        weights.grad = (
+            torch.tensor(
+                [row.gradient for row in e2v.explain(weights, targets).rows], dtype=torch.float64
+            )
+            / 2
+        )
         sgd.step()
         assert weights.tolist() == found.weights[step + 1]
-    assert found.losses[0] == pytest.approx(torch.nn.functional.cross_entropy(torch.tensor(start), targets).item(), rel=1e-6)
+    assert found.losses[0] == pytest.approx(
+        torch.nn.functional.cross_entropy(torch.tensor(start), targets).item(), rel=1e-6
+    )
     assert "<td>" in found._repr_html_()
     assert "mean loss" in str(e2v.explain(start, targets))
     assert e2v.explain(start, targets)._repr_html_().count("<tr>") == 7
@@ -246,7 +316,11 @@ def test_sparse_counts_are_smoothed_as_dense_ones(weighted):
     weights = torch.ones(6).double() if weight is None else weight
     expected = -(weights * smooth * log_p).sum() / (weights * counts).sum()
     for form in (counts, counts.to_sparse_csr(), counts.to_sparse()):
-        torch.testing.assert_close(e2v.cross_entropy(scores, counts=form, weight=weight, label_smoothing=0.2), expected)
+        torch.testing.assert_close(
+            e2v.cross_entropy(scores, counts=form, weight=weight, label_smoothing=0.2), expected
+        )
     target = torch.tensor([0, 5, 2, 2])
     torchs = torch.nn.functional.cross_entropy(scores, target, weight, label_smoothing=0.2)
-    torch.testing.assert_close(e2v.cross_entropy(scores, target, weight, label_smoothing=0.2), torchs)
+    torch.testing.assert_close(
+        e2v.cross_entropy(scores, target, weight, label_smoothing=0.2), torchs
+    )

@@ -11,39 +11,139 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 MUTANTS = [
-    ("loss/tiles.py", "exponentials[cells.row, cells.word] -= factor", "exponentials[cells.row, cells.word] += factor", "test_formulas"),
-    ("loss/tiles.py", "(largest - lse).clamp_min(LEAST_LOG_SHARE)", "(largest - largest).clamp_min(LEAST_LOG_SHARE)", "test_formulas"),
-    ("loss/tiles.py", "RowLosses(nll, excess + block.totals * uncounted)", "RowLosses(nll, excess)", "test_formulas"),
-    ("loss/tiles_cpu.py", "uncounted[row] = sums[row] - counted", "uncounted[row] = sums[row]", "test_formulas"),
+    (
+        "loss/tiles.py",
+        "exponentials[cells.row, cells.word] -= (",
+        "exponentials[cells.row, cells.word] += (",
+        "test_formulas",
+    ),
+    (
+        "loss/tiles.py",
+        "(largest - lse).clamp_min(LEAST_LOG_SHARE)",
+        "(largest - largest).clamp_min(LEAST_LOG_SHARE)",
+        "test_formulas",
+    ),
+    (
+        "loss/tiles.py",
+        "RowLosses(nll, excess + block.totals * uncounted)",
+        "RowLosses(nll, excess)",
+        "test_formulas",
+    ),
+    (
+        "loss/tiles_cpu.py",
+        "uncounted[row] = sums[row] - counted",
+        "uncounted[row] = sums[row]",
+        "test_formulas",
+    ),
     ("loss/tiles_cpu.py", "if counted < 0.5 * sums[row]:", "if True:", "test_formulas"),
-    ("loss/tiles_cpu.py", "-= np.float32(factor[row] * counts[cell])", "-= np.float32(counts[cell])", "test_formulas"),
+    (
+        "loss/tiles_cpu.py",
+        "-= np.float32(factor[row] * counts[cell])",
+        "-= np.float32(counts[cell])",
+        "test_formulas",
+    ),
     ("loss/formulas.py", "0.5 - log_ratio / 6", "0.5 + log_ratio / 6", "test_formulas"),
     ("loss/sweep.py", "nll.std(ddof=1) / np.sqrt(len(draws))", "nll.std(ddof=1)", "test_formulas"),
-    ("loss/explain.py", "-gradient.sum(dim=1, keepdim=True)", "gradient.sum(dim=1, keepdim=True) - 1", "test_formulas"),
+    (
+        "loss/explain.py",
+        "-gradient.sum(dim=1, keepdim=True)",
+        "gradient.sum(dim=1, keepdim=True) - 1",
+        "test_formulas",
+    ),
     ("loss/kernels.py", "(z[i] - (d - back)) - (m + back)", "(z[i] - z[i])", "test_loss_accuracy"),
-    ("loss/kernels.py", "(total - value[cell]) - rest", "total / (1 + k) - value[cell]", "test_loss_accuracy"),
-    ("loss/linear.py", "sums[1][tile].addmm_(g.T, self.x)", "sums[1][tile] = g.T @ self.x", "test_loss_linear"),
-    ("loss/targets.py", "(1 - smoothing) * value, divisor", "value, divisor", "test_loss_linear"),
-    ("counts/windows.py", "sums[ids[near]] += window + 1 - near + place", "sums[ids[near]] += window - near + place", "test_fast_counting"),
+    (
+        "loss/kernels.py",
+        "(total - value[cell]) - rest",
+        "total / (1 + k) - value[cell]",
+        "test_loss_accuracy",
+    ),
+    (
+        "loss/linear.py",
+        "sums[1][tile].addmm_(g.T, self.x)",
+        "sums[1][tile] = g.T @ self.x",
+        "test_loss_linear",
+    ),
+    (
+        "loss/targets.py",
+        "(1 - smoothing) * value,\n        divisor",
+        "value,\n        divisor",
+        "test_loss_linear",
+    ),
+    (
+        "counts/windows.py",
+        "sums[ids[near]] += window + 1 - near + place",
+        "sums[ids[near]] += window - near + place",
+        "test_fast_counting",
+    ),
     ("counts/windows.py", "words[at - 1] > word", "words[at - 1] >= word", "test_fast_counting"),
     ("counts/characters.py", "if in_block == limit:", "if in_block > limit:", "test_fast_counting"),
-    ("counts/numbering.py", "known[start + offset] != text[place + offset]", "False", "test_fast_counting"),
-    ("counts/corpus.py", "| (self.block_part[1:] != self.block_part[:-1])", "| (self.block_part[1:] != self.block_part[1:])", "test_counting"),
+    (
+        "counts/numbering.py",
+        "known[start + offset] != text[place + offset]",
+        "False",
+        "test_fast_counting",
+    ),
+    (
+        "counts/corpus.py",
+        "self.block_part[1:] != self.block_part[:-1]",
+        "self.block_part[1:] != self.block_part[1:]",
+        "test_counting",
+    ),
     ("counts/vocabulary.py", "np.bincount(training,", "np.bincount(corpus.ids,", "test_counting"),
     ("counts/read.py", "offset - pending + error.start", "offset + error.start", "test_faults"),
     ("files.py", 'raise EOFError("the last frame has no end")', "return 0", "test_faults"),
-    ("runs.py", "if hashlib.sha256(data).hexdigest() != self.files[name]:", "if False:", "test_faults"),
-    ("vectors/vectors.py", "np.zeros(len(self)) if weighted else np.log(self.keep)", "np.zeros(len(self))", "test_whole_path"),
+    (
+        "runs.py",
+        "if hashlib.sha256(data).hexdigest() != self.files[name]:",
+        "if False:",
+        "test_faults",
+    ),
+    (
+        "vectors/vectors.py",
+        "np.zeros(len(self)) if weighted else np.log(self.keep)",
+        "np.zeros(len(self))",
+        "test_whole_path",
+    ),
     ("vectors/formats.py", "{number:.9g}", "{number:.8g}", "test_whole_path"),
-    ("vectors/evaluate.py", "near = documents[left] == documents[right]", "near = documents[left] >= 0", "test_whole_path"),
-    ("train/updates.py", "scale = (square / (1 - BETA2**step))", "scale = (square / (1 - BETA2))", "test_updates"),
+    (
+        "vectors/evaluate.py",
+        "near = documents[left] == documents[right]",
+        "near = documents[left] >= 0",
+        "test_whole_path",
+    ),
+    (
+        "train/updates.py",
+        "scale = (square / (1 - BETA2**step))",
+        "scale = (square / (1 - BETA2))",
+        "test_updates",
+    ),
     ("train/updates.py", "np.float32(1 / (1 - BETA2**step))", "np.float32(1)", "test_updates"),
     ("train/rotation.py", "default_rng([seed, 2, part])", "default_rng()", "test_whole_path"),
-    ("train/rotation.py", "np.array([1, TURNS], np.float32)", "np.array([1, 1], np.float32)", "test_updates"),
+    (
+        "train/rotation.py",
+        "np.array([1, TURNS], np.float32)",
+        "np.array([1, 1], np.float32)",
+        "test_updates",
+    ),
     ("see/html.py", '.replace("<", "\\\\u003c")', "", "test_see_report"),
-    ("see/measures.py", "np.bincount(stretch.indices, values, size)", "np.bincount(rows, values, size)", "test_see_report"),
-    ("see/serve.py", 'if self.headers.get("Host") not in', 'if self.headers.get("Host") is None and "" in', "test_see_serve"),
-    ("counts/features.py", "minlength=len(place)) > 1", "minlength=len(place)) > 0", "test_features"),
+    (
+        "see/measures.py",
+        "np.bincount(stretch.indices, values, size)",
+        "np.bincount(rows, values, size)",
+        "test_see_report",
+    ),
+    (
+        "see/serve.py",
+        'if self.headers.get("Host") not in',
+        'if self.headers.get("Host") is None and "" in',
+        "test_see_serve",
+    ),
+    (
+        "counts/features.py",
+        "minlength=len(place)) > 1",
+        "minlength=len(place)) > 0",
+        "test_features",
+    ),
     ("counts/contexts.py", "after + distance - 1", "after + distance", "test_fold_in"),
     ("vectors/fold_in.py", "> TOLERANCE * scale", "> 100 * TOLERANCE * scale", "test_fold_in"),
     ("train/prior.py", "weights[row] * targets[row, j]", "targets[row, j]", "test_prior"),
@@ -52,18 +152,45 @@ MUTANTS = [
 
 def test_mistakes_are_those_of_the_present_code():
     for file, old, _new, test in MUTANTS:
-        assert (ROOT / "exact2vec" / file).read_text().count(old) == 1, f"stale mutant: {old!r} does not stand once in {file}"
+        assert (ROOT / "exact2vec" / file).read_text().count(old) == 1, (
+            f"stale mutant: {old!r} does not stand once in {file}"
+        )
         assert (ROOT / "tests" / f"{test}.py").exists()
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("file", "old", "new", "test"), MUTANTS, ids=lambda value: value if str(value).startswith("test_") else "")
+@pytest.mark.parametrize(
+    ("file", "old", "new", "test"),
+    MUTANTS,
+    ids=lambda value: value if str(value).startswith("test_") else "",
+)
 def test_a_mistake_is_noticed(tmp_path, file, old, new, test):
     source = (ROOT / "exact2vec" / file).read_text()
     for name in ("exact2vec", "tests"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pyc"))  # with the compiled loops
+        shutil.copytree(
+            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pyc")
+        )  # with the compiled loops
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "exact2vec" / file).write_text(source.replace(old, new))
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not soak", f"tests/{test}.py"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path), "EXACT2VEC_MUTANT": "1"})
-    assert result.returncode == 1, f"no test of {test} notices {old!r} -> {new!r} in {file}:\n{result.stdout[-800:]}"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not soak",
+        f"tests/{test}.py",
+    ]
+    result = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "EXACT2VEC_MUTANT": "1"},
+    )
+    assert result.returncode == 1, (
+        f"no test of {test} notices {old!r} -> {new!r} in {file}:\n{result.stdout[-800:]}"
+    )

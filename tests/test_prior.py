@@ -36,28 +36,53 @@ def solved(features, targets, totals, strength, **how):
     start = torch.zeros(features.shape[1], targets.shape[1], dtype=torch.float64)
     with Workers(1) as workers:
         return ridge(
-            prior_of(features, totals), torch.from_numpy(targets), torch.as_tensor(totals, dtype=torch.float64), strength, start, workers, **how
+            prior_of(features, totals),
+            torch.from_numpy(targets),
+            torch.as_tensor(totals, dtype=torch.float64),
+            strength,
+            start,
+            workers,
+            **how,
         ).numpy()
 
 
 def by_least_squares(features, targets, totals, strength):
     """Rows √ω · (f, y), and √λ · (I, 0) below them, λ = (1 − ω̄)²."""
     weights = np.array([total / (total + strength) if total else 0 for total in totals])
-    caution = max(0.01, (1 - np.mean([weight for weight, total in zip(weights, totals, strict=True) if total])) ** 2)
-    left = np.vstack([np.sqrt(weights)[:, None] * features, np.sqrt(caution) * np.eye(features.shape[1])])
-    right = np.vstack([np.sqrt(weights)[:, None] * targets, np.zeros((features.shape[1], targets.shape[1]))])
+    caution = max(
+        0.01,
+        (1 - np.mean([weight for weight, total in zip(weights, totals, strict=True) if total]))
+        ** 2,
+    )
+    left = np.vstack(
+        [np.sqrt(weights)[:, None] * features, np.sqrt(caution) * np.eye(features.shape[1])]
+    )
+    right = np.vstack(
+        [np.sqrt(weights)[:, None] * targets, np.zeros((features.shape[1], targets.shape[1]))]
+    )
     return np.linalg.lstsq(left, right, rcond=None)[0]
 
 
 def test_a_ridge_of_three_rows_is_that_of_least_squares():
-    features, targets = np.array([[1, 0.5], [0, 2], [1, 1.0]]), np.array([[1.0, -2], [0.3, 4], [2, 2]])
+    features, targets = (
+        np.array([[1, 0.5], [0, 2], [1, 1.0]]),
+        np.array([[1.0, -2], [0.3, 4], [2, 2]]),
+    )
     for totals, strength in (([3.0, 0, 800], 150.0), ([1.0, 2, 3], 0.0)):
         np.testing.assert_allclose(
-            solved(features, targets, totals, strength, tolerance=1e-12), by_least_squares(features, targets, totals, strength), atol=1e-9
+            solved(features, targets, totals, strength, tolerance=1e-12),
+            by_least_squares(features, targets, totals, strength),
+            atol=1e-9,
         )
 
 
-@given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 20), st.integers(1, 40), st.sampled_from([0.0, 5.0, 1e4]))
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 30),
+    st.integers(1, 20),
+    st.integers(1, 40),
+    st.sampled_from([0.0, 5.0, 1e4]),
+)
 def test_ridges_of_any_shape_reach_their_residual(seed, rows, size, dim, strength):
     random = np.random.default_rng(seed)
     features = random.random((rows, size)) * (random.random((rows, size)) < 0.3)
@@ -68,14 +93,23 @@ def test_ridges_of_any_shape_reach_their_residual(seed, rows, size, dim, strengt
     found = solved(features, targets, totals, strength, tolerance=1e-3, most_steps=200)
     weights = shares(torch.from_numpy(totals), strength).numpy()[:, None]
     right = features.T @ (weights * targets)
-    left = right - features.T @ (weights * (features @ found)) - ridge_penalty(torch.from_numpy(totals), strength) * found
+    left = (
+        right
+        - features.T @ (weights * (features @ found))
+        - ridge_penalty(torch.from_numpy(totals), strength) * found
+    )
     assert (np.linalg.norm(left, axis=0) <= 1.001e-3 * np.linalg.norm(right, axis=0) + 1e-12).all()
 
 
 def test_the_ridge_does_not_depend_on_threads_and_starts_warm():
     random = np.random.default_rng(0)
-    features = csr_array((random.random((400, 300)) * (random.random((400, 300)) < 0.05)).astype(np.float32))
-    targets, totals = torch.from_numpy(random.standard_normal((400, 37)).astype(np.float32)), torch.from_numpy(random.integers(0, 999, 400) * 1.0)
+    features = csr_array(
+        (random.random((400, 300)) * (random.random((400, 300)) < 0.05)).astype(np.float32)
+    )
+    targets, totals = (
+        torch.from_numpy(random.standard_normal((400, 37)).astype(np.float32)),
+        torch.from_numpy(random.integers(0, 999, 400) * 1.0),
+    )
     prior, start = prior_of(features, totals), torch.zeros(300, 37)
     found = []
     for threads in (1, 2, 3):
@@ -95,7 +129,10 @@ def problem(seed=0, contexts=6, words=7, dim=3):
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     inputs, outputs, bias = normal(contexts, dim) + 0.5, normal(words, dim) - 0.2, normal(words)
-    counts = torch.rand(contexts, words, generator=generator, dtype=torch.float64) * torch.tensor([1.0, 5, 30, 200, 2, 9])[:contexts, None]
+    counts = (
+        torch.rand(contexts, words, generator=generator, dtype=torch.float64)
+        * torch.tensor([1.0, 5, 30, 200, 2, 9])[:contexts, None]
+    )
     weights = torch.rand(contexts, generator=generator, dtype=torch.float64) + 0.5
     pulls = (
         Pull(15.0, normal(contexts, dim), metric(outputs, counts.sum(dim=0), damping=0.1)),
@@ -108,11 +145,22 @@ def test_the_objective_is_its_formula():
     inputs, outputs, bias, counts, weights, pulls = problem()
     lists = [value.tolist() for value in (inputs, outputs, bias, counts)]
     expected = by_hand.weighted_nll(*lists, weights.tolist())
-    expected += by_hand.penalty(lists[0], pulls[0].means.tolist(), pulls[0].metric.tolist(), weights.tolist(), 15.0)
-    expected += by_hand.penalty(lists[1], pulls[1].means.tolist(), pulls[1].metric.tolist(), [1.0] * 7, 50.0)
-    assert objective(inputs, outputs, bias, counts, weights, pulls).item() == pytest.approx(expected / counts.sum().item(), rel=1e-12)
-    ones, none = torch.ones(6, dtype=torch.float64), tuple(Pull(0.0, pull.means, pull.metric) for pull in pulls)
-    assert objective(inputs, outputs, bias, counts, ones, none).item() == pytest.approx(count_nll(inputs, outputs, bias, counts).item(), rel=1e-12)
+    expected += by_hand.penalty(
+        lists[0], pulls[0].means.tolist(), pulls[0].metric.tolist(), weights.tolist(), 15.0
+    )
+    expected += by_hand.penalty(
+        lists[1], pulls[1].means.tolist(), pulls[1].metric.tolist(), [1.0] * 7, 50.0
+    )
+    assert objective(inputs, outputs, bias, counts, weights, pulls).item() == pytest.approx(
+        expected / counts.sum().item(), rel=1e-12
+    )
+    ones, none = (
+        torch.ones(6, dtype=torch.float64),
+        tuple(Pull(0.0, pull.means, pull.metric) for pull in pulls),
+    )
+    assert objective(inputs, outputs, bias, counts, ones, none).item() == pytest.approx(
+        count_nll(inputs, outputs, bias, counts).item(), rel=1e-12
+    )
 
 
 def test_with_fresh_metrics_the_objective_does_not_tell_the_scale_of_inputs_from_that_of_outputs():
@@ -121,7 +169,10 @@ def test_with_fresh_metrics_the_objective_does_not_tell_the_scale_of_inputs_from
     def at(scale):
         means = (scale * pulls[0].means, pulls[1].means / scale)
         x, u = scale * inputs, outputs / scale
-        fresh = (Pull(15.0, means[0], metric(u, counts.sum(dim=0), damping=0.1)), Pull(50.0, means[1], metric(x, counts.sum(dim=1))))
+        fresh = (
+            Pull(15.0, means[0], metric(u, counts.sum(dim=0), damping=0.1)),
+            Pull(50.0, means[1], metric(x, counts.sum(dim=1))),
+        )
         return objective(x, u, bias, counts, weights, fresh).item()
 
     assert at(3.0) == pytest.approx(at(1.0), rel=1e-12)
@@ -131,7 +182,11 @@ def test_the_metric_by_hand():
     vectors, totals = torch.tensor([[1.0, 2], [3, -1]]), torch.tensor([3.0, 1]).double()
     product = 0.75 * np.outer([1, 2], [1, 2]) + 0.25 * np.outer([3, -1], [3, -1])
     np.testing.assert_allclose(metric(vectors, totals).numpy(), product, rtol=1e-6)
-    np.testing.assert_allclose(metric(vectors, totals, damping=0.1).numpy(), product + 0.1 * np.trace(product) / 2 * np.eye(2), rtol=1e-6)
+    np.testing.assert_allclose(
+        metric(vectors, totals, damping=0.1).numpy(),
+        product + 0.1 * np.trace(product) / 2 * np.eye(2),
+        rtol=1e-6,
+    )
 
 
 def test_the_terms_of_a_step_are_the_gradient_of_the_objective():
@@ -151,8 +206,16 @@ def test_with_means_held_a_strong_prior_gives_them_and_none_the_unshrunk_row():
     inputs, _, _, counts, _, pulls = problem()
     totals = counts.sum(dim=1)
     gradient = torch.ones_like(inputs)
-    strong, none = (Pull(strength, pulls[0].means, torch.eye(3, dtype=torch.float64)) for strength in (1e12, 0.0))
-    torch.testing.assert_close(inputs - shrunk_gradient(gradient, inputs, totals, strong), pulls[0].means, atol=1e-8, rtol=0)
+    strong, none = (
+        Pull(strength, pulls[0].means, torch.eye(3, dtype=torch.float64))
+        for strength in (1e12, 0.0)
+    )
+    torch.testing.assert_close(
+        inputs - shrunk_gradient(gradient, inputs, totals, strong),
+        pulls[0].means,
+        atol=1e-8,
+        rtol=0,
+    )
     torch.testing.assert_close(shrunk_gradient(gradient, inputs, totals, none), gradient)
 
 
@@ -160,15 +223,24 @@ def test_the_maps_do_not_vanish_as_the_strength_grows():
     random = np.random.default_rng(0)
     features, targets = random.random((300, 4)), random.standard_normal((300, 3))
     totals = np.full(300, 100.0)
-    fitted = [np.linalg.norm(features @ solved(features, targets, totals, strength)) for strength in (1.0, 1e3, 1e8)]
+    fitted = [
+        np.linalg.norm(features @ solved(features, targets, totals, strength))
+        for strength in (1.0, 1e3, 1e8)
+    ]
     assert min(fitted[1:]) > 0.5 * fitted[0]
 
 
-TOPICS = ["sunny sunless sunlight moonlight moonless", "doghouse dogless doglike catlike catless", "rainy rainless rainfall snowfall snowless"]
+TOPICS = [
+    "sunny sunless sunlight moonlight moonless",
+    "doghouse dogless doglike catlike catless",
+    "rainy rainless rainfall snowfall snowless",
+]
 
 
 RANDOM = np.random.default_rng(0)
-SENTENCES = [[str(word) for word in RANDOM.choice(TOPICS[RANDOM.integers(3)].split(), 6)] for _ in range(300)]
+SENTENCES = [
+    [str(word) for word in RANDOM.choice(TOPICS[RANDOM.integers(3)].split(), 6)] for _ in range(300)
+]
 
 
 @pytest.fixture(scope="module")
@@ -194,15 +266,22 @@ def test_no_prior_and_one_of_zeros_are_the_same_bytes(counts):
 def test_the_recorded_objective_is_the_formula(counts):
     record = last(counts)
     state, dense = record.state, torch.from_numpy(counts.weigh(counts.training).toarray()).double()
-    pulls = tuple(Pull(pull.strength, pull.means.double(), pull.metric.double()) for pull in state.shrinkage.pulls)
+    pulls = tuple(
+        Pull(pull.strength, pull.means.double(), pull.metric.double())
+        for pull in state.shrinkage.pulls
+    )
     tensors = [value.double() for value in (state.inputs, state.outputs, state.bias)]
     weights = row_weights(dense.sum(dim=1), 0.75)
-    assert record.losses.objective == pytest.approx(objective(*tensors, dense, weights, pulls).item(), rel=1e-6)
+    assert record.losses.objective == pytest.approx(
+        objective(*tensors, dense, weights, pulls).item(), rel=1e-6
+    )
 
 
 def test_shrinkage_shrinks_and_threads_do_not_matter(counts):
     records = [last(counts, prior=prior, max_n=0) for prior in (None, (1e3, 1e3), (1e5, 1e5))]
-    sizes = [float((record.state.inputs @ record.state.outputs.T).square().mean()) for record in records]
+    sizes = [
+        float((record.state.inputs @ record.state.outputs.T).square().mean()) for record in records
+    ]
     assert sizes[0] > sizes[1] > sizes[2]
     one, two = (last(counts, threads=threads) for threads in (1, 2))
     assert torch.equal(one.state.inputs, two.state.inputs)
@@ -215,7 +294,12 @@ def test_the_means_are_the_ridge_of_the_last_vectors_and_a_start_has_them_too(co
         shrinkage = record.state.shrinkage
         weighted = counts.weigh(counts.training)
         features = shrinkage.prior.features.toarray().astype(float)
-        expected = by_least_squares(features, record.state.inputs.numpy().astype(float), np.asarray(weighted.sum(axis=1)), 150.0)
+        expected = by_least_squares(
+            features,
+            record.state.inputs.numpy().astype(float),
+            np.asarray(weighted.sum(axis=1)),
+            150.0,
+        )
         found = shrinkage.pulls[0].means.numpy()
         assert np.abs(found - features @ expected).max() < 0.1 * np.abs(found).max()
 
@@ -224,14 +308,27 @@ def test_a_row_without_counts_is_predicted_from_its_features():
     random = np.random.default_rng(1)
     genre = {f"item{number}": number % 3 for number in range(30)}
     groups = [[name for name in genre if genre[name] == kind] for kind in range(3)]
-    counts = count_text([list(random.choice(groups[random.integers(3)], 5)) for _ in range(500)], min_count=1, held_out=0, sample=0)
+    counts = count_text(
+        [list(random.choice(groups[random.integers(3)], 5)) for _ in range(500)],
+        min_count=1,
+        held_out=0,
+        sample=0,
+    )
     rows = [*genre, "new0", "new1", "new2"]
     matrix = np.zeros((33, 3))
     matrix[np.arange(33), [*genre.values(), 0, 1, 2]] = 1
-    record = last(counts, features=Features(csr_array(matrix), rows, ["rock", "jazz", "folk"]), max_n=0, epochs=6, vector_size=8)
+    record = last(
+        counts,
+        features=Features(csr_array(matrix), rows, ["rock", "jazz", "folk"]),
+        max_n=0,
+        epochs=6,
+        vector_size=8,
+    )
     vectors = Vectors.of(record.state, counts)
     for kind in range(3):
-        assert {word for word, _ in vectors.predict_output_word([f"new{kind}"], topn=5)} <= set(groups[kind])
+        assert {word for word, _ in vectors.predict_output_word([f"new{kind}"], topn=5)} <= set(
+            groups[kind]
+        )
         assert {word for word, _ in vectors.most_similar(f"new{kind}", topn=5)} <= set(groups[kind])
 
 
@@ -265,7 +362,10 @@ def test_penalty_of_means_is_zero():
 def problem_of(counts, workers, how, dtype=torch.float64):
     size = len(counts.words)
     problem = fitting.problem_of(counts, TiledNLL(workers, size, size, dtype), 0.75, 1)
-    return replace(problem, prior=fitting.prior_of(counts, problem.counted["training"], (15.0, 50.0), None, 3, how))
+    return replace(
+        problem,
+        prior=fitting.prior_of(counts, problem.counted["training"], (15.0, 50.0), None, 3, how),
+    )
 
 
 def at_the_optimum(problem, state):
@@ -273,7 +373,13 @@ def at_the_optimum(problem, state):
     dense = torch.from_numpy(problem.counted["training"].matrix.toarray()).double()
     leaves = [value.clone().requires_grad_() for value in (state.inputs, state.outputs, state.bias)]
     optimizer = torch.optim.LBFGS(
-        leaves, max_iter=4000, max_eval=8000, tolerance_grad=1e-10, tolerance_change=0, history_size=30, line_search_fn="strong_wolfe"
+        leaves,
+        max_iter=4000,
+        max_eval=8000,
+        tolerance_grad=1e-10,
+        tolerance_change=0,
+        history_size=30,
+        line_search_fn="strong_wolfe",
     )
 
     def loss():
@@ -298,7 +404,14 @@ def test_a_step_where_the_objective_is_least_moves_nothing(longest):
     size, dim = len(counts.words), 2
     with Workers(1) as workers:
         problem = problem_of(counts, workers, longest)
-        start = initial_state(problem, (0.5 * torch.randn(size, dim).double(), 0.5 * torch.randn(size, dim).double(), torch.from_numpy(counts.unigram).log()))
+        start = initial_state(
+            problem,
+            (
+                0.5 * torch.randn(size, dim).double(),
+                0.5 * torch.randn(size, dim).double(),
+                torch.from_numpy(counts.unigram).log(),
+            ),
+        )
         start = refitted(start, problem)
         (inputs, outputs, bias), ratio, _ = at_the_optimum(problem, start)
         assert ratio < 1e-6
@@ -308,7 +421,12 @@ def test_a_step_where_the_objective_is_least_moves_nothing(longest):
             rows = rows_of(inputs + shift, 1.0), rows_of(outputs + shift, bias)
             square = torch.full_like(rows[1], 1e-2)
             state = replace(
-                start, input_rows=rows[0].clone(), output_rows=rows[1].clone(), output_mean=torch.zeros_like(square), output_square=square, step=due
+                start,
+                input_rows=rows[0].clone(),
+                output_rows=rows[1].clone(),
+                output_mean=torch.zeros_like(square),
+                output_square=square,
+                step=due,
             )
             moved = step(state, everything, problem, 0.05, 1.0)
             for before, after in zip(rows, (moved.input_rows, moved.output_rows), strict=True):
@@ -320,8 +438,16 @@ def test_fit_ends_where_the_objective_is_least():
     counts = count_text(SENTENCES, min_count=2, sample=0)
     *_, end = fit(counts, vector_size=2, epochs=60, prior=(15, 50), exact_every=0, threads=1)
     state = end.state
-    pulls = tuple(Pull(pull.strength, pull.means.double(), pull.metric.double()) for pull in state.shrinkage.pulls)
-    held = SimpleNamespace(inputs=state.inputs.double(), outputs=state.outputs.double(), bias=state.bias.double(), shrinkage=SimpleNamespace(pulls=pulls))
+    pulls = tuple(
+        Pull(pull.strength, pull.means.double(), pull.metric.double())
+        for pull in state.shrinkage.pulls
+    )
+    held = SimpleNamespace(
+        inputs=state.inputs.double(),
+        outputs=state.outputs.double(),
+        bias=state.bias.double(),
+        shrinkage=SimpleNamespace(pulls=pulls),
+    )
     with Workers(1) as workers:
         _, ratio, least = at_the_optimum(problem_of(counts, workers, None), held)
     assert ratio < 1e-3
@@ -346,7 +472,15 @@ def test_three_steps_and_four_are_seven_across_a_refit(counts):
         kept, saved = half.copy(), pickle.dumps(half)
         run(half, plan[6:9])
         again, copied = run(pickle.loads(saved), plan[6:]), run(kept, plan[6:])
-    for field in ("input_rows", "output_rows", "output_mean", "output_square", "inverse_metric", "input_length", "step"):
+    for field in (
+        "input_rows",
+        "output_rows",
+        "output_mean",
+        "output_square",
+        "inverse_metric",
+        "input_length",
+        "step",
+    ):
         assert np.array_equal(getattr(whole, field), getattr(again, field)), field
         assert np.array_equal(getattr(whole, field), getattr(copied, field)), field
     assert whole.shrinkage.pending == again.shrinkage.pending > 0

@@ -34,12 +34,23 @@ def folder(tmp_path_factory):
 def test_the_twelve_lines(folder):
     (code,) = blocks("python")
     assert len(code.strip().splitlines()) <= 13
-    printed = subprocess.check_output([sys.executable, "-c", code], cwd=folder, text=True, env={**os.environ, "PYTHONPATH": str(README.parent)})
-    losses = [tuple(map(float, re.findall(r"\d+\.\d+", line))) for line in printed.splitlines() if line.startswith("epoch")]
+    printed = subprocess.check_output(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(README.parent)},
+    )
+    losses = [
+        tuple(map(float, re.findall(r"\d+\.\d+", line)))
+        for line in printed.splitlines()
+        if line.startswith("epoch")
+    ]
     assert len(losses) == 5
     assert losses == sorted(losses, reverse=True)
     neighbours = dict(line.split(" → ") for line in printed.splitlines() if " → " in line)
-    assert {"request", "client", "response", "localhost", "serve"} & set(neighbours["server"].split(", "))
+    assert {"request", "client", "response", "localhost", "serve"} & set(
+        neighbours["server"].split(", ")
+    )
     assert f"held-out, computed anew: {losses[-1][1]:.4f}" in printed
 
 
@@ -50,7 +61,13 @@ def test_the_commands(folder):
     assert named == set(cli.main.commands)
     for command in commands:
         arguments = [sys.executable, "-m", *shlex.split(command)]
-        result = subprocess.run(arguments, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(README.parent)})
+        result = subprocess.run(
+            arguments,
+            cwd=folder,
+            text=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(README.parent)},
+        )
         assert result.returncode == 0, f"{command}\n{result.stderr}"
     assert (folder / "runs" / "python-docs.vec").read_text().split("\n", 1)[0].split()[1] == "100"
 
@@ -58,9 +75,21 @@ def test_the_commands(folder):
 def test_what_is_to_be_seen(folder):
     for command in [line for line in blocks("sh")[2].splitlines() if line]:
         arguments = [sys.executable, "-m", *shlex.split(command)]
-        result = subprocess.run(arguments, cwd=folder, text=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(README.parent)})
+        result = subprocess.run(
+            arguments,
+            cwd=folder,
+            text=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(README.parent)},
+        )
         assert result.returncode == 0, f"{command}\n{result.stderr}"
-    for path in ("log.svg", "steps.svg", "playground/index.html", "words/index.html", "runs/python-docs.html"):
+    for path in (
+        "log.svg",
+        "steps.svg",
+        "playground/index.html",
+        "words/index.html",
+        "runs/python-docs.html",
+    ):
         assert (folder / path).stat().st_size > 10_000, path
     for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", README.read_text()):
         assert (README.parent / picture).read_bytes().startswith((b"\x89PNG", b"<?xml")), picture
@@ -71,7 +100,9 @@ def test_console_blocks_print_what_they_show():
     for block in blocks("console"):
         command, *expected = block.splitlines()
         arguments = [sys.executable, "-m", *shlex.split(command.removeprefix("$ "))]
-        printed = subprocess.check_output(arguments, text=True, env={**os.environ, "PYTHONPATH": str(README.parent)})
+        printed = subprocess.check_output(
+            arguments, text=True, env={**os.environ, "PYTHONPATH": str(README.parent)}
+        )
         assert printed.splitlines() == expected
 
 
@@ -84,12 +115,22 @@ def test_the_measured_table_is_what_was_measured():
 
 
 TABLES = [
-    (peers.table, "peers", "docs/measured.md"), (speed.tables, "speed", "docs/measured.md"), (grid.table, "grid", "docs/measured.md"),
-    (steps.table, "steps", "docs/measured.md"), (losses.table, "losses", "docs/torch.md"), (rare.sets_table, "rare", "docs/choosing.md"),
-    (rare.small_table, "rare", "docs/measured.md"), (rare.strengths_table, "rare", "docs/measured.md"), (rare.rare_lines, "rare", "docs/choosing.md"),
-]  # fmt: skip
+    (peers.table, "peers", "docs/measured.md"),
+    (speed.tables, "speed", "docs/measured.md"),
+    (grid.table, "grid", "docs/measured.md"),
+    (steps.table, "steps", "docs/measured.md"),
+    (losses.table, "losses", "docs/torch.md"),
+    (rare.sets_table, "rare", "docs/choosing.md"),
+    (rare.small_table, "rare", "docs/measured.md"),
+    (rare.strengths_table, "rare", "docs/measured.md"),
+    (rare.rare_lines, "rare", "docs/choosing.md"),
+]
 
 
-@pytest.mark.parametrize(("table", "results", "page"), TABLES, ids=[f"{table.__module__}.{table.__name__}" for table, *_ in TABLES])
+@pytest.mark.parametrize(
+    ("table", "results", "page"),
+    TABLES,
+    ids=[f"{table.__module__}.{table.__name__}" for table, *_ in TABLES],
+)
 def test_the_measured_tables_are_those_of_the_raw_results(table, results, page):
     assert table(raw.read(raw.RESULTS / f"{results}.jsonl")) in (README.parent / page).read_text()

@@ -13,9 +13,27 @@ from exact2vec.see.html import PARTS
 # linear RGB as seen without L, M or S cones, full severity. Source: Machado, Oliveira and Fernandes 2009, table 1
 VISION = {
     "normal": np.eye(3),
-    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
-    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanopia": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
 }
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 STYLE = Path(PARTS / "page.css").read_text("utf-8")
@@ -47,6 +65,11 @@ def test_colours_are_told_apart_by_every_eye(name, vision):
 
 
 def test_no_two_lines_differ_in_colour_alone():
-    dashes = [re.search(rf"\.kind{number} {{ stroke: [^;]*; (?:stroke-dasharray: ([\d ]+); )?}}", STYLE)[1] for number in range(4)]
+    dashes = [
+        re.search(rf"\.kind{number} {{ stroke: [^;]*; (?:stroke-dasharray: ([\d ]+); )?}}", STYLE)[
+            1
+        ]
+        for number in range(4)
+    ]
     assert len(set(dashes)) == 4
     assert len(set(figures.DASHES)) == len(figures.COLOURS) == 4

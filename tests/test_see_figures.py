@@ -56,9 +56,16 @@ def test_the_training_curve_shows_estimates_with_their_error_and_leaves_out_what
     (axes,) = figures.training_curve(history, {"ln V": 6.0, "floor": 3.0}).axes
     (bars,) = axes.containers
     assert bars.lines[0].get_xydata().tolist() == [[0, 5.0], [1, 4.5]]
-    assert [(segment[0][1], segment[1][1]) for segment in bars.lines[2][0].get_segments()] == [(5.0, 5.0), (4.4, 4.6)]
+    assert [(segment[0][1], segment[1][1]) for segment in bars.lines[2][0].get_segments()] == [
+        (5.0, 5.0),
+        (4.4, 4.6),
+    ]
     assert [line.get_ydata()[0] for line in axes.lines[-2:]] == [6.0, 3.0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["ln V 6.000", "floor 3.000", "training"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "ln V 6.000",
+        "floor 3.000",
+        "training",
+    ]
 
 
 def test_bands_leave_a_gap_where_there_are_no_pairs():
@@ -69,14 +76,20 @@ def test_bands_leave_a_gap_where_there_are_no_pairs():
 
 def test_a_map_names_the_first_words_that_find_room_as_plain_text(tmp_path):
     points = [[0, 1], [0.01, 1], [2, 3], [4, 5]]
-    figure = figures.word_map(points, ["$x^2$", "beneath", "c", "d"], [1.0, 2.0, 3.0, 4.0], labels=2, colour_name="loss")
+    figure = figures.word_map(
+        points, ["$x^2$", "beneath", "c", "d"], [1.0, 2.0, 3.0, 4.0], labels=2, colour_name="loss"
+    )
     assert figure.axes[0].collections[0].get_offsets().tolist() == points
     assert [text.get_text() for text in figure.axes[0].texts] == [r"\$x^2\$", "c"]
-    assert all(text.get_text().count(r"\$") == text.get_text().count("$") for text in figure.axes[0].texts)
+    assert all(
+        text.get_text().count(r"\$") == text.get_text().count("$") for text in figure.axes[0].texts
+    )
     figures.save(figure, tmp_path / "map.svg")
 
 
-@pytest.mark.parametrize(("suffix", "magic"), [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".PDF", b"%PDF")])
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".PDF", b"%PDF")]
+)
 def test_saved_by_suffix_with_the_same_bytes_each_time(tmp_path, suffix, magic):
     for name in ("one", "two"):
         figures.save(figures.log_curve(), tmp_path / (name + suffix))
@@ -94,11 +107,24 @@ def test_each_figure_of_the_lecture_is_one_command(tmp_path):
 
     assert run("--figure", str(tmp_path / "log.svg")).exit_code == 0
     assert "−log p" in (tmp_path / "log.svg").read_text()
-    drawn = run("-1", ".2", "--target", "0", "--steps", "10", "--figure", str(tmp_path / "steps.svg"), "--json")
+    drawn = run(
+        "-1",
+        ".2",
+        "--target",
+        "0",
+        "--steps",
+        "10",
+        "--figure",
+        str(tmp_path / "steps.svg"),
+        "--json",
+    )
     assert json.loads(drawn.stdout)["losses"][-1] == pytest.approx(0.131842, abs=5e-7)
     assert "class 0 (target)" in (tmp_path / "steps.svg").read_text()
     again = run("--figure", str(tmp_path / "log.svg"))
-    assert (again.exit_code, run("--figure", str(tmp_path / "log.svg"), "--force").exit_code) == (2, 0)
+    assert (again.exit_code, run("--figure", str(tmp_path / "log.svg"), "--force").exit_code) == (
+        2,
+        0,
+    )
     assert "use --force" in again.stderr
     for wrong in ([], ["--target", "0", "--figure", "x.svg"]):
         assert run(*wrong).exit_code == 2

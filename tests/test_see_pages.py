@@ -20,11 +20,45 @@ from exact2vec.vectors.vectors import Vectors
 
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
-    pytest.skip("there is no chromium to look at pages with: apt-get install -y chromium", allow_module_level=True)
+    pytest.skip(
+        "there is no chromium to look at pages with: apt-get install -y chromium",
+        allow_module_level=True,
+    )
 sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-LOSSES = [1.463282, 0.931978, 0.609584, 0.426553, 0.319112, 0.251568, 0.206199, 0.174011, 0.150153, 0.131842]
-FIRST_WEIGHTS = [-1.0, -0.615738, -0.312625, -0.084413, 0.089209, 0.225812, 0.337022, 0.430186, 0.510042, 0.579754, 0.641514]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOSSES = [
+    1.463282,
+    0.931978,
+    0.609584,
+    0.426553,
+    0.319112,
+    0.251568,
+    0.206199,
+    0.174011,
+    0.150153,
+    0.131842,
+]
+FIRST_WEIGHTS = [
+    -1.0,
+    -0.615738,
+    -0.312625,
+    -0.084413,
+    0.089209,
+    0.225812,
+    0.337022,
+    0.430186,
+    0.510042,
+    0.579754,
+    0.641514,
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +89,24 @@ def visit(browser):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         page = context.new_page()
         pages.append(context)
-        page.on("dialog", lambda dialog: (faults.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on(
+            "dialog", lambda dialog: (faults.append(f"dialog {dialog.message}"), dialog.dismiss())
+        )
         page.on("pageerror", lambda error: faults.append(f"error {error}"))
-        page.on("console", lambda message: faults.append(f"console {message.text}") if message.type == "error" else None)
-        page.on("request", lambda request: None if request.url.startswith((allowed, "data:")) else faults.append(f"request {request.url}"))
+        page.on(
+            "console",
+            lambda message: (
+                faults.append(f"console {message.text}") if message.type == "error" else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((allowed, "data:"))
+                else faults.append(f"request {request.url}")
+            ),
+        )
         page.goto(address)
         return page
 
@@ -117,7 +165,9 @@ def test_back_in_time_run_and_rate(visit, folder):
     page.locator("#rate").fill("0.25")
     page.locator("#rate").press("Enter")
     page.get_by_role("button", name="10 steps").click()
-    assert [row[1] for row in steps(page)[:10]] == pytest.approx(e2v.descend([-1, 0.2], 0, rate=0.25).losses, abs=5e-7)
+    assert [row[1] for row in steps(page)[:10]] == pytest.approx(
+        e2v.descend([-1, 0.2], 0, rate=0.25).losses, abs=5e-7
+    )
 
 
 def test_the_keyboard_is_enough(visit, folder):
@@ -148,52 +198,91 @@ def test_the_address_is_the_state(visit, folder):
     other = visit(url)
     assert other.locator("main").inner_text() == seen
     assert "z=-1,1.5,0.1" in url
-    for wrong in ("z=1,nan", "t=7", "steps=-1", "batch=1,2;3", "rate=", "z=" + "1," * 50, "n=0,0", "steps=1e9", "%"):
+    for wrong in (
+        "z=1,nan",
+        "t=7",
+        "steps=-1",
+        "batch=1,2;3",
+        "rate=",
+        "z=" + "1," * 50,
+        "n=0,0",
+        "steps=1e9",
+        "%",
+    ):
         page = visit(address(folder / "play" / "index.html") + "#" + wrong)
         assert page.locator("#rowLoss").inner_text() == "1.4633"
 
 
 @pytest.mark.parametrize("counted", [False, True])
 def test_every_number_has_the_line_of_python_that_gives_it(visit, folder, counted):
-    page = visit(address(folder / "play" / "index.html") + "#z=-1,2.3,0.1&t=2&n=6,0,1.5&steps=3&at=2&rate=0.7")
+    page = visit(
+        address(folder / "play" / "index.html")
+        + "#z=-1,2.3,0.1&t=2&n=6,0,1.5&steps=3&at=2&rate=0.7"
+    )
     if counted:
         page.get_by_role("button", name="counts", exact=True).click()
         page.get_by_role("button", name="10 steps").click()
-    shown = page.eval_on_selector_all("button.number", "all => all.map(one => [one.textContent, one.dataset.line])")
+    shown = page.eval_on_selector_all(
+        "button.number", "all => all.map(one => [one.textContent, one.dataset.line])"
+    )
     assert len(shown) > 50
     for text, line in shown:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(line, {})
         digits = len(text.split(".")[1]) if "e" not in text else 12
-        assert float(printed.getvalue()) == pytest.approx(number(text), abs=0.51 * 10**-digits, rel=6e-3 if "e" in text else 0), line
+        assert float(printed.getvalue()) == pytest.approx(
+            number(text), abs=0.51 * 10**-digits, rel=6e-3 if "e" in text else 0
+        ), line
     page.locator("button.number").first.click()
     assert page.locator("#notice code").inner_text() == shown[0][1]
 
 
 def test_cells_name_their_formula_and_numbers_align(visit, folder):
     page = visit(address(folder / "play" / "index.html") + "#z=-1,2.3,0.1&t=0")
-    titles = page.eval_on_selector_all("#rowTable tbody tr:first-child td button", "all => all.map(one => [one.title, one.textContent])")
+    titles = page.eval_on_selector_all(
+        "#rowTable tbody tr:first-child td button",
+        "all => all.map(one => [one.title, one.textContent])",
+    )
     assert titles[2] == ["p = exp / Σ exp = 0.0369 / 1.1477", "0.0321"]
     for title, text in titles[:1] + titles[2:]:
         formula = title.split(" = ")[-1].replace("− −", "+ ").replace("−", "-")
         assert eval(formula) == pytest.approx(number(text), abs=2e-4), title
     page.get_by_role("button", name="10 steps").click()
-    edges = page.eval_on_selector_all("#stepTable tbody td:nth-child(2) button", "all => all.map(one => one.getBoundingClientRect().right)")
+    edges = page.eval_on_selector_all(
+        "#stepTable tbody td:nth-child(2) button",
+        "all => all.map(one => one.getBoundingClientRect().right)",
+    )
     assert len(edges) == 11
     assert len(set(edges)) == 1
-    assert page.evaluate("getComputedStyle(document.querySelector('#stepTable td')).fontVariantNumeric") == "tabular-nums"
+    assert (
+        page.evaluate(
+            "getComputedStyle(document.querySelector('#stepTable td')).fontVariantNumeric"
+        )
+        == "tabular-nums"
+    )
 
 
 def test_the_batch_is_the_mean_of_its_rows(visit, folder):
     page = visit(address(folder / "play" / "index.html"))
-    assert page.locator("#batchTable tbody button.number").all_inner_texts() == ["3.4377", "0.1377", "2.3377", "3.4377"]
+    assert page.locator("#batchTable tbody button.number").all_inner_texts() == [
+        "3.4377",
+        "0.1377",
+        "2.3377",
+        "3.4377",
+    ]
     assert page.locator("#batchLoss").inner_text() == "2.3377"
     page.get_by_role("button", name="Drop the last").click()
     page.get_by_label("score of row 1, class 1").fill("5")
     page.get_by_label("score of row 1, class 1").press("Enter")
-    losses = [e2v.explain([-1, 2.3, 0.1], 0).loss, e2v.explain([-1, 5, 0.1], 1).loss, e2v.explain([-1, 2.3, 0.1], 2).loss]
-    assert number(page.locator("#batchLoss").inner_text()) == pytest.approx(np.mean(losses), abs=5e-5)
+    losses = [
+        e2v.explain([-1, 2.3, 0.1], 0).loss,
+        e2v.explain([-1, 5, 0.1], 1).loss,
+        e2v.explain([-1, 2.3, 0.1], 2).loss,
+    ]
+    assert number(page.locator("#batchLoss").inner_text()) == pytest.approx(
+        np.mean(losses), abs=5e-5
+    )
 
 
 def test_counts_have_a_floor_that_training_reaches(visit, folder):
@@ -205,7 +294,9 @@ def test_counts_have_a_floor_that_training_reaches(visit, folder):
         return [number(text) for text in page.locator("#split button").all_inner_texts()]
 
     p = np.array(e2v.explain([-1, 0.2, 0.5]).probabilities)
-    assert split() == pytest.approx([-(q * np.log(p)).sum(), -(q * np.log(q)).sum(), (q * np.log(q / p)).sum()], abs=5e-5)
+    assert split() == pytest.approx(
+        [-(q * np.log(p)).sum(), -(q * np.log(q)).sum(), (q * np.log(q / p)).sum()], abs=5e-5
+    )
     for _ in range(12):
         page.get_by_role("button", name="10 steps").click()
     loss, floor, excess = split()
@@ -233,14 +324,23 @@ def test_words_of_a_run_are_computed_as_by_the_library(visit, folder):
         row = vectors.key_to_index[word]
         log_p = vectors.log_probabilities(word)
         k = counts.training[[row], :].toarray()[0]
-        for near, percent, counted, nats, pairs in (line.locator("th, td").all_inner_texts() for line in page.locator("#wordTable tbody tr").all()):
-            place = vectors.key_to_index[near] if near in vectors else next(vectors.key_to_index[one] for one in WORDS if one.split() == near.split())
+        for near, percent, counted, nats, pairs in (
+            line.locator("th, td").all_inner_texts()
+            for line in page.locator("#wordTable tbody tr").all()
+        ):
+            place = (
+                vectors.key_to_index[near]
+                if near in vectors
+                else next(vectors.key_to_index[one] for one in WORDS if one.split() == near.split())
+            )
             assert number(percent) == pytest.approx(100 * math.exp(log_p[place]), abs=6e-4)
             assert number(nats) == pytest.approx(-log_p[place], abs=6e-5)
             assert number(counted) == pytest.approx(100 * k[place] / k.sum(), abs=6e-4)
             assert number(pairs) == pytest.approx(k[place] / counts.window, abs=0.06)
         near = [number(cell) for cell in page.locator("#neighbourTable tbody td").all_inner_texts()]
-        assert near == pytest.approx([cosine for _, cosine in vectors.most_similar(word, topn=12)], abs=6e-5)
+        assert near == pytest.approx(
+            [cosine for _, cosine in vectors.most_similar(word, topn=12)], abs=6e-5
+        )
     line = page.locator("#neighbourTable button.number").first.get_attribute("data-line")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -259,7 +359,9 @@ def test_an_unseen_word_is_said_to_be_unseen(visit, folder):
 
 
 def scripts_and_images(page):
-    return page.evaluate("[document.scripts.length, document.images.length, document.querySelectorAll('b, i, a, iframe, object').length]")
+    return page.evaluate(
+        "[document.scripts.length, document.images.length, document.querySelectorAll('b, i, a, iframe, object').length]"
+    )
 
 
 def test_hostile_words_are_text_in_the_explorer(visit, folder):
@@ -267,7 +369,10 @@ def test_hostile_words_are_text_in_the_explorer(visit, folder):
     page = visit(address(folder / "words" / "index.html"))
     before = scripts_and_images(page)
     for word in WORDS:
-        page.evaluate("word => { document.getElementById('word').value = word; document.getElementById('search').requestSubmit(); }", word)
+        page.evaluate(
+            "word => { document.getElementById('word').value = word; document.getElementById('search').requestSubmit(); }",
+            word,
+        )
         assert page.evaluate("document.getElementById('wordName').textContent") == word
     assert scripts_and_images(page) == before
     assert before[1] == 0
@@ -276,24 +381,59 @@ def test_hostile_words_are_text_in_the_explorer(visit, folder):
 def test_hostile_words_and_names_are_text_in_the_report(visit, folder):
     page = visit(address(folder / "report.html"))
     page.wait_for_selector("#training .legendtext")
-    assert page.evaluate("document.images.length + document.querySelectorAll('iframe, object, svg a').length") == 0
-    listed = page.eval_on_selector_all("#best .word, #worst .word", "all => all.map(one => one.textContent)")
-    assert set(listed) >= {"</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "{{7*7}}"}
-    legend = page.eval_on_selector_all("#training .legendtext", "all => all.map(one => one.textContent)")
+    assert (
+        page.evaluate(
+            "document.images.length + document.querySelectorAll('iframe, object, svg a').length"
+        )
+        == 0
+    )
+    listed = page.eval_on_selector_all(
+        "#best .word, #worst .word", "all => all.map(one => one.textContent)"
+    )
+    assert set(listed) >= {
+        "</script><script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "{{7*7}}",
+    }
+    legend = page.eval_on_selector_all(
+        "#training .legendtext", "all => all.map(one => one.textContent)"
+    )
     assert "<b>other: training" in legend
     for word in WORDS:
-        page.evaluate("word => { document.getElementById('word').value = word; document.getElementById('search').requestSubmit(); }", word)
-        assert page.evaluate("document.querySelector('#neighbours th span').textContent") == f"near {word}"
+        page.evaluate(
+            "word => { document.getElementById('word').value = word; document.getElementById('search').requestSubmit(); }",
+            word,
+        )
+        assert (
+            page.evaluate("document.querySelector('#neighbours th span').textContent")
+            == f"near {word}"
+        )
     assert page.evaluate("document.images.length") == 0
 
 
 def test_the_charts_of_the_report_hold_the_runs(visit, folder):
     page = visit(address(folder / "report.html"))
     page.wait_for_selector("#calibration .legendtext")
-    traces = page.evaluate("document.getElementById('training').data.map(one => [one.name, one.x, one.y])")
-    histories = {name: [json.loads(line) for line in (folder / name / "history.jsonl").read_text().splitlines()] for name in ("hostile", "<b>other")}
-    assert [name for name, _, _ in traces] == ["hostile: training", "hostile: held-out", "&lt;b&gt;other: training", "&lt;b&gt;other: held-out"]
-    for (_, x, y), (name, column) in zip(traces, [(name, column) for name in histories for column in ("nll", "held_out_nll")], strict=True):
+    traces = page.evaluate(
+        "document.getElementById('training').data.map(one => [one.name, one.x, one.y])"
+    )
+    histories = {
+        name: [
+            json.loads(line) for line in (folder / name / "history.jsonl").read_text().splitlines()
+        ]
+        for name in ("hostile", "<b>other")
+    }
+    assert [name for name, _, _ in traces] == [
+        "hostile: training",
+        "hostile: held-out",
+        "&lt;b&gt;other: training",
+        "&lt;b&gt;other: held-out",
+    ]
+    for (_, x, y), (name, column) in zip(
+        traces,
+        [(name, column) for name in histories for column in ("nll", "held_out_nll")],
+        strict=True,
+    ):
         assert x == [row["epoch"] for row in histories[name]]
         assert y == [row[column] for row in histories[name]]
     objective = [row.get("objective") for row in histories["hostile"]]
@@ -302,22 +442,32 @@ def test_the_charts_of_the_report_hold_the_runs(visit, folder):
         assert page.evaluate("document.getElementById('objective').data[0].y") == objective
     assert page.locator("#settings b").all_inner_texts()[:3] == ["epochs", "2", "3"]
     bands = page.evaluate("document.getElementById('contextBands').data.map(one => one.name)")
-    assert bands[::2] == ["hostile: training, κ 150, 500", "&lt;b&gt;other: training, no shrinkage", "unigram, held-out"]
+    assert bands[::2] == [
+        "hostile: training, κ 150, 500",
+        "&lt;b&gt;other: training, no shrinkage",
+        "unigram, held-out",
+    ]
     page.locator("#run").select_option("1")
     assert page.locator("#neighbours tbody tr").count() == 8
 
 
 @pytest.mark.parametrize("name", ["play/index.html", "words/index.html", "report.html"])
 def test_the_policy_runs_nothing_that_was_not_written(browser, folder, name):
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', (folder / name).read_text())[1]
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', (folder / name).read_text())[
+        1
+    ]
     assert "unsafe-eval" not in policy
     assert "'unsafe-inline'" not in policy.split("script-src")[1].split(";")[0]
     assert policy.startswith("default-src 'none'")
     assert "connect-src 'none'" in policy
     page = browser.new_page()
     page.goto(address(folder / name))
-    page.evaluate("document.addEventListener('securitypolicyviolation', event => { window.refused = event.violatedDirective; })")
-    page.evaluate("() => { const smuggled = document.createElement('script'); smuggled.text = 'window.smuggled = 1'; document.body.append(smuggled); }")
+    page.evaluate(
+        "document.addEventListener('securitypolicyviolation', event => { window.refused = event.violatedDirective; })"
+    )
+    page.evaluate(
+        "() => { const smuggled = document.createElement('script'); smuggled.text = 'window.smuggled = 1'; document.body.append(smuggled); }"
+    )
     until(page, "window.refused")
     assert page.evaluate("[window.smuggled, window.refused]") == [None, "script-src-elem"]
     page.close()
@@ -375,7 +525,11 @@ class Composing(Vectors):
 
     def _untrained(self, word, which):
         moon = self.key_to_index["moon"]
-        return (self.inputs[moon], self.outputs[moon]) if word == "moonlet" else super()._untrained(word, which)
+        return (
+            (self.inputs[moon], self.outputs[moon])
+            if word == "moonlet"
+            else super()._untrained(word, which)
+        )
 
 
 def test_served_the_explorer_composes_unseen_words(visit, folder):

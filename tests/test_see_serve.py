@@ -53,7 +53,18 @@ def test_the_page_and_its_headers(server):
     assert (head.status, nothing, head.headers["Content-Length"]) == (200, b"", "19")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:18765", "127.0.0.1", "127.0.0.1:1", "127.0.0.1.evil.example", "", False])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:18765",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "127.0.0.1.evil.example",
+        "",
+        False,
+    ],
+)
 @pytest.mark.parametrize("path", ["/", "/composed?word=sun"])
 def test_another_host_or_none_is_forbidden(server, host, path):
     answer, body = ask(server, path, host=host or (False if host is False else " "))
@@ -62,7 +73,16 @@ def test_another_host_or_none_is_forbidden(server, host, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/index.html/", "/composed", "/composed?word=nosuchword", "/x"]
+    "path",
+    [
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "//etc/passwd",
+        "/index.html/",
+        "/composed",
+        "/composed?word=nosuchword",
+        "/x",
+    ],
 )
 def test_no_other_path_exists(server, path):
     answer, body = ask(server, path)
@@ -89,15 +109,22 @@ def test_it_binds_loopback_alone_and_takes_the_next_free_port(server):
 
 def test_no_free_port_is_an_error_that_says_what_to_do(monkeypatch):
     monkeypatch.setattr(serve, "PORTS_TRIED", 1)
-    with socket.create_server(("127.0.0.1", 0)) as held, pytest.raises(ResourceError, match=r"no port from .* is free; name another with --port"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as held,
+        pytest.raises(ResourceError, match=r"no port from .* is free; name another with --port"),
+    ):
         serve.listening(b"", None, held.getsockname()[1])
 
 
 def test_the_command_serves_until_ctrl_c_and_frees_the_port():
     command = [sys.executable, "-m", "exact2vec", "explore", "--port", "18865"]
     environment = {**os.environ, "PYTHONPATH": str(Path(e2v.__file__).parents[1])}
-    listening = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a suite in the background ignores it, and so would its children
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=listening)
+    listening = functools.partial(
+        signal.signal, signal.SIGINT, signal.SIG_DFL
+    )  # a suite in the background ignores it, and so would its children
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=listening
+    )
     try:
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", process.stderr.readline())[1])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)

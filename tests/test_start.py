@@ -19,15 +19,22 @@ def test_the_matrix_is_the_weighted_positive_pmi():
     weights = np.linspace(0.5, 2, 9)
     with Workers(2) as workers:
         found = start.weighted_pmi(counts, totals, weights, workers)
-    expected = np.array(by_hand.positive_pmi(counts.toarray().tolist())) * weights[:, None] * weights
+    expected = (
+        np.array(by_hand.positive_pmi(counts.toarray().tolist())) * weights[:, None] * weights
+    )
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-6, atol=1e-6)
     assert found.nnz == np.count_nonzero(expected > 1e-6)
 
 
 def test_the_product_is_scipys():
-    counts, vectors = symmetric(50, 0.2), np.random.default_rng(1).standard_normal((50, 7)).astype(np.float32)
+    counts, vectors = (
+        symmetric(50, 0.2),
+        np.random.default_rng(1).standard_normal((50, 7)).astype(np.float32),
+    )
     with Workers(2) as workers:
-        np.testing.assert_allclose(start.product(counts, vectors, workers), counts @ vectors, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            start.product(counts, vectors, workers), counts @ vectors, rtol=1e-5, atol=1e-5
+        )
 
 
 def test_full_rank_products_are_the_positive_pmi_times_the_stretch():
@@ -35,9 +42,13 @@ def test_full_rank_products_are_the_positive_pmi_times_the_stretch():
     dense[:, 3] = dense[3] = 0
     with Workers(2) as workers:
         found = start.spectral_start(csr_array(dense), 7, seed=1, workers=workers)
-    pmi = np.nan_to_num(np.array(by_hand.positive_pmi(np.delete(np.delete(dense, 3, 0), 3, 1).tolist())))
+    pmi = np.nan_to_num(
+        np.array(by_hand.positive_pmi(np.delete(np.delete(dense, 3, 0), 3, 1).tolist()))
+    )
     products = (found.inputs @ found.outputs.T).numpy()
-    np.testing.assert_allclose(np.delete(np.delete(products, 3, 0), 3, 1), start.STRETCH * pmi, rtol=0, atol=1e-2)
+    np.testing.assert_allclose(
+        np.delete(np.delete(products, 3, 0), 3, 1), start.STRETCH * pmi, rtol=0, atol=1e-2
+    )
     assert torch.isfinite(found.bias).all()
     torch.testing.assert_close(found.bias.exp().sum(), torch.tensor(1.0))
 

@@ -4,20 +4,38 @@ import torch
 
 from exact2vec.train import rotation
 from exact2vec.train.schedule import Schedule
-from exact2vec.train.updates import DAMPING, adam_in_place, adam_update, input_step, inverse_metric, output_rate, row_weights
+from exact2vec.train.updates import (
+    DAMPING,
+    adam_in_place,
+    adam_update,
+    input_step,
+    inverse_metric,
+    output_rate,
+    row_weights,
+)
 
 
 def test_adam_is_torchs_and_the_compiled_one_its_twin():
     torch.manual_seed(0)
     parameter = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    ours, mean, square = parameter.detach().clone(), torch.zeros(4, 3).double(), torch.zeros(4, 3).double()
+    ours, mean, square = (
+        parameter.detach().clone(),
+        torch.zeros(4, 3).double(),
+        torch.zeros(4, 3).double(),
+    )
     compiled = [tensor.float() for tensor in (ours, mean, square)]
     adam = torch.optim.Adam([parameter], lr=0.1, betas=(0.9, 0.95))
     for step in range(1, 6):
         parameter.grad = torch.randn(4, 3, dtype=torch.float64)
         direction, mean, square = adam_update(parameter.grad, mean, square, step)
         ours -= 0.1 * direction
-        adam_in_place(*(tensor.numpy() for tensor in compiled), (4 * parameter.grad).float().numpy(), 0.25, step, 0.1)
+        adam_in_place(
+            *(tensor.numpy() for tensor in compiled),
+            (4 * parameter.grad).float().numpy(),
+            0.25,
+            step,
+            0.1,
+        )
         adam.step()
         torch.testing.assert_close(ours, parameter.detach())
         for fast, plain in zip(compiled, (ours, mean, square), strict=True):
@@ -26,7 +44,15 @@ def test_adam_is_torchs_and_the_compiled_one_its_twin():
 
 def test_adam_leaves_alone_what_has_no_gradient():
     value = np.full((1, 2), 3, np.float32)
-    adam_in_place(value, np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32), 1.0, 1, 0.1)
+    adam_in_place(
+        value,
+        np.zeros((1, 2), np.float32),
+        np.zeros((1, 2), np.float32),
+        np.zeros((1, 2), np.float32),
+        1.0,
+        1,
+        0.1,
+    )
     assert value.tolist() == [[3, 3]]
 
 
@@ -59,7 +85,14 @@ def test_the_rate_falls_from_one_to_a_tenth():
     assert (shares[0], shares[10]) == (1.0, pytest.approx(0.1))
     assert np.diff(shares) == pytest.approx([-0.09] * 10)
     assert schedule.after(5, 1.0) == schedule
-    assert [schedule.exact_at(step, every) for every in (0, 1, 2) for step in (5, 10)] == [False, True, True, True, False, True]
+    assert [schedule.exact_at(step, every) for every in (0, 1, 2) for step in (5, 10)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]
 
 
 def test_an_end_is_chosen_one_epoch_after_the_loss_has_not_fallen_for_two():
@@ -84,13 +117,21 @@ def test_a_loss_that_falls_to_the_last_epoch_ends_there():
 
 
 def test_one_epoch_without_a_new_low_is_forgiven():
-    schedule = Schedule((5, 10, 15, 20, 25), fixed=False).after(5, 2.0).after(10, 2.1).after(15, 1.9).after(20, 2.0)
+    schedule = (
+        Schedule((5, 10, 15, 20, 25), fixed=False)
+        .after(5, 2.0)
+        .after(10, 2.1)
+        .after(15, 1.9)
+        .after(20, 2.0)
+    )
     assert not schedule.fixed
 
 
 @pytest.mark.parametrize("size", [1, 3, 63, 64, 100, 1000])
 def test_two_epochs_visit_every_row_and_the_weights_add_up(size):
-    totals = np.concatenate([np.random.default_rng(0).integers(1, 100, size), np.zeros(5, np.int64)]).astype(float)
+    totals = np.concatenate(
+        [np.random.default_rng(0).integers(1, 100, size), np.zeros(5, np.int64)]
+    ).astype(float)
     seen, visits = np.zeros(size + 5), np.zeros(size + 5)
     blocks = list(rotation.blocks(totals, 2, 30, 1))
     for block in blocks:

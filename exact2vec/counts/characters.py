@@ -24,7 +24,9 @@ def character_classes(tokens: str, size: int) -> NDArray[np.uint8]:
     classes = np.full(size, BETWEEN if tokens == "words" else LETTER, np.uint8)
     if tokens == "words":
         classes[[match.start() for match in re.finditer(r"[^\W_]", signs)]] = LETTER
-        classes[[code for code in range(size) if unicodedata.category(signs[code]).startswith("M")]] = MARK
+        classes[
+            [code for code in range(size) if unicodedata.category(signs[code]).startswith("M")]
+        ] = MARK
         classes[ord("'")] = APOSTROPHE
     classes[[match.start() for match in re.finditer(r"\s", signs)]] = WHITE
     classes[ord("\n")] = LINE_END
@@ -65,7 +67,9 @@ def _put(out, end, code):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def reduce_text(codes, classes, documents, limit, state, out, block_ends, block_tokens, block_documents):  # type: ignore[no-untyped-def]
+def reduce_text(  # type: ignore[no-untyped-def]
+    codes, classes, documents, limit, state, out, block_ends, block_tokens, block_documents
+):
     """(bytes written, blocks ended): tokens in UTF-8 with one space between them, and a line end behind each block.
 
     A token is a LETTER, then letters, marks, and apostrophes between two letters. A block is a document, cut after each `limit` tokens.
@@ -78,7 +82,11 @@ def reduce_text(codes, classes, documents, limit, state, out, block_ends, block_
         if kind == LETTER or (kind == MARK and in_token and not waiting):
             if not in_token:
                 if in_block == limit:
-                    block_ends[blocks], block_tokens[blocks], block_documents[blocks] = end, in_block, document
+                    block_ends[blocks], block_tokens[blocks], block_documents[blocks] = (
+                        end,
+                        in_block,
+                        document,
+                    )
                     out[end] = 10
                     end += 1
                     blocks += 1
@@ -100,7 +108,11 @@ def reduce_text(codes, classes, documents, limit, state, out, block_ends, block_
         if kind == LINE_END:
             if documents == LINE or (documents == PARAGRAPH and blank):
                 if in_block > 0:
-                    block_ends[blocks], block_tokens[blocks], block_documents[blocks] = end, in_block, document
+                    block_ends[blocks], block_tokens[blocks], block_documents[blocks] = (
+                        end,
+                        in_block,
+                        document,
+                    )
                     out[end] = 10
                     end += 1
                     blocks += 1

@@ -11,7 +11,9 @@ from exact2vec.counts.features import RowCounts
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary, expected_subsampling
 
 
-def count_contexts(corpus: Corpus, vocabulary: Vocabulary, *, least: int, window: int, sample: float) -> tuple[RowCounts, int]:
+def count_contexts(
+    corpus: Corpus, vocabulary: Vocabulary, *, least: int, window: int, sample: float
+) -> tuple[RowCounts, int]:
     """The weighted counts of the words of the training part that are counted `least` times but not kept, and how many tokens they are.
 
     A row's window holds the nearest `window` kept tokens on each side; its own tokens take no place in other windows.
@@ -24,14 +26,31 @@ def count_contexts(corpus: Corpus, vocabulary: Vocabulary, *, least: int, window
     row_of = np.full(len(corpus.distinct), DROPPED)
     row_of[rare] = np.arange(len(rare))
     ids = corpus.ids[training]
-    counts = windows_of_contexts(row_of[ids], numbers[ids], corpus.token_segment[training], shape=(len(rare), len(vocabulary.words)), window=window)
+    counts = windows_of_contexts(
+        row_of[ids],
+        numbers[ids],
+        corpus.token_segment[training],
+        shape=(len(rare), len(vocabulary.words)),
+        window=window,
+    )
     keep = expected_subsampling(times[rare], max(1, int((numbers[ids] != DROPPED).sum())), sample)
-    weights = np.repeat(keep / window, np.diff(counts.indptr)) * vocabulary.keep(sample)[counts.indices]
+    weights = (
+        np.repeat(keep / window, np.diff(counts.indptr)) * vocabulary.keep(sample)[counts.indices]
+    )
     weighted = csr_array((counts.data * weights, counts.indices, counts.indptr), shape=counts.shape)
-    return RowCounts(weighted, [corpus.distinct[number] for number in rare], vocabulary.words), int(times[rare].sum())
+    return RowCounts(weighted, [corpus.distinct[number] for number in rare], vocabulary.words), int(
+        times[rare].sum()
+    )
 
 
-def windows_of_contexts(rows: NDArray[Any], words: NDArray[Any], segments: NDArray[np.int32], *, shape: tuple[int, int], window: int) -> csr_array:
+def windows_of_contexts(
+    rows: NDArray[Any],
+    words: NDArray[Any],
+    segments: NDArray[np.int32],
+    *,
+    shape: tuple[int, int],
+    window: int,
+) -> csr_array:
     """k(c, w) = Σ (window + 1 − distance) over the tokens c with `rows` ≥ 0 and the kept tokens w (`words` ≥ 0) near them, int64.
 
     Distances are those of the closed-up text of kept tokens, into which one token c at a time is put.
@@ -45,5 +64,10 @@ def windows_of_contexts(rows: NDArray[Any], words: NDArray[Any], segments: NDArr
             inside = np.flatnonzero((near >= 0) & (near < len(kept)))
             inside = inside[kept_segments[near[inside]] == segments[places[inside]]]
             cells = (rows[places[inside]], kept[near[inside]])
-            counts = counts + coo_array((np.full(len(inside), window + 1 - distance, np.int64), cells), shape=shape).tocsr()
+            counts = (
+                counts
+                + coo_array(
+                    (np.full(len(inside), window + 1 - distance, np.int64), cells), shape=shape
+                ).tocsr()
+            )
     return csr_array(counts)

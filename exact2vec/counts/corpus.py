@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.counts.characters import BLANK, DOCUMENT_KINDS, LINE, classes_for, code_points, reduce_text
+from exact2vec.counts.characters import (
+    BLANK,
+    DOCUMENT_KINDS,
+    LINE,
+    classes_for,
+    code_points,
+    reduce_text,
+)
 from exact2vec.counts.numbering import Numbering
 from exact2vec.counts.read import Piece, Text, normal_form
 from exact2vec.errors import InputError
@@ -48,11 +55,17 @@ class Corpus:
     def token_segment(self) -> NDArray[np.int32]:
         """Windows stay within a segment: the neighbouring blocks of a document that lie in the same part."""
         starts = np.ones(len(self.block_part), bool)
-        starts[1:] = (np.diff(self.block_document) != 0) | (self.block_part[1:] != self.block_part[:-1])
+        starts[1:] = (np.diff(self.block_document) != 0) | (
+            self.block_part[1:] != self.block_part[:-1]
+        )
         return np.repeat(np.cumsum(starts, dtype=np.int32), self.block_tokens)
 
 
-def index_corpus(texts: Iterable[object], draw: "Draw | None" = None, tokenize: Callable[[str], list[str]] | None = None) -> Corpus:
+def index_corpus(
+    texts: Iterable[object],
+    draw: "Draw | None" = None,
+    tokenize: Callable[[str], list[str]] | None = None,
+) -> Corpus:
     """The corpus of a `Text`, by compiled loops where they know its tokens, or of documents as `pieces_of` takes them."""
     if isinstance(texts, Text) and texts.tokens is not None:
         return index_text(texts, texts.tokens, draw)
@@ -75,7 +88,13 @@ class Draw:
 
     def part(self, digest: "hashlib.blake2b") -> int:
         share = int.from_bytes(digest.digest(), "big") / 2**64
-        return HELD_OUT if share < self.held_out else CHOOSING if share < self.held_out + self.choosing else TRAINING
+        return (
+            HELD_OUT
+            if share < self.held_out
+            else CHOOSING
+            if share < self.held_out + self.choosing
+            else TRAINING
+        )
 
 
 def index_pieces(pieces: Iterable[Piece], draw: Draw | None = None) -> Corpus:
@@ -90,7 +109,11 @@ def index_pieces(pieces: Iterable[Piece], draw: Draw | None = None) -> Corpus:
         ids.extend(map(number.__getitem__, tokens))
         lengths.append(len(tokens))
         documents.append(document)
-        parts.append(draw.part(_new_hash(" ".join(tokens).encode("utf-8", "surrogatepass"))) if draw else TRAINING)
+        parts.append(
+            draw.part(_new_hash(" ".join(tokens).encode("utf-8", "surrogatepass")))
+            if draw
+            else TRAINING
+        )
     return Corpus(
         np.frombuffer(ids, np.int32),
         list(number),
@@ -107,14 +130,19 @@ def index_text(text: Text, tokens: str, draw: Draw | None = None) -> Corpus:
     with ThreadPoolExecutor(1) as other:
         waiting: Future[NDArray[np.int32]] | None = None
         for stretch in text.stretches():
-            for reduced in (reduction.reduced(stretch.text, stretch.document), reduction.end_document() if stretch.ends_document else None):
+            for reduced in (
+                reduction.reduced(stretch.text, stretch.document),
+                reduction.end_document() if stretch.ends_document else None,
+            ):
                 if reduced is not None and len(reduced):
                     if waiting is not None:
                         ids.append(waiting.result())
                     waiting = other.submit(numbering.numbers, reduced)
         if waiting is not None:
             ids.append(waiting.result())
-    return Corpus(np.concatenate([np.empty(0, np.int32), *ids]), numbering.tokens(), *reduction.blocks())
+    return Corpus(
+        np.concatenate([np.empty(0, np.int32), *ids]), numbering.tokens(), *reduction.blocks()
+    )
 
 
 class _Reduction:
@@ -138,13 +166,27 @@ class _Reduction:
 
     def blocks(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
         none = np.empty(0, np.int64)
-        return np.concatenate([none, *self._lengths]), np.concatenate([none, *self._documents]), np.array(self._parts, np.uint8)
+        return (
+            np.concatenate([none, *self._lengths]),
+            np.concatenate([none, *self._documents]),
+            np.array(self._parts, np.uint8),
+        )
 
     def _reduce(self, codes: NDArray[Any], document: int) -> NDArray[np.uint8]:
         most = len(codes) // 2 + 2
         ends, lengths, documents = (np.empty(most, np.int64) for _ in range(3))
         reduced = np.empty(len(codes) * (1 if codes.dtype == np.uint8 else 4) + 2, np.uint8)
-        size, blocks = reduce_text(codes, classes_for(codes, self._tokens), document, BLOCK_TOKENS, self._state, reduced, ends, lengths, documents)
+        size, blocks = reduce_text(
+            codes,
+            classes_for(codes, self._tokens),
+            document,
+            BLOCK_TOKENS,
+            self._state,
+            reduced,
+            ends,
+            lengths,
+            documents,
+        )
         self._lengths.append(lengths[:blocks].copy())
         self._documents.append(documents[:blocks].copy())
         self._add_parts(reduced[:size], ends[:blocks].tolist())
@@ -184,7 +226,9 @@ def _new_hash(data: bytes = b"") -> "hashlib.blake2b":
     return hashlib.blake2b(data, digest_size=8, key=HASH_KEY)
 
 
-def pieces_of(texts: Iterable[object], tokenize: Callable[[str], list[str]] | None = None) -> Iterator[Piece]:
+def pieces_of(
+    texts: Iterable[object], tokenize: Callable[[str], list[str]] | None = None
+) -> Iterator[Piece]:
     """Each text or list of tokens as one document, checked.
 
     With `tokenize`, a str is a document to be cut into tokens; without, it is the usual mistake of a string given as a list of words.
@@ -194,7 +238,9 @@ def pieces_of(texts: Iterable[object], tokenize: Callable[[str], list[str]] | No
     number = 0
     try:
         for number, text in enumerate(texts, start=1):
-            yield text if isinstance(text, Piece) else Piece(_tokens_of(text, number, tokenize), True)
+            yield (
+                text if isinstance(text, Piece) else Piece(_tokens_of(text, number, tokenize), True)
+            )
     except InputError:
         raise
     except Exception as error:
@@ -205,10 +251,14 @@ def pieces_of(texts: Iterable[object], tokenize: Callable[[str], list[str]] | No
 def _tokens_of(text: object, number: int, tokenize: Callable[[str], list[str]] | None) -> list[str]:
     if isinstance(text, str):
         if tokenize is None:
-            raise TypeError(f"sentence {number} is a string; did you mean [text.split()], a list of lists of words?")
+            raise TypeError(
+                f"sentence {number} is a string; did you mean [text.split()], a list of lists of words?"
+            )
         return tokenize(text)
     tokens: list[str] = list(text)  # type: ignore[call-overload]
     for token in tokens:
         if not isinstance(token, str):
-            raise TypeError(f"sentence {number} holds {token!r} of type {type(token).__name__}; tokens are strings")
+            raise TypeError(
+                f"sentence {number} holds {token!r} of type {type(token).__name__}; tokens are strings"
+            )
     return tokens

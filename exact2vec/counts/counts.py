@@ -59,7 +59,11 @@ class Counts:
         """Held-out losses compare only where this is equal: it covers vocabulary, window, weights and held-out pairs."""
         if self.held_out is None:
             return None
-        digest = hashlib.sha256(repr((self.words, self.window, self.sample, self.vocabulary.counts.tolist())).encode("utf-8", "backslashreplace"))
+        digest = hashlib.sha256(
+            repr((self.words, self.window, self.sample, self.vocabulary.counts.tolist())).encode(
+                "utf-8", "backslashreplace"
+            )
+        )
         for array in (self.held_out.indptr, self.held_out.indices, self.held_out.data):
             digest.update(np.ascontiguousarray(array, np.int64).tobytes())
         return digest.hexdigest()
@@ -72,8 +76,12 @@ class Counts:
     def weigh(self, counts: csr_array) -> csr_array:
         """n(c, w) = k(c, w) / window · s_c · s_w, float32."""
         values = np.empty(counts.nnz, np.float32)
-        if not _weigh(counts.indptr, counts.indices, counts.data, self.keep, 1 / self.window, values):
-            raise UsageError(f"sample = {self.sample:g} gives weights too small for a float32; use a larger one, or 0 for none")
+        if not _weigh(
+            counts.indptr, counts.indices, counts.data, self.keep, 1 / self.window, values
+        ):
+            raise UsageError(
+                f"sample = {self.sample:g} gives weights too small for a float32; use a larger one, or 0 for none"
+            )
         return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
 
     def save(self, folder: str | Path, *, force: bool = False) -> None:
@@ -89,28 +97,49 @@ class Counts:
                 arrays |= {part + name: array for name, array in _arrays(matrix).items()}
         if self.rare is not None:
             matrix = self.rare.matrix
-            arrays |= {"rare.indptr": matrix.indptr.astype(np.int64), "rare.indices": matrix.indices.astype(np.int32), "rare.data": matrix.data}
+            arrays |= {
+                "rare.indptr": matrix.indptr.astype(np.int64),
+                "rare.indices": matrix.indices.astype(np.int32),
+                "rare.data": matrix.data,
+            }
             runs.write_json(folder / "rare.json", {"rows": self.rare.rows})
         runs.write_arrays(folder / "counts.safetensors", arrays)
-        runs.write_json(folder / "vocabulary.json", {"words": self.words, "counts": self.vocabulary.counts.tolist()})
-        runs.write_json(folder / "counting.json", {"window": self.window, "sample": self.sample, "tokens": self.tokens, "settings": self.settings})
+        runs.write_json(
+            folder / "vocabulary.json",
+            {"words": self.words, "counts": self.vocabulary.counts.tolist()},
+        )
+        runs.write_json(
+            folder / "counting.json",
+            {
+                "window": self.window,
+                "sample": self.sample,
+                "tokens": self.tokens,
+                "settings": self.settings,
+            },
+        )
 
     @classmethod
     def load(cls, folder: str | Path) -> "Counts":
         """Read back what `save` wrote; CorruptFileError where a byte differs."""
         run = runs.open_run(Path(folder))
         if not has_counts(folder):
-            raise InputError(f"{folder} holds no counts, only vectors: train with counts, or name a run folder")
+            raise InputError(
+                f"{folder} holds no counts, only vectors: train with counts, or name a run folder"
+            )
         vocabulary = read_vocabulary(run)
         counting = run.json("counting.json")
         arrays = run.arrays("counts.safetensors")
         size = len(vocabulary.words)
         return cls(
-            vocabulary, _matrix(arrays, "training.", size, folder),
+            vocabulary,
+            _matrix(arrays, "training.", size, folder),
             _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None,
-            **counting, rare=_rare(run, arrays, vocabulary) if "rare.json" in run.files else None,
-            choosing=_matrix(arrays, "choosing.", size, folder) if "choosing.data" in arrays else None,
-        )  # fmt: skip
+            **counting,
+            rare=_rare(run, arrays, vocabulary) if "rare.json" in run.files else None,
+            choosing=_matrix(arrays, "choosing.", size, folder)
+            if "choosing.data" in arrays
+            else None,
+        )
 
     def __repr__(self) -> str:
         held = "none" if self.held_out is None else f"{self.held_out.nnz:,} cells"
@@ -123,19 +152,36 @@ class Counts:
 def _token_rows(counts: Counts) -> list[tuple[str, str]]:
     tokens = counts.tokens
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
-    some = [(title, f"{tokens[name]:,}") for name, title in (("choosing", "for choosing"), ("context_only", "context only")) if tokens.get(name)]
+    some = [
+        (title, f"{tokens[name]:,}")
+        for name, title in (("choosing", "for choosing"), ("context_only", "context only"))
+        if tokens.get(name)
+    ]
     return [
-        ("tokens read", f"{tokens['read']:,}"), ("for training", f"{tokens['training']:,}"), ("held out", f"{tokens['held_out']:,}"), *some,
-        ("dropped", f"{dropped:,}"), ("words kept", f"{len(counts.words):,} of {tokens['distinct']:,}"),
-        ("cells counted", f"{counts.training.nnz:,}"), ("window, sample", f"{counts.window}, {counts.sample:g}"),
+        ("tokens read", f"{tokens['read']:,}"),
+        ("for training", f"{tokens['training']:,}"),
+        ("held out", f"{tokens['held_out']:,}"),
+        *some,
+        ("dropped", f"{dropped:,}"),
+        ("words kept", f"{len(counts.words):,} of {tokens['distinct']:,}"),
+        ("cells counted", f"{counts.training.nnz:,}"),
+        ("window, sample", f"{counts.window}, {counts.sample:g}"),
         ("most frequent", ", ".join(counts.words[:8])),
-    ]  # fmt: skip
+    ]
 
 
 def count_text(
-    texts: Iterable[object], *, window: int = 5, min_count: int = 5, max_vocab: int | None = None, sample: float = 1e-3,
-    held_out: float = 0.02, choosing: float = 0.0, rare: int | None = None, threads: int | None = None,
-) -> Counts:  # fmt: skip
+    texts: Iterable[object],
+    *,
+    window: int = 5,
+    min_count: int = 5,
+    max_vocab: int | None = None,
+    sample: float = 1e-3,
+    held_out: float = 0.02,
+    choosing: float = 0.0,
+    rare: int | None = None,
+    threads: int | None = None,
+) -> Counts:
     """Count the words near each word, in one pass over `texts`.
 
     `texts`: a `Text` (files), or an iterable of documents: strings, cut into lower-cased words, or lists of tokens, taken as they are.
@@ -147,31 +193,64 @@ def count_text(
     >>> count_text(["the cat sat on the mat", "the dog sat on the log"] * 5, held_out=0)
     Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
     """
-    checked(window=window, min_count=min_count, max_vocab=max_vocab, sample=sample, held_out=held_out, choosing=choosing, rare=rare, threads=threads)
+    checked(
+        window=window,
+        min_count=min_count,
+        max_vocab=max_vocab,
+        sample=sample,
+        held_out=held_out,
+        choosing=choosing,
+        rare=rare,
+        threads=threads,
+    )
     if held_out + choosing >= 1:
-        raise UsageError(f"held_out and choosing are shares that leave something to train on, so their sum is below 1; got {held_out:g} + {choosing:g}")
+        raise UsageError(
+            f"held_out and choosing are shares that leave something to train on, so their sum is below 1; got {held_out:g} + {choosing:g}"
+        )
     texts, settings = _with_settings(texts)
-    settings |= {"min_count": min_count, "max_vocab": max_vocab, "held_out": held_out, "choosing": choosing}
+    settings |= {
+        "min_count": min_count,
+        "max_vocab": max_vocab,
+        "held_out": held_out,
+        "choosing": choosing,
+    }
     corpus = index_corpus(texts, Draw(held_out, choosing), tokenizer())
     vocabulary = build_vocabulary(corpus, min_count, max_vocab)
     size = len(vocabulary.words)
     parts, tokens = _split(corpus, vocabulary)
-    training, held_pairs, choosing_pairs = (count_windows(*part, size=size, window=window, threads=threads) for part in parts)
+    training, held_pairs, choosing_pairs = (
+        count_windows(*part, size=size, window=window, threads=threads) for part in parts
+    )
     if training.nnz == 0:
-        raise InputError(f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)")
+        raise InputError(
+            f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)"
+        )
     contexts = None
     if rare is not None:
-        contexts, context_tokens = count_contexts(corpus, vocabulary, least=rare, window=window, sample=sample)
-        tokens |= {"context_only": context_tokens, "dropped_training": tokens["dropped_training"] - context_tokens}
+        contexts, context_tokens = count_contexts(
+            corpus, vocabulary, least=rare, window=window, sample=sample
+        )
+        tokens |= {
+            "context_only": context_tokens,
+            "dropped_training": tokens["dropped_training"] - context_tokens,
+        }
     held, choosing_part = (pairs if pairs.nnz else None for pairs in (held_pairs, choosing_pairs))
-    return Counts(vocabulary, training, held, window, sample, tokens, settings, contexts, choosing_part)
+    return Counts(
+        vocabulary, training, held, window, sample, tokens, settings, contexts, choosing_part
+    )
 
 
-def count_new_words(texts: Iterable[object], vocabulary: Vocabulary, counting: dict[str, Any], *, least: int = 1) -> RowCounts:
+def count_new_words(
+    texts: Iterable[object], vocabulary: Vocabulary, counting: dict[str, Any], *, least: int = 1
+) -> RowCounts:
     """The weighted counts, over the words of a run, of the other words of new text that are counted at least `least` times; cut and weighted as the run was."""
     settings = counting["settings"]
-    corpus = index_corpus(texts, tokenize=tokenizer(settings.get("tokens") or "words", settings.get("regex")))
-    return count_contexts(corpus, vocabulary, least=least, window=counting["window"], sample=counting["sample"])[0]
+    corpus = index_corpus(
+        texts, tokenize=tokenizer(settings.get("tokens") or "words", settings.get("regex"))
+    )
+    return count_contexts(
+        corpus, vocabulary, least=least, window=counting["window"], sample=counting["sample"]
+    )[0]
 
 
 def has_counts(folder: str | Path) -> bool:
@@ -189,19 +268,33 @@ def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str,
     rest = iter(texts)
     first = list(itertools.islice(rest, 1))
     tokens = "words" if first and isinstance(first[0], str) else "space"
-    return itertools.chain(first, rest), {"tokens": tokens, "regex": None, "document": "line", "subwords": True}
+    return itertools.chain(first, rest), {
+        "tokens": tokens,
+        "regex": None,
+        "document": "line",
+        "subwords": True,
+    }
 
 
 def count_alike(
-    texts: Iterable[object], vocabulary: Vocabulary, window: int, settings: dict[str, Any], *, tokenized: bool
+    texts: Iterable[object],
+    vocabulary: Vocabulary,
+    window: int,
+    settings: dict[str, Any],
+    *,
+    tokenized: bool,
 ) -> tuple[csr_array, Corpus, NDArray[np.int32]]:
     """Count new texts with a run's vocabulary, window and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
-    tokenize = None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
+    tokenize = (
+        None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
+    )
     corpus = index_corpus(texts, tokenize=tokenize)
     if len(corpus.ids) == 0:
         raise InputError("no tokens: the text holds only white space or signs")
     ids, kept = _kept_ids(corpus, vocabulary)
-    counts = count_windows(ids[kept], corpus.token_segment[kept], size=len(vocabulary.words), window=window)
+    counts = count_windows(
+        ids[kept], corpus.token_segment[kept], size=len(vocabulary.words), window=window
+    )
     return counts, corpus, ids
 
 
@@ -225,7 +318,9 @@ def read_vocabulary(run: runs.Run) -> Vocabulary:
 
 def _rare(run: runs.Run, arrays: dict[str, NDArray[Any]], vocabulary: Vocabulary) -> RowCounts:
     rows = run.json("rare.json")["rows"]
-    matrix = runs.compressed_rows(arrays, "rare.", (len(rows), len(vocabulary.words)), run.folder / "counts.safetensors")
+    matrix = runs.compressed_rows(
+        arrays, "rare.", (len(rows), len(vocabulary.words)), run.folder / "counts.safetensors"
+    )
     return RowCounts(matrix, rows, vocabulary.words)
 
 
@@ -241,7 +336,9 @@ def _weigh(starts, words, counts, keep, scale, values):  # type: ignore[no-untyp
     return smallest > 0
 
 
-def _split(corpus: Corpus, vocabulary: Vocabulary) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:
+def _split(
+    corpus: Corpus, vocabulary: Vocabulary
+) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:
     """The kept tokens of each part, with their segments, and where every token went."""
     ids, kept = _kept_ids(corpus, vocabulary)
     part_of, segments = corpus.token_part, corpus.token_segment
@@ -250,11 +347,16 @@ def _split(corpus: Corpus, vocabulary: Vocabulary) -> tuple[list[tuple[NDArray[n
     for number, name in enumerate(PARTS):
         here = kept & (part_of == number)
         found.append((ids[here], segments[here]))
-        tokens |= {name: len(found[-1][0]), f"dropped_{name}": int((part_of == number).sum()) - len(found[-1][0])}
+        tokens |= {
+            name: len(found[-1][0]),
+            f"dropped_{name}": int((part_of == number).sum()) - len(found[-1][0]),
+        }
     return found, tokens
 
 
-def _kept_ids(corpus: Corpus, vocabulary: Vocabulary) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+def _kept_ids(
+    corpus: Corpus, vocabulary: Vocabulary
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     ids = vocabulary.numbers(corpus.distinct)[corpus.ids]
     return ids, ids != DROPPED
 
@@ -269,7 +371,9 @@ def _arrays(counts: csr_array) -> dict[str, NDArray[Any]]:
     }
 
 
-def _matrix(arrays: dict[str, NDArray[Any]], prefix: str, size: int, folder: str | Path) -> csr_array:
+def _matrix(
+    arrays: dict[str, NDArray[Any]], prefix: str, size: int, folder: str | Path
+) -> csr_array:
     matrix = runs.compressed_rows(arrays, prefix, (size, size), Path(folder) / "counts.safetensors")
     matrix.data = matrix.data.astype(np.int64)
     return csr_array(matrix)

@@ -35,11 +35,15 @@ class NamedMatrix:
 
     what: ClassVar[str] = "matrix"
 
-    def __init__(self, matrix: Any, rows: Sequence[str], names: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, matrix: Any, rows: Sequence[str], names: Sequence[str] | None = None
+    ) -> None:
         found = coo_array(matrix)
         found.sum_duplicates()
         self.rows = list(rows)
-        self.names = [str(number) for number in range(found.shape[1])] if names is None else list(names)
+        self.names = (
+            [str(number) for number in range(found.shape[1])] if names is None else list(names)
+        )
         if found.shape != (len(self.rows), len(self.names)):
             sizes = f"{found.shape[0]} × {found.shape[1]}, there are {len(self.rows)} row names and {len(self.names)} column names"
             raise InputError(f"{self.what}: the matrix is {sizes}")
@@ -53,7 +57,9 @@ class NamedMatrix:
         bad = np.flatnonzero(~((found.data >= 0) & (found.data <= LARGEST)))
         if len(bad):
             row, column = self.rows[found.row[bad[0]]], self.names[found.col[bad[0]]]
-            raise InputError(f"{self.what}: values must be finite, from 0 to {LARGEST:g}; {row!r} has {found.data[bad[0]].item()!r} for {column!r}")
+            raise InputError(
+                f"{self.what}: values must be finite, from 0 to {LARGEST:g}; {row!r} has {found.data[bad[0]].item()!r} for {column!r}"
+            )
         self.matrix: csr_array = found.astype(np.float32).tocsr()
         self.matrix.eliminate_zeros()
 
@@ -61,7 +67,9 @@ class NamedMatrix:
     def checked(cls: type[Kind], given: object) -> Kind:
         """`given`, refused where it is a matrix without names."""
         if not isinstance(given, cls):
-            raise UsageError(f"{cls.what} must be e2v.{cls.__name__}(matrix, rows, names), whose names are compared with the run's; got {type(given).__name__}")
+            raise UsageError(
+                f"{cls.what} must be e2v.{cls.__name__}(matrix, rows, names), whose names are compared with the run's; got {type(given).__name__}"
+            )
         return given
 
     @cached_property
@@ -124,7 +132,13 @@ def ngrams(word: str, min_n: int, max_n: int) -> list[str]:
     ['<wh', 'whe', 'her', 'ere', 're>', '<whe', 'wher', 'here', 'ere>']
     """
     marked = f"<{unicodedata.normalize('NFC', word)}>"
-    return list(dict.fromkeys(marked[start : start + n] for n in range(min_n, max_n + 1) for start in range(len(marked) - n + 1)))
+    return list(
+        dict.fromkeys(
+            marked[start : start + n]
+            for n in range(min_n, max_n + 1)
+            for start in range(len(marked) - n + 1)
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -141,13 +155,17 @@ class Describer:
         object.__setattr__(self, "place", {gram: number for number, gram in enumerate(self.grams)})
 
     @classmethod
-    def learn(cls, words: Sequence[str], *, min_n: int = 3, max_n: int = 6, known: Features | None = None) -> tuple["Describer", csr_array]:
+    def learn(
+        cls, words: Sequence[str], *, min_n: int = 3, max_n: int = 6, known: Features | None = None
+    ) -> tuple["Describer", csr_array]:
         """The Describer that knows the n-grams which two or more of `words` share (none where `max_n` is 0), and how it describes `words`.
 
         Raises InputError where `known` lacks one of `words`.
         """
         if 0 < max_n < min_n:
-            raise UsageError(f"subwords: n-grams from {min_n} to {max_n} are none; max_n must be at least min_n, or 0 for none")
+            raise UsageError(
+                f"subwords: n-grams from {min_n} to {max_n} are none; max_n must be at least min_n, or 0 for none"
+            )
         described = words if known is None else Features.checked(known).place
         if known is not None and (missing := [word for word in words if word not in described]):
             shown = ", ".join(map(repr, missing[:5]))
@@ -156,10 +174,15 @@ class Describer:
                 f"Is it for another vocabulary? A row without features is stated by a value of 0"
             )
         place: dict[str, int] = {}
-        found = [[place.setdefault(gram, len(place)) for gram in ngrams(word, min_n, max_n)] for word in words]
+        found = [
+            [place.setdefault(gram, len(place)) for gram in ngrams(word, min_n, max_n)]
+            for word in words
+        ]
         spelling = _as_rows(found, len(place))
         shared = np.bincount(spelling.indices, minlength=len(place)) > 1
-        describer = cls([gram for gram, kept in zip(place, shared, strict=True) if kept], min_n, max_n, known)
+        describer = cls(
+            [gram for gram, kept in zip(place, shared, strict=True) if kept], min_n, max_n, known
+        )
         return describer, describer._described(words, spelling[:, shared])
 
     @property
@@ -169,7 +192,14 @@ class Describer:
 
     def describe(self, words: Sequence[str]) -> csr_array:
         """f of each of `words`, one a row, float32; of a word without any known feature an empty row."""
-        found = [[self.place[gram] for gram in ngrams(word, self.min_n, self.max_n) if gram in self.place] for word in words]
+        found = [
+            [
+                self.place[gram]
+                for gram in ngrams(word, self.min_n, self.max_n)
+                if gram in self.place
+            ]
+            for word in words
+        ]
         return self._described(words, _as_rows(found, len(self.grams)))
 
     def known_grams(self, word: str) -> int:
@@ -186,7 +216,10 @@ class Describer:
         if self.known is not None:
             numbers = np.array([self.known.place.get(word, -1) for word in words])
             rows = np.flatnonzero(numbers >= 0)
-            choice = csr_array((np.ones(len(rows), np.float32), (rows, numbers[rows])), shape=(len(words), len(self.known.rows)))
+            choice = csr_array(
+                (np.ones(len(rows), np.float32), (rows, numbers[rows])),
+                shape=(len(words), len(self.known.rows)),
+            )
             yield choice @ self.known.matrix
 
 
@@ -194,13 +227,19 @@ def _as_rows(found: Sequence[Sequence[int]], columns: int) -> csr_array:
     """A row for each of `found`, with a cell in each of its columns."""
     starts = np.concatenate([[0], np.cumsum([len(row) for row in found], dtype=np.int64)])
     indices = np.fromiter(chain.from_iterable(found), np.int32, int(starts[-1]))
-    return csr_array((np.ones(len(indices), np.float32), indices, starts), shape=(len(found), columns))
+    return csr_array(
+        (np.ones(len(indices), np.float32), indices, starts), shape=(len(found), columns)
+    )
 
 
 def stored(describer: Describer) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """What a run folder holds of a Describer: names for JSON, and arrays."""
     known = describer.known
-    names: dict[str, Any] = {"min_n": describer.min_n, "max_n": describer.max_n, "ngrams": describer.grams}
+    names: dict[str, Any] = {
+        "min_n": describer.min_n,
+        "max_n": describer.max_n,
+        "ngrams": describer.grams,
+    }
     if known is None:
         return names | {"rows": None, "features": None}, {}
     parts = {
@@ -216,7 +255,9 @@ def restored(names: dict[str, Any], arrays: dict[str, NDArray[Any]], path: Path)
     known = None
     if names["rows"] is not None:
         shape = (len(names["rows"]), len(names["features"]))
-        known = Features(runs.compressed_rows(arrays, "features.", shape, path), names["rows"], names["features"])
+        known = Features(
+            runs.compressed_rows(arrays, "features.", shape, path), names["rows"], names["features"]
+        )
     return Describer(names["ngrams"], names["min_n"], names["max_n"], known)
 
 
@@ -224,10 +265,14 @@ def _read_csv(data: bytes, kind: type[Kind]) -> Kind:
     try:
         lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
     except UnicodeDecodeError as error:
-        raise InputError(f"byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8") from error
+        raise InputError(
+            f"byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8"
+        ) from error
     try:
         if (header := next(lines, [])) != list(COLUMNS[kind.what]):
-            raise InputError(f"line 1: wanted the header {','.join(COLUMNS[kind.what])}, got {','.join(header)[:60]!r}")
+            raise InputError(
+                f"line 1: wanted the header {','.join(COLUMNS[kind.what])}, got {','.join(header)[:60]!r}"
+            )
         return _gather(_csv_entries(lines, COLUMNS[kind.what]), kind)
     except csv.Error as error:
         raise InputError(f"line {lines.line_num}: {error}") from error
@@ -239,9 +284,13 @@ def _csv_entries(lines: Any, columns: Sequence[str]) -> Iterator[tuple[str, str,
             row, name, value = fields
             number = float(value)
         except ValueError:
-            raise InputError(f"line {lines.line_num}: wanted {','.join(columns)}, got {','.join(fields)[:60]!r}") from None
+            raise InputError(
+                f"line {lines.line_num}: wanted {','.join(columns)}, got {','.join(fields)[:60]!r}"
+            ) from None
         if not 0 <= number <= LARGEST:
-            raise InputError(f"line {lines.line_num}: values must be finite, from 0 to {LARGEST:g}; {row!r} has {value} for {name!r}")
+            raise InputError(
+                f"line {lines.line_num}: values must be finite, from 0 to {LARGEST:g}; {row!r} has {value} for {name!r}"
+            )
         yield row, name, number
 
 
@@ -250,15 +299,24 @@ def _read_parquet(data: bytes, kind: type[Kind]) -> Kind:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise InputError("parquet needs pyarrow: pip install 'exact2vec[parquet]', or write csv") from error
+        raise InputError(
+            "parquet needs pyarrow: pip install 'exact2vec[parquet]', or write csv"
+        ) from error
     names = COLUMNS[kind.what]
     try:
-        columns = pyarrow.parquet.read_table(pyarrow.BufferReader(data), columns=list(names)).to_pydict()
+        columns = pyarrow.parquet.read_table(
+            pyarrow.BufferReader(data), columns=list(names)
+        ).to_pydict()
         if any(isinstance(cell, bytes | None) for name in names for cell in columns[name]):
             raise ValueError("a name is null or no text")
-        entries = [(str(row), str(name), float(value)) for row, name, value in zip(*(columns[name] for name in names), strict=True)]
+        entries = [
+            (str(row), str(name), float(value))
+            for row, name, value in zip(*(columns[name] for name in names), strict=True)
+        ]
     except (pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"wanted parquet with the columns {', '.join(names)}, none of them null: {str(error).splitlines()[0]}") from error
+        raise InputError(
+            f"wanted parquet with the columns {', '.join(names)}, none of them null: {str(error).splitlines()[0]}"
+        ) from error
     return _gather(entries, kind)
 
 
@@ -267,26 +325,50 @@ def _read_npz(data: bytes, kind: type[Kind]) -> Kind:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             if "format" in arrays and (form := arrays["format"].item()) not in (b"csr", "csr"):
                 raise ValueError(f"the matrix is {form!r}")
-            matrix = csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=tuple(arrays["shape"]))
+            matrix = csr_array(
+                (arrays["data"], arrays["indices"], arrays["indptr"]), shape=tuple(arrays["shape"])
+            )
             matrix.check_format(full_check=True)
             return kind(matrix, *(arrays[name].tolist() for name in ("rows", "names")))
     except InputError:
         raise
     except NPZ_FAULTS as error:
-        raise InputError(f"wanted an npz of data, indices, indptr, shape (csr), rows and names (text): {error}") from error
+        raise InputError(
+            f"wanted an npz of data, indices, indptr, shape (csr), rows and names (text): {error}"
+        ) from error
 
 
 def _gather(entries: Iterable[tuple[str, str, float]], kind: type[Kind]) -> Kind:
     rows: dict[str, int] = {}
     names: dict[str, int] = {}
-    cells = [(rows.setdefault(row, len(rows)), names.setdefault(name, len(names)), value) for row, name, value in entries]
+    cells = [
+        (rows.setdefault(row, len(rows)), names.setdefault(name, len(names)), value)
+        for row, name, value in entries
+    ]
     if not cells:
         raise InputError("no entries")
     row, column, value = (np.array(part) for part in zip(*cells, strict=True))
-    return kind(coo_array((value.astype(np.float64), (row, column)), shape=(len(rows), len(names))), list(rows), list(names))
+    return kind(
+        coo_array((value.astype(np.float64), (row, column)), shape=(len(rows), len(names))),
+        list(rows),
+        list(names),
+    )
 
 
 NPZ_FAULTS = (
-    LookupError, ValueError, OverflowError, OSError, EOFError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-READERS: dict[str, Callable[[bytes, Any], Any]] = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}
+    LookupError,
+    ValueError,
+    OverflowError,
+    OSError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+READERS: dict[str, Callable[[bytes, Any], Any]] = {
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+    ".npz": _read_npz,
+}

@@ -34,7 +34,17 @@ class Numbering:
         place = count = 0
         self._make_room(len(text))
         while True:
-            place, count, self._size = _number(text, place, found, count, self._slots, self._hashes, self._starts, self._bytes, self._size)
+            place, count, self._size = _number(
+                text,
+                place,
+                found,
+                count,
+                self._slots,
+                self._hashes,
+                self._starts,
+                self._bytes,
+                self._size,
+            )
             if place >= len(text):
                 return found[:count].copy()
             self._grow()
@@ -43,18 +53,30 @@ class Numbering:
         """Every token, by number."""
         text = self._bytes[: self._starts[self._size]].tobytes()
         starts = self._starts[: self._size + 1].tolist()
-        return [text[start:end].decode("utf-8", "surrogatepass") for start, end in itertools.pairwise(starts)]
+        return [
+            text[start:end].decode("utf-8", "surrogatepass")
+            for start, end in itertools.pairwise(starts)
+        ]
 
     def _make_room(self, size: int) -> None:
         needed = int(self._starts[self._size]) + size
         if needed > len(self._bytes):
-            self._bytes = np.concatenate([self._bytes, np.empty(max(needed, 2 * len(self._bytes)) - len(self._bytes), np.uint8)])
+            self._bytes = np.concatenate(
+                [
+                    self._bytes,
+                    np.empty(max(needed, 2 * len(self._bytes)) - len(self._bytes), np.uint8),
+                ]
+            )
 
     def _grow(self) -> None:
         slots = 4 * len(self._slots)
         self._slots = np.full(slots, EMPTY, np.int32)
-        self._hashes = np.concatenate([self._hashes, np.empty(slots // 2 - len(self._hashes), np.uint64)])
-        self._starts = np.concatenate([self._starts, np.empty(slots // 2 + 1 - len(self._starts), np.int64)])
+        self._hashes = np.concatenate(
+            [self._hashes, np.empty(slots // 2 - len(self._hashes), np.uint64)]
+        )
+        self._starts = np.concatenate(
+            [self._starts, np.empty(slots // 2 + 1 - len(self._starts), np.int64)]
+        )
         _rebuild(self._slots, self._hashes, self._size)
 
 

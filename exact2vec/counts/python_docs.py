@@ -42,7 +42,11 @@ def _docstrings(path: Path) -> list[str]:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):  # the library carries a few files that are wrong on purpose
         return []
-    texts = (ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED))
+    texts = (
+        ast.get_docstring(node, clean=False)
+        for node in ast.walk(tree)
+        if isinstance(node, DOCUMENTED)
+    )
     return [inspect.cleandoc(text) for text in texts if text]
 
 

@@ -13,14 +13,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exact2vec.errors import InputError, UsageError
-from exact2vec.files import READ_BYTES, Readable, decompressed, input_errors_named, open_decompressed
+from exact2vec.files import (
+    READ_BYTES,
+    Readable,
+    decompressed,
+    input_errors_named,
+    open_decompressed,
+)
 from exact2vec.options import checked
 
 PYTHON_DOCS = "python-docs"
 STDIN = "-"
 TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".rst", ".gz", ".zst")
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-PACKED = {"xz": (0, b"\xfd7zXZ\0"), "bzip2": (4, b"1AY&SY"), "a zip archive (docx, epub, odt)": (0, b"PK\x03\x04"), "PDF": (0, b"%PDF-")}
+PACKED = {
+    "xz": (0, b"\xfd7zXZ\0"),
+    "bzip2": (4, b"1AY&SY"),
+    "a zip archive (docx, epub, odt)": (0, b"PK\x03\x04"),
+    "PDF": (0, b"%PDF-"),
+}
 UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
@@ -48,9 +59,18 @@ class Text:
     After a reading, `notes` holds what a user should hear of it: files skipped, characters replaced, text that looks hard-wrapped.
     """
 
-    def __init__(self, *inputs: str | Path, tokens: str = "words", regex: str | None = None, document: str = "line",
-                 encoding: str = "utf-8", errors: str = "strict") -> None:  # fmt: skip
-        self.settings = checked(tokens=tokens, regex=regex, document=document, encoding=encoding, errors=errors)
+    def __init__(
+        self,
+        *inputs: str | Path,
+        tokens: str = "words",
+        regex: str | None = None,
+        document: str = "line",
+        encoding: str = "utf-8",
+        errors: str = "strict",
+    ) -> None:
+        self.settings = checked(
+            tokens=tokens, regex=regex, document=document, encoding=encoding, errors=errors
+        )
         self.inputs = [str(one) for one in inputs]
         self.tokenize = tokenizer(tokens, regex)
         self.tokens = None if regex is not None else tokens
@@ -60,7 +80,10 @@ class Text:
         self.errors = errors
         self.notes: list[str] = []
         if not inputs or "" in self.inputs:
-            raise UsageError("nothing to read: name a file, a folder, - for stdin, or python-docs" + "; an empty name came" * bool(inputs))
+            raise UsageError(
+                "nothing to read: name a file, a folder, - for stdin, or python-docs"
+                + "; an empty name came" * bool(inputs)
+            )
 
     def __iter__(self) -> Iterator[Piece]:
         blank = True
@@ -68,7 +91,10 @@ class Text:
             *ended, rest = stretch.text.split("\n")
             for line in ended:
                 blank = blank and not line.strip()
-                yield Piece(self.tokenize(line), stretch.document == "line" or (blank and stretch.document == "paragraph"))
+                yield Piece(
+                    self.tokenize(line),
+                    stretch.document == "line" or (blank and stretch.document == "paragraph"),
+                )
                 blank = True
             blank = (blank and not rest.strip()) or stretch.ends_document
             yield Piece(self.tokenize(rest), stretch.ends_document)
@@ -95,12 +121,21 @@ class Text:
         with input_errors_named(str(path)):
             if not stat.S_ISDIR(path.stat().st_mode):
                 return [path]
-        found = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
+        found = sorted(
+            file
+            for file in path.rglob("*")
+            if file.is_file() and not _hidden(file.relative_to(path))
+        )
         text = [file for file in found if file.suffix.lower() in TEXT_SUFFIXES]
         if not text:
-            raise InputError(f"{path}: a folder without text (wanted files ending in {', '.join(TEXT_SUFFIXES[1:])}, or without an ending)")
+            raise InputError(
+                f"{path}: a folder without text (wanted files ending in {', '.join(TEXT_SUFFIXES[1:])}, or without an ending)"
+            )
         empty = [file for file in text if not file.stat().st_size]
-        for skipped, why in ((sorted({*found} - {*text}), "skipped, of other endings"), (empty, "skipped: empty (0 bytes)")):
+        for skipped, why in (
+            (sorted({*found} - {*text}), "skipped, of other endings"),
+            (empty, "skipped: empty (0 bytes)"),
+        ):
             if skipped:
                 self.notes.append(
                     f"{path}: {len(skipped)} file{'s' * (len(skipped) > 1)} {why}: {', '.join(file.name for file in skipped[:5])}{' …' * (len(skipped) > 5)}"
@@ -117,7 +152,9 @@ class Text:
             yield Stretch(text, self.document, False)
         yield Stretch("", self.document, True)
         if replaced:
-            self.notes.append(f"{name}: {replaced:,} characters U+FFFD stand for bytes that are not {self.encoding}")
+            self.notes.append(
+                f"{name}: {replaced:,} characters U+FFFD stand for bytes that are not {self.encoding}"
+            )
         if self.document == "line" and lines >= 100 and characters < 91 * lines:
             self.notes.append(
                 f"{name}: lines of {characters // lines - 1} characters on average look hard-wrapped; windows stop at each line: consider --document paragraph"
@@ -142,7 +179,9 @@ class Text:
                     f"{name}: byte {byte:#04x} at offset {at:,} is not {self.encoding} ({error.reason}); use --encoding, or --errors replace"
                 ) from error
             except UnicodeError as error:
-                raise InputError(f"{name} is not {self.encoding} ({error}); use another --encoding") from error
+                raise InputError(
+                    f"{name} is not {self.encoding} ({error}); use another --encoding"
+                ) from error
             offset += len(data)
             if first and text:
                 first = False
@@ -161,10 +200,14 @@ def _refuse_other_unicode(data: bytes, name: str, encoding: str) -> None:
             raise InputError(f"{name} looks like {other.upper()}; use --encoding {other}")
     for other, (place, mark) in PACKED.items():
         if data.startswith(mark, place):
-            raise InputError(f"{name} looks like {other}, which is not read here; make plain text, .gz or .zst of it first")
+            raise InputError(
+                f"{name} looks like {other}, which is not read here; make plain text, .gz or .zst of it first"
+            )
     for halves, other in ((data[1:4096:2], "utf-16-le"), (data[0:4096:2], "utf-16-be")):
         if halves.count(0) > len(halves) / 2 and not encoding.startswith(("utf-16", "utf-32")):
-            raise InputError(f"{name} holds more NULs than text and looks like UTF-16 without a byte order mark; use --encoding {other}")
+            raise InputError(
+                f"{name} holds more NULs than text and looks like UTF-16 without a byte order mark; use --encoding {other}"
+            )
 
 
 def _read(stream: Readable, name: str) -> bytes:
@@ -196,7 +239,16 @@ def _cut(text: str, between_tokens: Callable[[str], bool]) -> tuple[str, str]:
 
 def _between_words(sign: str) -> bool:
     """Whether text may be cut behind `sign` without a change of its words: not where it could take part in one, or in how its neighbour is lower-cased."""
-    return sign in ",;!?/|、。，；！？" or unicodedata.category(sign) in ("Zs", "Zl", "Zp", "Cc", "Ps", "Pe", "Pd", "Sc")
+    return sign in ",;!?/|、。，；！？" or unicodedata.category(sign) in (
+        "Zs",
+        "Zl",
+        "Zp",
+        "Cc",
+        "Ps",
+        "Pe",
+        "Pd",
+        "Sc",
+    )
 
 
 def tokenizer(tokens: str = "words", regex: str | None = None) -> Callable[[str], list[str]]:
@@ -218,7 +270,9 @@ def _by_pattern(regex: str) -> Callable[[str], list[str]]:
         pattern = re.compile(regex)
     except re.error as error:
         raise UsageError(f"regex {regex!r} is not a regular expression: {error}") from error
-    return lambda text: [match[0] for stretch in text.split() for match in pattern.finditer(stretch) if match[0]]
+    return lambda text: [
+        match[0] for stretch in text.split() for match in pattern.finditer(stretch) if match[0]
+    ]
 
 
 def normal_form(text: str) -> str:
@@ -237,7 +291,11 @@ def _words(text: str) -> list[str]:
 
 @functools.cache
 def _any_words() -> Callable[[str], list[Any]]:
-    marks = "".join(chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith("M"))
+    marks = "".join(
+        chr(code)
+        for code in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(code)).startswith("M")
+    )
     return re.compile(rf"\w[\w{marks}]*(?:'\w[\w{marks}]*)*").findall
 
 

@@ -29,7 +29,9 @@ class Vocabulary:
         return expected_subsampling(self.counts, int(self.counts.sum()), sample)
 
 
-def expected_subsampling(counts: NDArray[np.int64], total: int, sample: float) -> NDArray[np.float64]:
+def expected_subsampling(
+    counts: NDArray[np.int64], total: int, sample: float
+) -> NDArray[np.float64]:
     """s = min(1, √(t/f) + t/f) for each share f = counts / total, t = `sample`; 1 where that is 0. Source: word2vec.c."""
     if sample == 0:
         return np.ones(len(counts))
@@ -37,7 +39,9 @@ def expected_subsampling(counts: NDArray[np.int64], total: int, sample: float) -
     return np.asarray(np.minimum(1.0, np.sqrt(ratio) + ratio), np.float64)
 
 
-def build_vocabulary(corpus: Corpus, min_count: int = 5, max_vocab: int | None = None) -> Vocabulary:
+def build_vocabulary(
+    corpus: Corpus, min_count: int = 5, max_vocab: int | None = None
+) -> Vocabulary:
     """The words counted at least `min_count` times in the training part, at most `max_vocab` of them.
 
     Raises InputError where fewer than two words, or no pair, would be left.
@@ -58,12 +62,16 @@ def build_vocabulary(corpus: Corpus, min_count: int = 5, max_vocab: int | None =
     kept = np.flatnonzero(counts >= min_count)
     if len(kept) == 0:
         most = int(counts.max())
-        raise InputError(f"no word is counted {min_count} times: the most frequent one {most} times; --min-count {_keeping_two(counts)} would keep some")
+        raise InputError(
+            f"no word is counted {min_count} times: the most frequent one {most} times; --min-count {_keeping_two(counts)} would keep some"
+        )
     if len(kept) == 1:
         raise InputError(
             f"one word is counted {min_count} times, {corpus.distinct[kept[0]]!r}: nothing to predict; --min-count {_keeping_two(counts)} would keep more"
         )
-    order = sorted(kept.tolist(), key=lambda number: (-counts[number], corpus.distinct[number]))[:max_vocab]
+    order = sorted(kept.tolist(), key=lambda number: (-counts[number], corpus.distinct[number]))[
+        :max_vocab
+    ]
     return Vocabulary([corpus.distinct[number] for number in order], counts[order].astype(np.int64))
 
 

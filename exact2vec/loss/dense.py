@@ -13,7 +13,9 @@ from exact2vec.loss.rows import log_softmax_rows, target_rows
 from exact2vec.loss.targets import Targets, of_counts, of_indices, of_probabilities
 
 
-def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
+) -> Tensor:
     """log p = z − log Σ exp z along `dim`, in nats, equation (2).
 
     >>> log_softmax(torch.tensor([50.0, 0.0]), dim=0)
@@ -25,20 +27,33 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     checks.scores(scores, scores)
     if dim is None:
         if scores.dim() > 1:
-            raise LossInputError(f"log_softmax needs dim=: for scores of shape {tuple(scores.shape)}, dim=-1 makes rows of {scores.shape[-1]} classes sum to 1")
+            raise LossInputError(
+                f"log_softmax needs dim=: for scores of shape {tuple(scores.shape)}, dim=-1 makes rows of {scores.shape[-1]} classes sum to 1"
+            )
         dim = 0
     if scores.dim() == 0:
         return scores - scores
     scores = _autocast(scores)
     dim = checks.class_dim(tuple(scores.shape), scores, dim)
     last = scores.movedim(dim, -1)
-    return log_softmax_rows(last.reshape(math.prod(last.shape[:-1]), last.shape[-1])).reshape(last.shape).movedim(-1, dim)
+    return (
+        log_softmax_rows(last.reshape(math.prod(last.shape[:-1]), last.shape[-1]))
+        .reshape(last.shape)
+        .movedim(-1, dim)
+    )
 
 
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None,
-    reduction: str = "mean", *, dim: int | None = None,
-) -> Tensor:  # fmt: skip
+    input: Tensor,
+    target: Tensor,
+    weight: Any = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    *,
+    dim: int | None = None,
+) -> Tensor:
     """−Σ w_y log p_y / Σ w_y of the targets y that are not `ignore_index`, from log-probabilities, nats.
 
     >>> nll_loss(log_softmax(torch.tensor([[-1, 2.3, 0.1]]), dim=1), torch.tensor([0]))
@@ -59,15 +74,30 @@ def nll_loss(
     indices = indices.reshape(-1)
     kept = indices != ignore_index
     chosen = indices.where(kept, 0)
-    nll = -log_p.gather(1, chosen[:, None]).squeeze(1).double().where(kept, 0.0) if words else log_p.new_zeros(len(indices)).double()
+    nll = (
+        -log_p.gather(1, chosen[:, None]).squeeze(1).double().where(kept, 0.0)
+        if words
+        else log_p.new_zeros(len(indices)).double()
+    )
     weights = kept.double() if weight is None or not words else weight.double()[chosen] * kept
-    return _reduced(nll * weights if weight is not None else nll, weights.sum(), reduction, rest).to(input.dtype)
+    return _reduced(
+        nll * weights if weight is not None else nll, weights.sum(), reduction, rest
+    ).to(input.dtype)
 
 
 def cross_entropy(
-    input: Tensor, target: Tensor | None = None, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
-    reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0, *, counts: Tensor | None = None, dim: int | None = None,
-) -> Tensor:  # fmt: skip
+    input: Tensor,
+    target: Tensor | None = None,
+    weight: Any = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    *,
+    counts: Tensor | None = None,
+    dim: int | None = None,
+) -> Tensor:
     """−Σ w_y log p_y / Σ w_y with p = softmax of the scores `input`, nats: equations (1), (7) indices, (8) probabilities, (9) `counts`.
 
     Classes lie in dimension 1 (0 for one row), as in torch, or in `dim`. `counts` (dense, CSR or COO; row × class) are how often each class was seen:
@@ -91,7 +121,9 @@ def cross_entropy(
     rows = scores.movedim(dim, -1).reshape(math.prod(rest), words)
     if checks.looks(scores):
         checks.not_probabilities(rows.detach())
-    targets = targets_of(target, counts, weight, ignore_index, label_smoothing, tuple(scores.shape), dim)
+    targets = targets_of(
+        target, counts, weight, ignore_index, label_smoothing, tuple(scores.shape), dim
+    )
     return _reduced(target_rows(rows, targets), targets.divisor, reduction, rest).to(scores.dtype)
 
 
@@ -99,18 +131,30 @@ def one_target(target: Tensor | None, counts: Tensor | None, ignore_index: int |
     if (target is None) == (counts is None):
         raise LossInputError("give either target (class indices or probabilities) or counts=")
     if counts is not None and ignore_index is not None and ignore_index >= 0:
-        raise LossInputError(f"ignore_index = {ignore_index} has no meaning for counts=: give a row no counts instead")
-    return checks.tensor(target if counts is None else counts, "target" if counts is None else "counts")
+        raise LossInputError(
+            f"ignore_index = {ignore_index} has no meaning for counts=: give a row no counts instead"
+        )
+    return checks.tensor(
+        target if counts is None else counts, "target" if counts is None else "counts"
+    )
 
 
 def targets_of(
-    target: Tensor | None, counts: Tensor | None, weight: Tensor | None, ignore_index: int, smoothing: float, shape: tuple[int, ...], dim: int
-) -> Targets:  # fmt: skip
+    target: Tensor | None,
+    counts: Tensor | None,
+    weight: Tensor | None,
+    ignore_index: int,
+    smoothing: float,
+    shape: tuple[int, ...],
+    dim: int,
+) -> Targets:
     """The Targets of scores of `shape`, checked."""
     words, rest = shape[dim], tuple(size for place, size in enumerate(shape) if place != dim)
     if counts is not None:
         if tuple(counts.shape) != shape:
-            raise LossInputError(f"counts have shape {tuple(counts.shape)}, the scores {shape}: give one count for each score")
+            raise LossInputError(
+                f"counts have shape {tuple(counts.shape)}, the scores {shape}: give one count for each score"
+            )
         if counts.layout == torch.strided:
             counts = counts.movedim(dim, -1).reshape(math.prod(rest), words)
         targets = of_counts(counts, weight, smoothing)
@@ -119,8 +163,12 @@ def targets_of(
     assert target is not None
     if target.is_floating_point() and tuple(target.shape) == shape:
         if ignore_index >= 0:
-            raise LossInputError("ignore_index is not supported for floating point target (class probabilities): give such rows probabilities 0")
-        return of_probabilities(target.movedim(dim, -1).reshape(math.prod(rest), words), weight, smoothing)
+            raise LossInputError(
+                "ignore_index is not supported for floating point target (class probabilities): give such rows probabilities 0"
+            )
+        return of_probabilities(
+            target.movedim(dim, -1).reshape(math.prod(rest), words), weight, smoothing
+        )
     checks.index_target(target, rest, shape)
     indices = target.long()
     if checks.looks(target):
@@ -133,15 +181,23 @@ def _check_counts(targets: Targets, counts: Tensor) -> None:
     if not checks.looks(values.detach() if values.is_sparse else values):
         return
     if values.numel() and not float(values.detach().amin()) >= 0:
-        raise LossInputError(f"counts and weights must be ≥ 0; the smallest is {float(values.detach().amin()):.4g}")
+        raise LossInputError(
+            f"counts and weights must be ≥ 0; the smallest is {float(values.detach().amin()):.4g}"
+        )
     if float(targets.divisor.detach()) == 0:
-        warnings.warn(f"0 of {counts.shape[0]} rows have counts: the mean of nothing is nan, the sum 0", LossWarning, stacklevel=4)
+        warnings.warn(
+            f"0 of {counts.shape[0]} rows have counts: the mean of nothing is nan, the sum 0",
+            LossWarning,
+            stacklevel=4,
+        )
 
 
 def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     """torch's older arguments, with its own rule and deprecation."""
     if isinstance(size_average, Tensor):
-        raise LossInputError("size_average is a tensor: the arguments are cross_entropy(scores, target, weight)")
+        raise LossInputError(
+            "size_average is a tensor: the arguments are cross_entropy(scores, target, weight)"
+        )
     if size_average is None and reduce is None:
         return reduction
     return str(torch.nn._reduction.legacy_get_string(size_average, reduce))

@@ -33,14 +33,25 @@ class Explanation:
     def table(self) -> list[list[str]]:
         """A header, and a row a class."""
         header = ["class", "score", "p", "-log p"] + (["gradient p - y"] if self.gradient else [])
-        columns = [self.scores, self.probabilities, self.nll] + ([self.gradient] if self.gradient else [])
-        rows = [[str(number), *(f"{value:.6g}" if 0 < abs(value) < 5e-5 else f"{value:.4f}" for value in row)]
-                for number, row in enumerate(zip(*columns, strict=True))]  # fmt: skip
+        columns = [self.scores, self.probabilities, self.nll] + (
+            [self.gradient] if self.gradient else []
+        )
+        rows = [
+            [
+                str(number),
+                *(f"{value:.6g}" if 0 < abs(value) < 5e-5 else f"{value:.4f}" for value in row),
+            ]
+            for number, row in enumerate(zip(*columns, strict=True))
+        ]
         return [header, *rows]
 
     def summary(self) -> list[str]:
         """One line with the loss of the target, where there is one."""
-        return [f"loss of target {self.target}: {self.loss:.6g} nats"] if self.target is not None else []
+        return (
+            [f"loss of target {self.target}: {self.loss:.6g} nats"]
+            if self.target is not None
+            else []
+        )
 
     def __str__(self) -> str:
         return "\n".join(aligned(self.table()) + self.summary())
@@ -63,11 +74,22 @@ class BatchExplanation:
 
     def table(self) -> list[list[str]]:
         """A header, and a row a class of each row."""
-        return [["row", *self.rows[0].table()[0]], *([str(number), *line] for number, row in enumerate(self.rows) for line in row.table()[1:])]
+        return [
+            ["row", *self.rows[0].table()[0]],
+            *(
+                [str(number), *line]
+                for number, row in enumerate(self.rows)
+                for line in row.table()[1:]
+            ),
+        ]
 
     def summary(self) -> list[str]:
         """The loss of each row, and their mean."""
-        each = [f"row {number}: {line}" for number, row in enumerate(self.rows) for line in row.summary()]
+        each = [
+            f"row {number}: {line}"
+            for number, row in enumerate(self.rows)
+            for line in row.summary()
+        ]
         return each + ([f"mean loss: {self.loss:.6g} nats"] if self.loss is not None else [])
 
     def __str__(self) -> str:
@@ -88,9 +110,15 @@ class Descent:
         """A header, and a row a step."""
         flat = [np.ravel(weights).tolist() for weights in self.weights]
         losses = [f"{loss:.6f}" for loss in self.losses] + [""]
-        rows = [[str(step), loss, *(f"{weight:.6f}" for weight in weights)] for step, (loss, weights) in enumerate(zip(losses, flat, strict=True))]
+        rows = [
+            [str(step), loss, *(f"{weight:.6f}" for weight in weights)]
+            for step, (loss, weights) in enumerate(zip(losses, flat, strict=True))
+        ]
         shape = np.shape(self.weights[0])
-        return [["step", "loss", *("w" + ",".join(map(str, place)) for place in np.ndindex(shape))], *rows]
+        return [
+            ["step", "loss", *("w" + ",".join(map(str, place)) for place in np.ndindex(shape))],
+            *rows,
+        ]
 
     def __str__(self) -> str:
         return "\n".join(aligned(self.table()))
@@ -102,7 +130,9 @@ class Descent:
 @overload
 def explain(scores: Sequence[float], target: int | None = None) -> Explanation: ...
 @overload
-def explain(scores: Sequence[Sequence[float]] | Tensor, target: Any = None) -> Explanation | BatchExplanation: ...
+def explain(
+    scores: Sequence[Sequence[float]] | Tensor, target: Any = None
+) -> Explanation | BatchExplanation: ...
 def explain(scores: Any, target: Any = None) -> Any:
     """What −log softmax makes of one row of scores, or of each row of a batch with its target, in float64.
 
@@ -117,10 +147,21 @@ def explain(scores: Any, target: Any = None) -> Any:
     """
     values, targets = _checked(scores, target)
     if values.dim() == 2:
-        return BatchExplanation([explain(row.tolist(), None if targets is None else int(targets[number])) for number, row in enumerate(values)])
+        return BatchExplanation(
+            [
+                explain(row.tolist(), None if targets is None else int(targets[number]))
+                for number, row in enumerate(values)
+            ]
+        )
     log_p = log_softmax(values)
     gradient = None if targets is None else _gradient(log_p[None], targets[None])[0].tolist()
-    return Explanation(values.tolist(), log_p.exp().tolist(), (0.0 - log_p).tolist(), None if targets is None else int(targets), gradient)
+    return Explanation(
+        values.tolist(),
+        log_p.exp().tolist(),
+        (0.0 - log_p).tolist(),
+        None if targets is None else int(targets),
+        gradient,
+    )
 
 
 def descend(scores: Any, target: Any, *, steps: int = 10, rate: float = 0.5) -> Descent:
@@ -155,7 +196,10 @@ def descend(scores: Any, target: Any, *, steps: int = 10, rate: float = 0.5) -> 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of right-aligned columns, two spaces apart."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def _html(table: list[list[str]], lines: list[str]) -> str:
@@ -171,18 +215,30 @@ def _gradient(log_p: Tensor, target: Tensor) -> Tensor:
 def _checked(scores: Any, target: Any) -> tuple[Tensor, Tensor | None]:
     """Scores (class) or (row × class) in float64, and the target or targets."""
     try:
-        values = scores.detach().double() if isinstance(scores, Tensor) else torch.tensor(scores, dtype=torch.float64)
+        values = (
+            scores.detach().double()
+            if isinstance(scores, Tensor)
+            else torch.tensor(scores, dtype=torch.float64)
+        )
         targets = None if target is None else torch.as_tensor(target).long()
     except (TypeError, ValueError) as error:
-        raise UsageError(f"scores must be numbers, in one row or rows of equal length: {error}") from None
+        raise UsageError(
+            f"scores must be numbers, in one row or rows of equal length: {error}"
+        ) from None
     if not values.numel() or not 1 <= values.dim() <= 2:
         raise UsageError("the loss needs at least one score, in one row or in rows of classes")
     if values.isnan().any() or values.amax(dim=-1).isinf().any():
-        raise UsageError(f"scores must be numbers below infinity, one of them finite; got {values.tolist()}")
+        raise UsageError(
+            f"scores must be numbers below infinity, one of them finite; got {values.tolist()}"
+        )
     if targets is not None:
         if targets.shape != values.shape[:-1]:
-            raise UsageError(f"give one target for each row of scores: {list(values.shape[:-1])}; got {list(targets.shape)}")
+            raise UsageError(
+                f"give one target for each row of scores: {list(values.shape[:-1])}; got {list(targets.shape)}"
+            )
         for place in targets.reshape(-1).tolist():
             if not 0 <= place < values.shape[-1]:
-                raise UsageError(f"target = {place}, but there are {values.shape[-1]} classes (0..{values.shape[-1] - 1})")
+                raise UsageError(
+                    f"target = {place}, but there are {values.shape[-1]} classes (0..{values.shape[-1] - 1})"
+                )
     return values, targets

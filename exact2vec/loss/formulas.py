@@ -20,7 +20,9 @@ def log_softmax(scores: Float[Tensor, "*batch word"]) -> Float[Tensor, "*batch w
     return shifted - others.log1p()
 
 
-def target_nll(scores: Float[Tensor, "row word"], targets: Float[Tensor, "row word"]) -> Float[Tensor, " row"]:
+def target_nll(
+    scores: Float[Tensor, "row word"], targets: Float[Tensor, "row word"]
+) -> Float[Tensor, " row"]:
     """Equation (1): Σ_w t_w · −log p_w of each row, in nats; t are one-hot rows, probabilities or counts, ≥ 0.
 
     A class with t_w = 0 adds 0, even where its score is −∞.
@@ -30,9 +32,11 @@ def target_nll(scores: Float[Tensor, "row word"], targets: Float[Tensor, "row wo
 
 
 def count_nll(
-    inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], bias: Float[Tensor, " word"],
+    inputs: Float[Tensor, "context dim"],
+    outputs: Float[Tensor, "word dim"],
+    bias: Float[Tensor, " word"],
     counts: Float[Tensor, "context word"],
-) -> Float[Tensor, ""]:  # fmt: skip
+) -> Float[Tensor, ""]:
     """Mean negative log-likelihood of the counted pairs, in nats per pair.
 
         L = Σ_cw n_cw (log Σ_k exp(b_k + u_k·x_c) − b_w − u_w·x_c) / Σ_cw n_cw
@@ -53,30 +57,43 @@ class Pull:
     metric: Float[Tensor, "dim dim"]
 
 
-def penalty(vectors: Float[Tensor, "row dim"], pull: Pull, row_weights: Float[Tensor, " row"]) -> Float[Tensor, ""]:
+def penalty(
+    vectors: Float[Tensor, "row dim"], pull: Pull, row_weights: Float[Tensor, " row"]
+) -> Float[Tensor, ""]:
     """κ/2 Σ_i ω_i (v_i − m_i)ᵀ F (v_i − m_i), nats: ω are the `row_weights`."""
     offsets = vectors - pull.means
     return pull.strength / 2 * (row_weights[:, None] * (offsets @ pull.metric) * offsets).sum()
 
 
-def metric(vectors: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], *, damping: float = 0.0) -> Float[Tensor, "dim dim"]:
+def metric(
+    vectors: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], *, damping: float = 0.0
+) -> Float[Tensor, "dim dim"]:
     """F = Σ_i p_i v_i v_iᵀ + damping · (mean eigenvalue) · I, p the shares of `totals`; summed in float64, returned in the type of `vectors`."""
     rows = vectors.double()
     product = rows.T @ (rows * (totals / totals.sum())[:, None])
-    return (product + damping * product.trace() / len(product) * torch.eye(len(product), dtype=product.dtype)).to(vectors.dtype)
+    return (
+        product
+        + damping * product.trace() / len(product) * torch.eye(len(product), dtype=product.dtype)
+    ).to(vectors.dtype)
 
 
 def objective(
-    inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], bias: Float[Tensor, " word"],
-    counts: Float[Tensor, "context word"], row_weights: Float[Tensor, " context"], pulls: tuple[Pull, Pull],
-) -> Float[Tensor, ""]:  # fmt: skip
+    inputs: Float[Tensor, "context dim"],
+    outputs: Float[Tensor, "word dim"],
+    bias: Float[Tensor, " word"],
+    counts: Float[Tensor, "context word"],
+    row_weights: Float[Tensor, " context"],
+    pulls: tuple[Pull, Pull],
+) -> Float[Tensor, ""]:
     """What training minimises, in nats per pair: the NLL of rows weighted by ω, and what shrinks inputs and outputs (`pulls`).
 
     1/N · { Σ_c ω_c [N_c · NLL_c + κ_x/2 (x_c − m_c)ᵀ F_U (x_c − m_c)] + κ_u/2 Σ_w (u_w − m_w)ᵀ F_X (u_w − m_w) }
     """
     scores = inputs @ outputs.T + bias
     row_nll = (counts * (scores.logsumexp(dim=1, keepdim=True) - scores)).sum(dim=1)
-    shrinking = penalty(inputs, pulls[0], row_weights) + penalty(outputs, pulls[1], torch.ones_like(bias))
+    shrinking = penalty(inputs, pulls[0], row_weights) + penalty(
+        outputs, pulls[1], torch.ones_like(bias)
+    )
     return ((row_weights * row_nll).sum() + shrinking) / counts.sum()
 
 
@@ -86,7 +103,9 @@ def entropy_floor(counts: Float[Tensor, "context word"]) -> Float[Tensor, ""]:
     return -torch.xlogy(counts, share).sum() / counts.sum()
 
 
-def excess_terms(log_ratio: Float[Tensor, "..."], share: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+def excess_terms(
+    log_ratio: Float[Tensor, "..."], share: Float[Tensor, "..."]
+) -> Float[Tensor, "..."]:
     """q log(q/p) − q + p = q (δ + expm1(−δ)) ≥ 0, with δ = log(q/p) the `log_ratio` and q the `share` of the counts.
 
     Summed over the words of a row it is KL(q‖p). Below |δ| = 1e-3 the series δ²/2 − δ³/6 + δ⁴/24 stands for the difference, which would cancel.

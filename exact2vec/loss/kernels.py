@@ -53,7 +53,21 @@ def _exp_of_difference(d, error):
         k = np.floor(d * 1.4426950408889634 + 0.5)
         r = (d - k * 0.6931471803691238) - k * 1.9082149292705877e-10 + error
         p = 1 / 6227020800
-        for divisor in (479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2, 1, 1):
+        for divisor in (
+            479001600,
+            39916800,
+            3628800,
+            362880,
+            40320,
+            5040,
+            720,
+            120,
+            24,
+            6,
+            2,
+            1,
+            1,
+        ):
             p = p * r + 1.0 / divisor
         scaled = p * _float_of_bits((np.int64(k) + np.int64(1023)) << np.int64(52))
         return 0.0 if d < -708.7 else scaled
@@ -143,7 +157,9 @@ def target_terms(scores, starts, column, value, largest, others, losses):
         total, log_sum = 0.0, np.log1p(others[row])
         for cell in range(starts[row], starts[row + 1]):
             if value[cell] != 0:
-                total += value[cell] * ((largest[row] - np.float64(scores[row, column[cell]])) + log_sum)
+                total += value[cell] * (
+                    (largest[row] - np.float64(scores[row, column[cell]])) + log_sum
+                )
         losses[row] = total
 
 
@@ -164,7 +180,11 @@ def target_gradients(scores, starts, column, value, largest, others, gradient, o
         rest = total * k / (1 + k)
         for cell in range(starts[row], starts[row + 1]):
             z = np.float64(scores[row, column[cell]])
-            own = (total - value[cell]) - rest if z == m else total * np.exp(z - m) / (1 + k) - value[cell]
+            own = (
+                (total - value[cell]) - rest
+                if z == m
+                else total * np.exp(z - m) / (1 + k) - value[cell]
+            )
             out[row, column[cell]] = c * own
 
 

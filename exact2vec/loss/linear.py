@@ -21,10 +21,19 @@ GROUPS = 8  # of tiles, whose gradients of the inputs are summed each by itself,
 
 
 def linear_cross_entropy(
-    input: Tensor, linear_weight: Tensor, target: Tensor | None = None, *, linear_bias: Tensor | None = None, weight: Any = None,
-    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None, counts: Tensor | None = None,
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor | None = None,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+    counts: Tensor | None = None,
     rows: int | None = None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """cross_entropy(input · linear_weightᵀ + linear_bias, target), nats, with the scores of `rows` rows in memory at a time (at most 250 by default).
 
     Shapes (N, D), (V, D) and (V,), or one row (D,). Each kind of target of cross_entropy, with class weights and smoothing. `options` is torch's: its
@@ -40,7 +49,9 @@ def linear_cross_entropy(
     ignored = -100 if ignore_index is None else ignore_index
     shape = (*input.shape[:-1], linear_weight.shape[0], *linear_weight.shape[1:-1])
     if ignore_index is not None and wanted.is_floating_point() and tuple(wanted.shape) == shape:
-        raise LossInputError("ignore_index cannot be specified when target contains probabilities: give such rows probabilities 0")
+        raise LossInputError(
+            "ignore_index cannot be specified when target contains probabilities: give such rows probabilities 0"
+        )
     place = min(1, len(shape) - 1)
     checks.weight(weight, shape[place], input.dtype)
     batch = input if input.dim() == 2 else input[None]
@@ -59,22 +70,61 @@ def linear_cross_entropy(
         targets = targets_of(its_target, counts, weight, ignored, label_smoothing, batch_shape, 1)
         found.append((_rows_or_sum(batch, outputs, bias, targets, inner, rows), targets.divisor))
     rest = tuple(size for dim, size in enumerate(shape) if dim != place)
-    out = input.dtype if not torch.is_autocast_enabled(input.device.type) else torch.promote_types(input.dtype, torch.float32)
+    out = (
+        input.dtype
+        if not torch.is_autocast_enabled(input.device.type)
+        else torch.promote_types(input.dtype, torch.float32)
+    )
     if reduction == "none":
         return torch.stack([nll for nll, _ in found], dim=1).reshape(rest).to(out)
     total = torch.stack([nll for nll, _ in found]).sum()
-    return (total / torch.stack([divisor for _, divisor in found]).sum() if reduction == "mean" and len(found) > 1 else total).to(out)
+    return (
+        total / torch.stack([divisor for _, divisor in found]).sum()
+        if reduction == "mean" and len(found) > 1
+        else total
+    ).to(out)
 
 
-def _rows_or_sum(inputs: Tensor, outputs: Tensor, bias: Tensor | None, targets: Targets, reduction: str, rows: int) -> Tensor:
+def _rows_or_sum(
+    inputs: Tensor,
+    outputs: Tensor,
+    bias: Tensor | None,
+    targets: Targets,
+    reduction: str,
+    rows: int,
+) -> Tensor:
     """Float64: nll rows ("none"), or their sum, over the divisor where it is constant."""
-    if not compiled(inputs, outputs, bias, targets.value, targets.dense, targets.spread) or outputs.shape[0] == 0:
+    if (
+        not compiled(inputs, outputs, bias, targets.value, targets.dense, targets.spread)
+        or outputs.shape[0] == 0
+    ):
         nll = _dense_rows(inputs, outputs, bias, targets)
-        return nll if reduction == "none" else nll.sum() / targets.divisor if reduction == "mean" else nll.sum()
+        return (
+            nll
+            if reduction == "none"
+            else nll.sum() / targets.divisor
+            if reduction == "mean"
+            else nll.sum()
+        )
     mean = reduction == "mean"
-    inside = 1.0 if not mean or targets.divisor.requires_grad else 1.0 / float(targets.divisor) if float(targets.divisor) else math.nan
+    inside = (
+        1.0
+        if not mean or targets.divisor.requires_grad
+        else 1.0 / float(targets.divisor)
+        if float(targets.divisor)
+        else math.nan
+    )
     found: Tensor = _LinearNLL.apply(  # type: ignore[no-untyped-call]
-        inputs, outputs, bias, targets.value, targets.dense, targets.spread, targets.row, targets.column, rows, None if reduction == "none" else inside
+        inputs,
+        outputs,
+        bias,
+        targets.value,
+        targets.dense,
+        targets.spread,
+        targets.row,
+        targets.column,
+        rows,
+        None if reduction == "none" else inside,
     )
     return found / targets.divisor if mean and targets.divisor.requires_grad else found
 
@@ -82,17 +132,37 @@ def _rows_or_sum(inputs: Tensor, outputs: Tensor, bias: Tensor | None, targets: 
 def _dense_rows(inputs: Tensor, outputs: Tensor, bias: Tensor | None, targets: Targets) -> Tensor:
     """The plain twin: all scores at once, each product as torch makes it, the loss of formulas.py."""
     scores = torch.nn.functional.linear(inputs, outputs, bias)
-    return formulas.target_nll(scores.double(), targets.matrix(*scores.shape)) if scores.shape[1] else scores.double().sum(dim=1)
+    return (
+        formulas.target_nll(scores.double(), targets.matrix(*scores.shape))
+        if scores.shape[1]
+        else scores.double().sum(dim=1)
+    )
 
 
 class Tiles:
     """One block of rows of scores, tile by tile of columns, in one buffer: exponentials, their terms, and then gradients in their place."""
 
-    def __init__(self, pool: Workers, inputs: Tensor, outputs: Tensor, bias: Tensor | None, targets: Targets, rows: int) -> None:
-        self.pool, self.inputs, self.outputs, self.bias, self.targets = pool, inputs, outputs, bias, targets
+    def __init__(
+        self,
+        pool: Workers,
+        inputs: Tensor,
+        outputs: Tensor,
+        bias: Tensor | None,
+        targets: Targets,
+        rows: int,
+    ) -> None:
+        self.pool, self.inputs, self.outputs, self.bias, self.targets = (
+            pool,
+            inputs,
+            outputs,
+            bias,
+            targets,
+        )
         self.kind = torch.float64 if inputs.dtype == torch.float64 else torch.float32
         words = len(outputs)
-        self.tiles = [slice(start, min(start + TILE_WORDS, words)) for start in range(0, words, TILE_WORDS)]
+        self.tiles = [
+            slice(start, min(start + TILE_WORDS, words)) for start in range(0, words, TILE_WORDS)
+        ]
         self.buffer = torch.empty(rows * words, dtype=self.kind)
         self.starts = torch.searchsorted(targets.row, torch.arange(len(inputs) + 1))
         self.totals = row_totals(targets, len(inputs))
@@ -113,11 +183,19 @@ class Tiles:
         self._join_tiles()
         self.cell_nll = (self.largest[self.row] - self.cell_scores) + self.others.log1p()[self.row]
         value = self.targets.value[self.cell]
-        self.losses = row_sums(self.row, torch.where(value == 0, 0.0, value * self.cell_nll), len(self.x))
+        self.losses = row_sums(
+            self.row, torch.where(value == 0, 0.0, value * self.cell_nll), len(self.x)
+        )
         if self.targets.dense is not None:
             size = torch.stack([term[1] for term in dense])
-            below = torch.stack([term[0] for term in dense]) + torch.where(size == 0, 0.0, size * (self.largest - self.tile_largest))
-            self.losses = self.losses + torch.from_numpy((below + torch.where(size == 0, 0.0, size * self.others.log1p())).numpy().sum(axis=0))
+            below = torch.stack([term[0] for term in dense]) + torch.where(
+                size == 0, 0.0, size * (self.largest - self.tile_largest)
+            )
+            self.losses = self.losses + torch.from_numpy(
+                (below + torch.where(size == 0, 0.0, size * self.others.log1p()))
+                .numpy()
+                .sum(axis=0)
+            )
 
     def _join_tiles(self) -> None:
         """m and K of the rows from those of their tiles; what an exponential of a tile is multiplied by, exp(m_t − m)."""
@@ -128,7 +206,13 @@ class Tiles:
         shift, sums = self.shift.numpy(), self.tile_others.numpy()
         is_first = np.arange(len(self.tiles))[:, None] == first.numpy()
         others = np.where(shift == 0, 0.0, sums * shift) + np.where(is_first, 0.0, shift)
-        self.others = torch.from_numpy(np.where(np.isnan(self.largest.numpy()) | np.isneginf(self.largest.numpy()), np.nan, others.sum(axis=0)))
+        self.others = torch.from_numpy(
+            np.where(
+                np.isnan(self.largest.numpy()) | np.isneginf(self.largest.numpy()),
+                np.nan,
+                others.sum(axis=0),
+            )
+        )
 
     def _forward(self, which: int) -> tuple[Tensor, ...]:
         """Fills the tile's exponentials, m_t, K_t and the scores at cells; the two row sums that dense targets need are returned."""
@@ -145,15 +229,24 @@ class Tiles:
         raw = scores.to(torch.float64, copy=True) if dense is not None else scores
         here = slice(self.bounds[which], self.bounds[which + 1])
         kernels.tile_terms(
-            scores.numpy(), tile.start, self.row[here].numpy(), self.column[here].numpy(), self.cell_scores[here].numpy(),
-            self.tile_largest[which].numpy(), self.tile_others[which].numpy(),
-        )  # fmt: skip
+            scores.numpy(),
+            tile.start,
+            self.row[here].numpy(),
+            self.column[here].numpy(),
+            self.cell_scores[here].numpy(),
+            self.tile_largest[which].numpy(),
+            self.tile_others[which].numpy(),
+        )
         if dense is None:
             return ()
         below = torch.where(dense == 0, 0.0, dense * (self.tile_largest[which][:, None] - raw))
-        return torch.from_numpy(below.numpy().sum(axis=1)), torch.from_numpy(dense.numpy().sum(axis=1))
+        return torch.from_numpy(below.numpy().sum(axis=1)), torch.from_numpy(
+            dense.numpy().sum(axis=1)
+        )
 
-    def gradients(self, gradient: Tensor, wanted: tuple[bool, ...], sums: list[Tensor | None]) -> None:
+    def gradients(
+        self, gradient: Tensor, wanted: tuple[bool, ...], sums: list[Tensor | None]
+    ) -> None:
         """Adds the gradients of the block's losses, times `gradient`, to `sums` (inputs, outputs, bias), and to the stored values'."""
         if wanted[3]:
             assert sums[3] is not None
@@ -161,7 +254,9 @@ class Tiles:
         if not any(wanted[:3]):
             return
         self._prepare_gradients(gradient)
-        groups = [range(start, len(self.tiles), GROUPS) for start in range(min(GROUPS, len(self.tiles)))]
+        groups = [
+            range(start, len(self.tiles), GROUPS) for start in range(min(GROUPS, len(self.tiles)))
+        ]
         parts = self.pool.map(lambda group: self._backward(group, wanted, sums), groups)
         if sums[0] is not None:
             for part in parts:
@@ -172,15 +267,24 @@ class Tiles:
         totals, row = self.totals[self.rows], self.row
         self.c, self.rest = c, totals * self.others / (1 + self.others)
         idle = (totals == 0) | (c == 0)
-        self.factor = (c * totals * self.shift / (1 + self.others)).masked_fill_(idle, 0.0).to(self.kind)
+        self.factor = (
+            (c * totals * self.shift / (1 + self.others)).masked_fill_(idle, 0.0).to(self.kind)
+        )
         value = self.targets.value[self.cell]
         if self.targets.dense is not None:
             value = value + dense_at(self.targets, row + self.rows.start, self.column)
-        elsewhere = totals[row] * (self.cell_scores - self.largest[row]).exp() / (1 + self.others[row]) - value
-        cells = torch.where(self.cell_scores == self.largest[row], (totals[row] - value) - self.rest[row], elsewhere)
+        elsewhere = (
+            totals[row] * (self.cell_scores - self.largest[row]).exp() / (1 + self.others[row])
+            - value
+        )
+        cells = torch.where(
+            self.cell_scores == self.largest[row], (totals[row] - value) - self.rest[row], elsewhere
+        )
         self.cell_gradients = (c[row] * cells).masked_fill_(idle[row], 0.0).to(self.kind)
 
-    def _backward(self, group: range, wanted: tuple[bool, ...], sums: list[Tensor | None]) -> Tensor:
+    def _backward(
+        self, group: range, wanted: tuple[bool, ...], sums: list[Tensor | None]
+    ) -> Tensor:
         d_inputs = torch.zeros(len(self.x), self.x.shape[1] if wanted[0] else 0, dtype=self.kind)
         for which in group:
             tile = self.tiles[which]
@@ -203,10 +307,20 @@ class Tiles:
             totals, exact = self.totals[self.rows], g.double()
             top = (exact == 1) & (self.shift[which] == 1)[:, None]
             plain = (totals * self.shift[which] / (1 + self.others))[:, None] * exact - dense
-            g.copy_(self.c[:, None] * torch.where(top, (totals[:, None] - dense) - self.rest[:, None], plain))
+            g.copy_(
+                self.c[:, None]
+                * torch.where(top, (totals[:, None] - dense) - self.rest[:, None], plain)
+            )
             factor = (factor != 0).to(self.kind)
         here = slice(self.bounds[which], self.bounds[which + 1])
-        kernels.tile_gradients(g.numpy(), factor.numpy(), tile.start, self.row[here].numpy(), self.column[here].numpy(), self.cell_gradients[here].numpy())
+        kernels.tile_gradients(
+            g.numpy(),
+            factor.numpy(),
+            tile.start,
+            self.row[here].numpy(),
+            self.column[here].numpy(),
+            self.cell_gradients[here].numpy(),
+        )
 
     def _scores(self, tile: slice) -> Tensor:
         size = tile.stop - tile.start
@@ -216,7 +330,14 @@ class Tiles:
     def _dense(self, tile: slice) -> Tensor | None:
         if self.targets.dense is None:
             return None
-        part = Targets(self.targets.row, self.targets.column, self.targets.value, self.targets.divisor, self.targets.dense[:, tile], self.targets.spread)
+        part = Targets(
+            self.targets.row,
+            self.targets.column,
+            self.targets.value,
+            self.targets.divisor,
+            self.targets.dense[:, tile],
+            self.targets.spread,
+        )
         dense = dense_of(part, self.rows)
         assert dense is not None
         return dense.expand(len(self.x), -1)
@@ -227,13 +348,26 @@ class _LinearNLL(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, outputs: Tensor, bias: Tensor | None, value: Tensor, dense: Tensor | None, spread: Tensor | None, row: Tensor,
-        column: Tensor, rows: int, scale: float | None,
-    ) -> Tensor:  # fmt: skip
+        ctx: Any,
+        inputs: Tensor,
+        outputs: Tensor,
+        bias: Tensor | None,
+        value: Tensor,
+        dense: Tensor | None,
+        spread: Tensor | None,
+        row: Tensor,
+        column: Tensor,
+        rows: int,
+        scale: float | None,
+    ) -> Tensor:
         targets = Targets(row, column, value, value, dense, spread)
         ctx.rows, ctx.scale, ctx.made = rows, scale, None
         ctx.save_for_backward(inputs, outputs, bias, value, dense, spread, row, column)
-        early = scale is not None and any(ctx.needs_input_grad[:4]) and not any(ctx.needs_input_grad[4:6])
+        early = (
+            scale is not None
+            and any(ctx.needs_input_grad[:4])
+            and not any(ctx.needs_input_grad[4:6])
+        )
         wanted = tuple(ctx.needs_input_grad[:4]) if early else (False,) * 4
         sums = _zeros(wanted, inputs, outputs, bias, value)
         losses = torch.empty(len(inputs), dtype=torch.float64)
@@ -253,7 +387,13 @@ class _LinearNLL(torch.autograd.Function):
         targets = Targets(row, column, value, value, dense, spread)
         wanted = tuple(ctx.needs_input_grad[:6])
         if torch.is_grad_enabled() or any(wanted[4:6]):
-            return (*_by_formula(gradient, ctx.scale, inputs, outputs, bias, targets, wanted), None, None, None, None)
+            return (
+                *_by_formula(gradient, ctx.scale, inputs, outputs, bias, targets, wanted),
+                None,
+                None,
+                None,
+                None,
+            )
         made, ctx.made = ctx.made, None
         if made is None:
             made = _zeros(wanted[:4], inputs, outputs, bias, value)
@@ -263,10 +403,18 @@ class _LinearNLL(torch.autograd.Function):
         elif float(gradient) != 1.0:
             made = [one if one is None else one.mul_(float(gradient)) for one in made]
         kinds = (inputs, outputs, bias, value)
-        return (*[one if one is None or like is None else one.to(like.dtype) for one, like in zip(made, kinds, strict=True)], *(None,) * 6)
+        return (
+            *[
+                one if one is None or like is None else one.to(like.dtype)
+                for one, like in zip(made, kinds, strict=True)
+            ],
+            *(None,) * 6,
+        )
 
 
-def _blocks(inputs: Tensor, outputs: Tensor, bias: Tensor | None, targets: Targets, rows: int) -> Iterator[Tiles]:
+def _blocks(
+    inputs: Tensor, outputs: Tensor, bias: Tensor | None, targets: Targets, rows: int
+) -> Iterator[Tiles]:
     """The Tiles, moved on to each block: of equal size, at most `rows`."""
     count = math.ceil(len(inputs) / rows)
     size = math.ceil(len(inputs) / count) if count else 1
@@ -277,30 +425,59 @@ def _blocks(inputs: Tensor, outputs: Tensor, bias: Tensor | None, targets: Targe
             yield tiles
 
 
-def _zeros(wanted: tuple[bool, ...], inputs: Tensor, outputs: Tensor, bias: Tensor | None, value: Tensor) -> list[Tensor | None]:
+def _zeros(
+    wanted: tuple[bool, ...], inputs: Tensor, outputs: Tensor, bias: Tensor | None, value: Tensor
+) -> list[Tensor | None]:
     """Sums to fill: float32 at least, float64 for the bias and the stored values."""
     kinds = (torch.promote_types(inputs.dtype, torch.float32),) * 2 + (torch.float64,) * 2
     likes = (inputs, outputs, bias, value)
-    return [torch.zeros(like.shape, dtype=kind) if want and like is not None else None for like, kind, want in zip(likes, kinds, wanted, strict=True)]
+    return [
+        torch.zeros(like.shape, dtype=kind) if want and like is not None else None
+        for like, kind, want in zip(likes, kinds, wanted, strict=True)
+    ]
 
 
 def _by_formula(
-    gradient: Tensor, scale: float | None, inputs: Tensor, outputs: Tensor, bias: Tensor | None, targets: Targets, wanted: tuple[bool, ...]
+    gradient: Tensor,
+    scale: float | None,
+    inputs: Tensor,
+    outputs: Tensor,
+    bias: Tensor | None,
+    targets: Targets,
+    wanted: tuple[bool, ...],
 ) -> list[Tensor | None]:
     """The gradients by autograd of the plain twin, themselves differentiable."""
     differentiable = torch.is_grad_enabled()
-    leaves: list[Tensor | None] = [inputs, outputs, bias, targets.value, targets.dense, targets.spread]
+    leaves: list[Tensor | None] = [
+        inputs,
+        outputs,
+        bias,
+        targets.value,
+        targets.dense,
+        targets.spread,
+    ]
     with torch.enable_grad():
         if not differentiable:
-            leaves = [leaf if leaf is None else leaf.detach().requires_grad_(want) for leaf, want in zip(leaves, wanted, strict=True)]
+            leaves = [
+                leaf if leaf is None else leaf.detach().requires_grad_(want)
+                for leaf, want in zip(leaves, wanted, strict=True)
+            ]
         x, u, b, value, dense, spread = leaves
         assert x is not None
         assert u is not None
         assert value is not None
-        nll = _dense_rows(x, u, b, Targets(targets.row, targets.column, value, targets.divisor, dense, spread))
-        chosen = [leaf for leaf, want in zip(leaves, wanted, strict=True) if want and leaf is not None]
+        nll = _dense_rows(
+            x, u, b, Targets(targets.row, targets.column, value, targets.divisor, dense, spread)
+        )
+        chosen = [
+            leaf for leaf, want in zip(leaves, wanted, strict=True) if want and leaf is not None
+        ]
         result = nll if scale is None else nll.sum() * scale
-        found = iter(torch.autograd.grad(result, chosen, gradient, create_graph=differentiable, allow_unused=True))
+        found = iter(
+            torch.autograd.grad(
+                result, chosen, gradient, create_graph=differentiable, allow_unused=True
+            )
+        )
     return [next(found) if want else None for want in wanted]
 
 
@@ -309,7 +486,9 @@ def _positions(weight: Tensor, bias: Tensor | None) -> tuple[list[Tensor], list[
     if weight.dim() == 2:
         return [weight], [bias]
     positions = list(weight.flatten(1, -2).unbind(1))
-    return positions, [None] * len(positions) if bias is None else list(bias.reshape(len(weight), -1).unbind(1))
+    return positions, [None] * len(positions) if bias is None else list(
+        bias.reshape(len(weight), -1).unbind(1)
+    )
 
 
 def _position(target: Tensor, k: int, outputs: Tensor, batch_shape: tuple[int, int]) -> Tensor:
@@ -321,36 +500,60 @@ def _position(target: Tensor, k: int, outputs: Tensor, batch_shape: tuple[int, i
         return target.flatten(2)[:, :, k]
     if target.shape == (batch_shape[0], *shape):
         return target.flatten(1)[:, k]
-    raise LossInputError(f"Expected target size {[batch_shape[0], *shape]} for class indices; got {list(target.shape)}")
+    raise LossInputError(
+        f"Expected target size {[batch_shape[0], *shape]} for class indices; got {list(target.shape)}"
+    )
 
 
 def _rows(rows: int | None, options: Any, words: int, dim: int) -> int:
     """As asked for; otherwise as many as need, with the sums of their gradients, ROWS · words numbers."""
     groups = min(GROUPS, math.ceil(words / TILE_WORDS))
-    rows = rows if rows is not None else getattr(options, "batch_chunk_size", None) or max(1, ROWS * words // max(1, words + groups * dim))
+    rows = (
+        rows
+        if rows is not None
+        else getattr(options, "batch_chunk_size", None)
+        or max(1, ROWS * words // max(1, words + groups * dim))
+    )
     if rows < 1:
         raise LossInputError(f"rows must be at least 1; got {rows}")
     return rows
 
 
-def _check_shapes(input: Tensor, outputs: Tensor, bias: Tensor | None, target: Tensor, reduction: str, smoothing: float) -> None:
+def _check_shapes(
+    input: Tensor,
+    outputs: Tensor,
+    bias: Tensor | None,
+    target: Tensor,
+    reduction: str,
+    smoothing: float,
+) -> None:
     checks.settings(reduction, smoothing)
     checks.scores(checks.tensor(input, "input"), target)
     if not 1 <= input.dim() <= 2:
-        raise LossInputError(f"expected input with dimensionality 1 or 2, got {input.dim()}: use input.flatten(0, -2)")
+        raise LossInputError(
+            f"expected input with dimensionality 1 or 2, got {input.dim()}: use input.flatten(0, -2)"
+        )
     if outputs.dim() < 2:
-        raise LossInputError(f"expected linear_weight with dimensionality at least 2, got {outputs.dim()}: it is (classes, in_features)")
+        raise LossInputError(
+            f"expected linear_weight with dimensionality at least 2, got {outputs.dim()}: it is (classes, in_features)"
+        )
     if input.shape[-1] != outputs.shape[-1]:
         raise LossInputError(
             f"expected equal input and linear_weight last dimensions (in_features), got {input.shape[-1]} and {outputs.shape[-1]}, respectively"
         )
     if bias is not None and bias.shape != outputs.shape[:-1]:
-        raise LossInputError(f"expected linear_bias shape {tuple(outputs.shape[:-1])}, got {tuple(bias.shape)}")
+        raise LossInputError(
+            f"expected linear_bias shape {tuple(outputs.shape[:-1])}, got {tuple(bias.shape)}"
+        )
     if outputs.dim() > 2 and input.dim() == 1:
-        raise LossInputError(f"K-dimensional loss defined by linear_weight shape {tuple(outputs.shape)} requires batched input, (N, {input.shape[0]}), "
-                             f"got unbatched input with shape {tuple(input.shape)}")  # fmt: skip
+        raise LossInputError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(outputs.shape)} requires batched input, (N, {input.shape[0]}), "
+            f"got unbatched input with shape {tuple(input.shape)}"
+        )
     if not (torch.is_autocast_enabled(input.device.type) or input.dtype == outputs.dtype):
-        raise LossInputError(f"input is {input.dtype} and linear_weight {outputs.dtype}: use input.to({outputs.dtype})")
+        raise LossInputError(
+            f"input is {input.dtype} and linear_weight {outputs.dtype}: use input.to({outputs.dtype})"
+        )
 
 
 def _autocast(*tensors: Tensor | None) -> list[Any]:
@@ -358,4 +561,7 @@ def _autocast(*tensors: Tensor | None) -> list[Any]:
     kind = tensors[0].device.type  # type: ignore[union-attr]
     if not torch.is_autocast_enabled(kind):
         return list(tensors)
-    return [one if one is None or one.dtype == torch.float64 else one.to(torch.get_autocast_dtype(kind)) for one in tensors]
+    return [
+        one if one is None or one.dtype == torch.float64 else one.to(torch.get_autocast_dtype(kind))
+        for one in tensors
+    ]

@@ -54,7 +54,14 @@ class NLLLoss(_Described, nn.NLLLoss):
     formula = "Σ −w_y log p_y / divisor"
     expects = "log-probabilities (N, C) or (N, C, d1, …), such as log_softmax gives; targets (N) or (N, d1, …), integers 0..C−1"
 
-    def __init__(self, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: Any = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
         _refuse_data("NLLLoss", weight, size_average)
         super().__init__(weight, size_average, ignore_index, reduce, reduction)
 
@@ -74,14 +81,23 @@ class CrossEntropyLoss(_Described, nn.CrossEntropyLoss):
     expects = "scores (N, C) or (N, C, d1, …); targets: integers (N) or (N, d1, …), probabilities as the scores (divisor: N), or counts= (divisor: Σ w n)"
 
     def __init__(
-        self, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean",
-        label_smoothing: float = 0.0, *, dim: int | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        weight: Any = None,
+        size_average: Any = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+        *,
+        dim: int | None = None,
+    ) -> None:
         _refuse_data("CrossEntropyLoss", weight, size_average)
         super().__init__(weight, size_average, ignore_index, reduce, reduction, label_smoothing)
         self.dim = dim
 
-    def forward(self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None) -> Tensor:
+    def forward(
+        self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None
+    ) -> Tensor:
         """The loss of scores."""
         return cross_entropy(
             input,
@@ -94,9 +110,18 @@ class CrossEntropyLoss(_Described, nn.CrossEntropyLoss):
             dim=self.dim,
         )
 
-    def terms(self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None) -> Terms:
+    def terms(
+        self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None
+    ) -> Terms:
         """Log-sum-exp, entropy of the targets and excess over it, row by row (scores (N, C))."""
-        return loss_terms(input, target, counts=counts, weight=self.weight, ignore_index=self.ignore_index, label_smoothing=self.label_smoothing)
+        return loss_terms(
+            input,
+            target,
+            counts=counts,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+        )
 
 
 class LinearCrossEntropyLoss(_Described, nn.LinearCrossEntropyLoss):
@@ -112,7 +137,9 @@ class LinearCrossEntropyLoss(_Described, nn.LinearCrossEntropyLoss):
     formula = "Σ_i t_i (log Σ_k exp z_k − z_i) / divisor, z = x·uᵀ + b"
     expects = "x (N, in_features); targets: integers (N), probabilities (N, C) (divisor: N), or counts= (N, C) (divisor: Σ w n)"
 
-    def __init__(self, in_features: int, num_classes: int, *, rows: int | None = None, **settings: Any) -> None:
+    def __init__(
+        self, in_features: int, num_classes: int, *, rows: int | None = None, **settings: Any
+    ) -> None:
         if "weight" in settings and settings["weight"] is not None:
             checks.tensor(settings["weight"], "weight")
         try:
@@ -121,22 +148,41 @@ class LinearCrossEntropyLoss(_Described, nn.LinearCrossEntropyLoss):
             raise LossInputError(str(error)) from None
         self.rows = rows
 
-    def forward(self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None) -> Tensor:
+    def forward(
+        self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None
+    ) -> Tensor:
         """The loss of inputs."""
         shape = (self.num_classes, *self.out_features)
         bias = None if self.linear.bias is None else self.linear.bias.reshape(shape)
         return linear_cross_entropy(
-            input, self.linear.weight.reshape((*shape, self.linear.in_features)), target, linear_bias=bias, weight=self.weight, reduction=self.reduction,
-            ignore_index=self.ignore_index, label_smoothing=self.label_smoothing, options=self.options, counts=counts, rows=self.rows,
-        )  # fmt: skip
+            input,
+            self.linear.weight.reshape((*shape, self.linear.in_features)),
+            target,
+            linear_bias=bias,
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+            counts=counts,
+            rows=self.rows,
+        )
 
-    def terms(self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None) -> Terms:
+    def terms(
+        self, input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None
+    ) -> Terms:
         """Log-sum-exp, entropy of the targets and excess over it, row by row."""
         ignored = -100 if self.ignore_index is None else self.ignore_index
         return loss_terms(
-            input, target, counts=counts, linear_weight=self.linear.weight, linear_bias=self.linear.bias, weight=self.weight, ignore_index=ignored,
+            input,
+            target,
+            counts=counts,
+            linear_weight=self.linear.weight,
+            linear_bias=self.linear.bias,
+            weight=self.weight,
+            ignore_index=ignored,
             label_smoothing=self.label_smoothing,
-        )  # fmt: skip
+        )
 
     def extra_repr(self) -> str:
         return f"in_features={self.linear.in_features}, num_classes={self.num_classes}, bias={self.linear.bias is not None}, {super().extra_repr()}"

@@ -27,27 +27,46 @@ class Losses:
 
 
 def sweep(
-    tiled: TiledNLL, inputs: Float[Tensor, "context width"], outputs: Float[Tensor, "word width"], counted: list[WeightedCounts],
-    log_unigram: Float[Tensor, " word"], *, row_weights: Float[Tensor, " context"] | None = None,
-) -> list[Losses]:  # fmt: skip
+    tiled: TiledNLL,
+    inputs: Float[Tensor, "context width"],
+    outputs: Float[Tensor, "word width"],
+    counted: list[WeightedCounts],
+    log_unigram: Float[Tensor, " word"],
+    *,
+    row_weights: Float[Tensor, " context"] | None = None,
+) -> list[Losses]:
     """The exact Losses under each of `counted`, all from the same scores; with `row_weights` ω, the objective Σ_c ω_c N_c NLL_c / N of the first."""
     rows = np.flatnonzero(sum(counts.totals.numpy() for counts in counted))
     found = row_losses(tiled, inputs, outputs, rows, counted)
     losses = [
-        Losses(float(of.nll.numpy().sum()) / counts.total, float(of.excess.numpy().sum()) / counts.total, counts.floor,
-               counts.unigram_nll(log_unigram), counts.total)
+        Losses(
+            float(of.nll.numpy().sum()) / counts.total,
+            float(of.excess.numpy().sum()) / counts.total,
+            counts.floor,
+            counts.unigram_nll(log_unigram),
+            counts.total,
+        )
         for of, counts in zip(found, counted, strict=True)
-    ]  # fmt: skip
+    ]
     if row_weights is not None:
-        objective = float((found[0].nll * row_weights[torch.from_numpy(rows)]).numpy().sum()) / counted[0].total
+        objective = (
+            float((found[0].nll * row_weights[torch.from_numpy(rows)]).numpy().sum())
+            / counted[0].total
+        )
         losses[0] = replace(losses[0], objective=objective)
     return losses
 
 
 def estimate(
-    tiled: TiledNLL, inputs: Float[Tensor, "context width"], outputs: Float[Tensor, "word width"], counted: list[WeightedCounts],
-    log_unigram: Float[Tensor, " word"], *, share: float, seed: int,
-) -> list[Losses]:  # fmt: skip
+    tiled: TiledNLL,
+    inputs: Float[Tensor, "context width"],
+    outputs: Float[Tensor, "word width"],
+    counted: list[WeightedCounts],
+    log_unigram: Float[Tensor, " word"],
+    *,
+    share: float,
+    seed: int,
+) -> list[Losses]:
     """Unbiased Losses from `share` · rows draws with probability N_c / N, with replacement, and their standard error.
 
     Source: Hansen and Hurwitz 1943: the mean of NLL_c over the draws estimates Σ N_c NLL_c / N.
@@ -55,22 +74,45 @@ def estimate(
     found = []
     for counts in counted:
         probability = (counts.totals / counts.total).numpy()
-        draws = np.random.default_rng([seed, len(probability)]).choice(len(probability), max(2, round(share * len(probability))), p=probability)
+        draws = np.random.default_rng([seed, len(probability)]).choice(
+            len(probability), max(2, round(share * len(probability))), p=probability
+        )
         rows, times = np.unique(draws, return_counts=True)
         (losses,) = row_losses(tiled, inputs, outputs, rows, [counts])
         totals = counts.totals[torch.from_numpy(rows)]
-        nll, excess = ((values / totals).numpy().repeat(times) for values in (losses.nll, losses.excess))
+        nll, excess = (
+            (values / totals).numpy().repeat(times) for values in (losses.nll, losses.excess)
+        )
         error = float(nll.std(ddof=1) / np.sqrt(len(draws)))
-        found.append(Losses(float(nll.mean()), float(excess.mean()), counts.floor, counts.unigram_nll(log_unigram), counts.total, error))
+        found.append(
+            Losses(
+                float(nll.mean()),
+                float(excess.mean()),
+                counts.floor,
+                counts.unigram_nll(log_unigram),
+                counts.total,
+                error,
+            )
+        )
     return found
 
 
 def row_losses(
-    tiled: TiledNLL, inputs: Float[Tensor, "context width"], outputs: Float[Tensor, "word width"], rows: np.ndarray, counted: list[WeightedCounts]
+    tiled: TiledNLL,
+    inputs: Float[Tensor, "context width"],
+    outputs: Float[Tensor, "word width"],
+    rows: np.ndarray,
+    counted: list[WeightedCounts],
 ) -> list[RowLosses]:
     """The losses of `rows`, in their order, block by block."""
     blocks = []
     for start in range(0, len(rows), tiled.block_rows):
         block = rows[start : start + tiled.block_rows]
         blocks.append(tiled.losses(inputs[torch.from_numpy(block)], outputs, block, counted))
-    return [RowLosses(torch.cat([block[which].nll for block in blocks]), torch.cat([block[which].excess for block in blocks])) for which in range(len(counted))]
+    return [
+        RowLosses(
+            torch.cat([block[which].nll for block in blocks]),
+            torch.cat([block[which].excess for block in blocks]),
+        )
+        for which in range(len(counted))
+    ]

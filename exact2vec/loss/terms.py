@@ -22,9 +22,17 @@ class Terms(NamedTuple):
 
 
 def loss_terms(
-    input: Tensor, target: Tensor | None = None, *, counts: Tensor | None = None, linear_weight: Tensor | None = None, linear_bias: Tensor | None = None,
-    weight: Tensor | None = None, ignore_index: int = -100, label_smoothing: float = 0.0, rows: int = ROWS,
-) -> Terms:  # fmt: skip
+    input: Tensor,
+    target: Tensor | None = None,
+    *,
+    counts: Tensor | None = None,
+    linear_weight: Tensor | None = None,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    rows: int = ROWS,
+) -> Terms:
     """The Terms of scores (N, V), or of inputs (N, D) with `linear_weight` (V, D), whose scores are held for `rows` rows at a time. To look at: no graph.
 
     >>> terms = loss_terms(torch.tensor([[1.0, 0.0]]), counts=torch.tensor([[3.0, 1.0]]))
@@ -39,9 +47,17 @@ def loss_terms(
         parts = []
         for start in range(0, len(input), rows):
             these = slice(start, start + rows)
-            scores = input[these] if linear_weight is None else torch.nn.functional.linear(input[these], linear_weight, linear_bias)
+            scores = (
+                input[these]
+                if linear_weight is None
+                else torch.nn.functional.linear(input[these], linear_weight, linear_bias)
+            )
             parts.append(_terms(scores.double(), _part(targets, these).matrix(*scores.shape)))
-        return Terms(*map(torch.cat, zip(*parts, strict=True))) if parts else Terms(*(torch.empty(0).double(),) * 4)
+        return (
+            Terms(*map(torch.cat, zip(*parts, strict=True)))
+            if parts
+            else Terms(*(torch.empty(0).double(),) * 4)
+        )
 
 
 def _terms(scores: Tensor, t: Tensor) -> Terms:
@@ -51,12 +67,28 @@ def _terms(scores: Tensor, t: Tensor) -> Terms:
     counted = t > 0
     ratio = torch.where(counted, q.log() - log_p, 1.0)
     excess = torch.where(counted, excess_terms(ratio, q), log_p.exp())
-    return Terms(target_nll(scores, t), scores.logsumexp(dim=1), -(totals * torch.xlogy(q, q)).sum(dim=1), (totals * excess).sum(dim=1))
+    return Terms(
+        target_nll(scores, t),
+        scores.logsumexp(dim=1),
+        -(totals * torch.xlogy(q, q)).sum(dim=1),
+        (totals * excess).sum(dim=1),
+    )
 
 
 def _part(targets: Targets, rows: slice) -> Targets:
-    cells = slice(*torch.searchsorted(targets.row, torch.tensor([rows.start, rows.stop], device=targets.row.device)).tolist())
+    cells = slice(
+        *torch.searchsorted(
+            targets.row, torch.tensor([rows.start, rows.stop], device=targets.row.device)
+        ).tolist()
+    )
     shared = targets.dense is None or targets.spread is not None
     dense = targets.dense if shared else targets.dense[rows]  # type: ignore[index]
     spread = None if targets.spread is None else targets.spread[rows]
-    return Targets(targets.row[cells] - rows.start, targets.column[cells], targets.value[cells], targets.divisor, dense, spread)
+    return Targets(
+        targets.row[cells] - rows.start,
+        targets.column[cells],
+        targets.value[cells],
+        targets.divisor,
+        dense,
+        spread,
+    )

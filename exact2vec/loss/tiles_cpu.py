@@ -17,24 +17,63 @@ class CompiledNLL(TiledNLL):
         _exponentials(scores.numpy(), largest.numpy(), sums.numpy())
         return largest, sums
 
-    def _terms(self, scores: Tensor, columns: slice, blocks: list[BlockCounts], found: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def _terms(
+        self, scores: Tensor, columns: slice, blocks: list[BlockCounts], found: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         for block, scores_found in zip(blocks, found, strict=True):
             _gather(scores.numpy(), columns.start, block.starts, block.words, scores_found.numpy())
         largest, sums = self._exponentials(scores)
         uncounted = [torch.empty_like(sums) for _ in blocks]
         for block, without in zip(blocks, uncounted, strict=True):
-            _sum_without(scores.numpy(), sums.numpy(), columns.start, block.starts, block.words, without.numpy())
+            _sum_without(
+                scores.numpy(),
+                sums.numpy(),
+                columns.start,
+                block.starts,
+                block.words,
+                without.numpy(),
+            )
         return largest, sums, uncounted
 
-    def _subtract(self, exponentials: Tensor, columns: slice, block: BlockCounts, factor: Tensor) -> None:
-        _subtract(exponentials.numpy(), columns.start, block.starts, block.words, block.counts, factor.numpy())
+    def _subtract(
+        self, exponentials: Tensor, columns: slice, block: BlockCounts, factor: Tensor
+    ) -> None:
+        _subtract(
+            exponentials.numpy(),
+            columns.start,
+            block.starts,
+            block.words,
+            block.counts,
+            factor.numpy(),
+        )
 
-    def _row_losses(self, block: BlockCounts, scores: Tensor, lse: Tensor, uncounted: Tensor) -> RowLosses:
-        share, cell_nll = torch.empty(len(scores), dtype=torch.float64), torch.empty(len(scores), dtype=torch.float64)
-        _cell_terms(block.starts, block.counts, scores.numpy(), lse.numpy(), block.totals.numpy(), share.numpy(), cell_nll.numpy())
+    def _row_losses(
+        self, block: BlockCounts, scores: Tensor, lse: Tensor, uncounted: Tensor
+    ) -> RowLosses:
+        share, cell_nll = (
+            torch.empty(len(scores), dtype=torch.float64),
+            torch.empty(len(scores), dtype=torch.float64),
+        )
+        _cell_terms(
+            block.starts,
+            block.counts,
+            scores.numpy(),
+            lse.numpy(),
+            block.totals.numpy(),
+            share.numpy(),
+            cell_nll.numpy(),
+        )
         terms = excess_terms(share.log() + cell_nll, share)
         nll, excess = torch.empty_like(lse), torch.empty_like(lse)
-        _row_sums(block.starts, share.mul_(cell_nll).numpy(), terms.numpy(), block.totals.numpy(), uncounted.numpy(), nll.numpy(), excess.numpy())
+        _row_sums(
+            block.starts,
+            share.mul_(cell_nll).numpy(),
+            terms.numpy(),
+            block.totals.numpy(),
+            uncounted.numpy(),
+            nll.numpy(),
+            excess.numpy(),
+        )
         return RowLosses(nll, excess)
 
 

@@ -14,7 +14,17 @@ from exact2vec.see.gather import Gathered, gather
 from exact2vec.see.html import packed, page
 from exact2vec.see.measures import MAPS
 
-SCRIPTS = ("dom.js", "loss.js", "state.js", "plot.js", "map.js", "row.js", "batch.js", "words.js", "explorer.js")
+SCRIPTS = (
+    "dom.js",
+    "loss.js",
+    "state.js",
+    "plot.js",
+    "map.js",
+    "row.js",
+    "batch.js",
+    "words.js",
+    "explorer.js",
+)
 LARGEST_BYTES = 250_000_000  # of vectors: a page of a third more, which browsers still open
 ALL_CELLS, CELLS_A_ROW = 2_000_000, 60
 
@@ -22,10 +32,18 @@ ALL_CELLS, CELLS_A_ROW = 2_000_000, 60
 def explorer(run: str | Path | None = None, *, served: bool = False, plane: str = "pca") -> bytes:
     """The page, UTF-8. It works from disk and from any static host; `served` lets it ask its own server for composed words."""
     data = {"run": None if run is None else run_data(gather(run), plane)}
-    return page("explorer.html", styles=["page.css"], scripts=SCRIPTS, data=data, connect="'self'" if served else "'none'")
+    return page(
+        "explorer.html",
+        styles=["page.css"],
+        scripts=SCRIPTS,
+        data=data,
+        connect="'self'" if served else "'none'",
+    )
 
 
-def write_folder(folder: str | Path, run: str | Path | None = None, *, force: bool = False, plane: str = "pca") -> Path:
+def write_folder(
+    folder: str | Path, run: str | Path | None = None, *, force: bool = False, plane: str = "pca"
+) -> Path:
     """FOLDER/index.html, to open from disk or to put on any static host."""
     path = Path(folder) / "index.html"
     check_page(path, force=force)
@@ -45,15 +63,27 @@ def run_data(run: Gathered, plane: str) -> dict[str, Any]:
         )
     found = MAPS[plane](vectors.vectors)
     return {
-        "name": run.name, "path": run.path, "words": vectors.index_to_key, "counts": vectors.vocabulary.counts.tolist(), "dim": vectors.vector_size,
-        "window": run.counts.window, "history": run.history, "baselines": run.baselines, "map": {"note": map_note(found.method, found.faithful)},
+        "name": run.name,
+        "path": run.path,
+        "words": vectors.index_to_key,
+        "counts": vectors.vocabulary.counts.tolist(),
+        "dim": vectors.vector_size,
+        "window": run.counts.window,
+        "history": run.history,
+        "baselines": run.baselines,
+        "map": {"note": map_note(found.method, found.faithful)},
         "arrays": {
-            "inputs": packed(vectors.inputs), "outputs": packed(vectors.outputs), "bias": packed(vectors.bias),
-            "log_keep": packed(np.log(vectors.keep)), "points": packed(found.points.astype(np.float32)),
-            "nll": packed(losses.row_nll), "row_unigram": packed(losses.row_unigram), "row_floor": packed(losses.row_floor),
+            "inputs": packed(vectors.inputs),
+            "outputs": packed(vectors.outputs),
+            "bias": packed(vectors.bias),
+            "log_keep": packed(np.log(vectors.keep)),
+            "points": packed(found.points.astype(np.float32)),
+            "nll": packed(losses.row_nll),
+            "row_unigram": packed(losses.row_unigram),
+            "row_floor": packed(losses.row_floor),
             **cells(run.counts.training),
         },
-    }  # fmt: skip
+    }
 
 
 def map_note(method: str, faithful: float | None) -> str:
@@ -65,16 +95,23 @@ def map_note(method: str, faithful: float | None) -> str:
 
 def cells(counts: csr_array) -> dict[str, Any]:
     """k(c, w) of every cell where there are few, of the largest of each row otherwise; and what each row holds in all."""
-    row_cells, row_total = np.diff(counts.indptr), np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
-    kept = np.arange(counts.nnz) if counts.nnz <= ALL_CELLS else largest_of_rows(counts, CELLS_A_ROW)
+    row_cells, row_total = (
+        np.diff(counts.indptr),
+        np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel(),
+    )
+    kept = (
+        np.arange(counts.nnz) if counts.nnz <= ALL_CELLS else largest_of_rows(counts, CELLS_A_ROW)
+    )
     rows = np.repeat(np.arange(counts.shape[0]), row_cells)[kept]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=counts.shape[0]))])
     kind = np.int32 if counts.data.max(initial=0) < 2**31 else np.float64
     return {
-        "indptr": packed(indptr.astype(np.int32)), "indices": packed(counts.indices[kept].astype(np.int32)),
+        "indptr": packed(indptr.astype(np.int32)),
+        "indices": packed(counts.indices[kept].astype(np.int32)),
         "counts": packed(counts.data[kept].astype(kind)),
-        "row_cells": packed(row_cells.astype(np.int32)), "row_total": packed(row_total),
-    }  # fmt: skip
+        "row_cells": packed(row_cells.astype(np.int32)),
+        "row_total": packed(row_total),
+    }
 
 
 def largest_of_rows(counts: csr_array, most: int) -> NDArray[np.int64]:

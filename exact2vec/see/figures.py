@@ -23,10 +23,20 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#007A5A", "#8030E0", 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 DASHES = ("-", "--", "-.", ":")
 LOOK: dict[Any, Any] = {
-    "font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#E4E6EA", "axes.axisbelow": True,
-    "axes.titlesize": 11.5, "axes.edgecolor": GREY, "lines.linewidth": 1.8, "legend.frameon": False, "svg.fonttype": "none",
-    "svg.hashsalt": "exact2vec", "figure.dpi": 110,
-}  # fmt: skip
+    "font.size": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E4E6EA",
+    "axes.axisbelow": True,
+    "axes.titlesize": 11.5,
+    "axes.edgecolor": GREY,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "exact2vec",
+    "figure.dpi": 110,
+}
 
 
 def log_curve(p: ArrayLike | None = None, *, mark: Sequence[float] = ()) -> "Figure":
@@ -44,7 +54,9 @@ def log_curve(p: ArrayLike | None = None, *, mark: Sequence[float] = ()) -> "Fig
         axes.set(xlabel="p", ylabel=f"{name}  [nats]", title=name)
     for number, share in enumerate(mark):
         right.plot([share], [-np.log(share)], "o", color=ORANGE)
-        right.annotate(f"class {number}", (share, -np.log(share)), (7, 5), textcoords="offset points")
+        right.annotate(
+            f"class {number}", (share, -np.log(share)), (7, 5), textcoords="offset points"
+        )
     return figure
 
 
@@ -63,13 +75,22 @@ def steps(losses: Sequence[float], weights: ArrayLike, target: int) -> "Figure":
     left.set(xlabel="step", ylabel="−log p of the target  [nats]", title="Loss")
     for number, values in enumerate(path.T):
         name = f"class {number}" + (" (target)" if number == target else "")
-        right.plot(range(len(path)), values, "o" + _dash(number), color=_colour(number), markersize=4, label=name)
+        right.plot(
+            range(len(path)),
+            values,
+            "o" + _dash(number),
+            color=_colour(number),
+            markersize=4,
+            label=name,
+        )
     right.set(xlabel="step", ylabel="weight", title="Weights")
     right.legend()
     return figure
 
 
-def training_curve(history: Sequence[Mapping[str, Any]], baselines: Mapping[str, float]) -> "Figure":
+def training_curve(
+    history: Sequence[Mapping[str, Any]], baselines: Mapping[str, float]
+) -> "Figure":
     """Training and held-out NLL after each pass (nats a pair; a bar is a standard error), with `baselines` as horizontal lines.
 
     `history` are rows of history.jsonl; `baselines` maps a label such as "unigram", "ln V" or "floor" to nats a pair.
@@ -82,9 +103,23 @@ def training_curve(history: Sequence[Mapping[str, Any]], baselines: Mapping[str,
         if rows:
             errors = [row.get(f"{column}_standard_error") or 0.0 for row in rows]
             x, y = [row["epoch"] for row in rows], [row[column] for row in rows]
-            axes.errorbar(x, y, errors, fmt="o" + _dash(number), color=_colour(number), markersize=5, label=name)
+            axes.errorbar(
+                x,
+                y,
+                errors,
+                fmt="o" + _dash(number),
+                color=_colour(number),
+                markersize=5,
+                label=name,
+            )
     for number, (name, value) in enumerate(baselines.items()):
-        axes.axhline(value, color=GREY, linewidth=1.2, linestyle=DASHES[(number + 1) % len(DASHES)], label=f"{name} {value:.3f}")
+        axes.axhline(
+            value,
+            color=GREY,
+            linewidth=1.2,
+            linestyle=DASHES[(number + 1) % len(DASHES)],
+            label=f"{name} {value:.3f}",
+        )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="NLL  [nats a pair]", title="The exact loss after each pass")
     axes.legend(fontsize=9)
@@ -96,38 +131,69 @@ def frequency_bands(bands: Sequence[str], nll: Mapping[str, Sequence[float | Non
     figure, (axes,) = _panels(1)
     for number, (name, values) in enumerate(nll.items()):
         numbers = [np.nan if value is None else value for value in values]
-        axes.plot(range(len(bands)), numbers, "o" + _dash(number), color=_colour(number), markersize=5, label=name)
+        axes.plot(
+            range(len(bands)),
+            numbers,
+            "o" + _dash(number),
+            color=_colour(number),
+            markersize=5,
+            label=name,
+        )
     axes.set_xticks(range(len(bands)), bands, rotation=30, ha="right")
-    axes.set(xlabel="times the word was counted", ylabel="NLL  [nats a pair]", title="Loss by frequency")
+    axes.set(
+        xlabel="times the word was counted", ylabel="NLL  [nats a pair]", title="Loss by frequency"
+    )
     axes.legend(fontsize=9)
     return figure
 
 
-def word_map(points: ArrayLike, words: Sequence[str], colour: Sequence[float] | None = None, *, labels: int = 60, colour_name: str = "") -> "Figure":
+def word_map(
+    points: ArrayLike,
+    words: Sequence[str],
+    colour: Sequence[float] | None = None,
+    *,
+    labels: int = 60,
+    colour_name: str = "",
+) -> "Figure":
     """Words at their two coordinates, the first `labels` of them that find room written out; `colour` is a number a word."""
     from matplotlib.patheffects import withStroke
 
     x, y = np.asarray(points, np.float64).T
     figure, (axes,) = _panels(1, height=5.6)
-    dots = axes.scatter(x, y, s=8, c=BLUE if colour is None else np.asarray(colour), cmap="cividis", linewidths=0, alpha=0.6)
+    dots = axes.scatter(
+        x,
+        y,
+        s=8,
+        c=BLUE if colour is None else np.asarray(colour),
+        cmap="cividis",
+        linewidths=0,
+        alpha=0.6,
+    )
     if colour is not None:
         figure.colorbar(dots, ax=axes, label=colour_name)
     for place in _with_room(x, y, words, labels):
         written = words[place].replace("$", r"\$")
-        text = axes.annotate(written, (x[place], y[place]), fontsize=8.5, xytext=(3, -3), textcoords="offset points")
+        text = axes.annotate(
+            written, (x[place], y[place]), fontsize=8.5, xytext=(3, -3), textcoords="offset points"
+        )
         text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
     axes.set(xlabel="first principal axis", ylabel="second", title="A map of the vectors")
     return figure
 
 
-def _with_room(x: NDArray[np.float64], y: NDArray[np.float64], words: Sequence[str], most: int) -> list[int]:
+def _with_room(
+    x: NDArray[np.float64], y: NDArray[np.float64], words: Sequence[str], most: int
+) -> list[int]:
     """The first places whose words would not be written over another, on a page of 62 × 40 signs."""
     width, height = np.ptp(x) / 62 or 1.0, np.ptp(y) / 40 or 1.0
     found: list[tuple[float, float, float]] = []
     places: list[int] = []
     for place, word in enumerate(words):
         left, right = x[place], x[place] + width * (len(word) + 1)
-        if len(places) < most and all(abs(y[place] - other) > height or left > end or right < start for start, end, other in found):
+        if len(places) < most and all(
+            abs(y[place] - other) > height or left > end or right < start
+            for start, end, other in found
+        ):
             found.append((left, right, y[place]))
             places.append(place)
     return places
@@ -137,7 +203,9 @@ def save(figure: "Figure", path: str | Path, *, force: bool = False) -> None:
     """Write svg, png or pdf by suffix: the same bytes for the same figure. UsageError for another suffix, or a file that exists without `force`."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{path}: a figure is written as {', '.join(SUFFIXES)}; got the suffix {path.suffix!r}")
+        raise UsageError(
+            f"{path}: a figure is written as {', '.join(SUFFIXES)}; got the suffix {path.suffix!r}"
+        )
     if path.exists() and not force:
         raise UsageError(f"{path} exists; use --force to replace it")
     write_whole(path, _bytes(figure, path.suffix.lower()[1:]))
@@ -148,7 +216,11 @@ def _bytes(figure: "Figure", kind: str) -> bytes:
 
     data = io.BytesIO()
     with matplotlib.rc_context(LOOK):
-        figure.savefig(data, format=kind, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind])
+        figure.savefig(
+            data,
+            format=kind,
+            metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind],
+        )
     return data.getvalue()
 
 
@@ -168,7 +240,9 @@ def _panels(number: int, *, height: float = 3.4) -> "tuple[Figure, list[Axes]]":
     import matplotlib
 
     with matplotlib.rc_context(LOOK):
-        figure = _drawing()(figsize=(4.4 * number if number > 1 else 6.4, height), layout="constrained")
+        figure = _drawing()(
+            figsize=(4.4 * number if number > 1 else 6.4, height), layout="constrained"
+        )
         return figure, list(figure.subplots(1, number, squeeze=False)[0])
 
 
@@ -177,4 +251,6 @@ def _colour(number: int) -> str:
 
 
 def _dash(number: int) -> str:
-    return DASHES[number // len(COLOURS) % len(DASHES)] if number >= len(COLOURS) else DASHES[number]
+    return (
+        DASHES[number // len(COLOURS) % len(DASHES)] if number >= len(COLOURS) else DASHES[number]
+    )

@@ -36,12 +36,18 @@ class Gathered:
     @property
     def comparable(self) -> str:
         """Equal where losses compare: same vocabulary, window, weights, and held-out pairs (training pairs where none are held out)."""
-        return self.counts.held_out_digest or repr((hash_of(self.counts), self.counts.window, self.counts.sample))
+        return self.counts.held_out_digest or repr(
+            (hash_of(self.counts), self.counts.window, self.counts.sample)
+        )
 
     @property
     def baselines(self) -> dict[str, float]:
         """The lines beside the training curve, nats a pair."""
-        return {"ln V": self.summary["ln_v"], "unigram": self.summary["training"]["unigram"], "floor": self.summary["training"]["floor"]}
+        return {
+            "ln V": self.summary["ln_v"],
+            "unigram": self.summary["training"]["unigram"],
+            "floor": self.summary["training"]["floor"],
+        }
 
     @cached_property
     def training_losses(self) -> WordLosses:
@@ -49,17 +55,27 @@ class Gathered:
 
     @cached_property
     def held_out_losses(self) -> WordLosses | None:
-        return None if self.counts.held_out is None else word_losses(self.vectors, self.counts, self.counts.held_out)
+        return (
+            None
+            if self.counts.held_out is None
+            else word_losses(self.vectors, self.counts, self.counts.held_out)
+        )
 
 
 def gather(folder: str | Path) -> Gathered:
     """Read a run folder; InputError where it holds vectors or counts alone, CorruptFileError where a byte differs."""
     run = runs.open_run(Path(folder))
     if "summary.json" not in run.files or not has_counts(folder):
-        raise InputError(f"{folder} is not a trained run with its counts: name a folder that exact2vec train wrote")
+        raise InputError(
+            f"{folder} is not a trained run with its counts: name a folder that exact2vec train wrote"
+        )
     history, times = (rows(run.bytes(f"{name}.jsonl")) for name in ("history", "times"))
-    config, summary, provenance = (run.json(f"{name}.json") for name in ("config", "summary", "provenance"))
-    return Gathered(str(folder), load(folder), Counts.load(folder), config, summary, provenance, history, times)
+    config, summary, provenance = (
+        run.json(f"{name}.json") for name in ("config", "summary", "provenance")
+    )
+    return Gathered(
+        str(folder), load(folder), Counts.load(folder), config, summary, provenance, history, times
+    )
 
 
 def rows(lines: bytes) -> list[dict[str, Any]]:

@@ -16,18 +16,30 @@ from exact2vec.tables import finite
 PARTS = Path(__file__).parent / "page"
 
 
-def page(template: str, *, styles: Sequence[str], scripts: Sequence[str | Path], data: Any, connect: str = "'none'") -> bytes:
+def page(
+    template: str,
+    *,
+    styles: Sequence[str],
+    scripts: Sequence[str | Path],
+    data: Any,
+    connect: str = "'none'",
+) -> bytes:
     """The file `template` with its {{styles}}, {{scripts}}, {{data}} and {{policy}} filled in, UTF-8.
 
     The Content-Security-Policy names each script by its SHA-256: what a word might smuggle in does not run, and nothing is loaded.
     `connect` is where the page may send requests.
     """
     sources = [_script(PARTS / script) for script in scripts]
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'" for source in sources)
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+        for source in sources
+    )
     parts = {
         "policy": f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
         f"connect-src {connect}; base-uri 'none'; form-action 'none'",
-        "styles": "".join(f"<style>{(PARTS / style).read_text('utf-8')}</style>" for style in styles),
+        "styles": "".join(
+            f"<style>{(PARTS / style).read_text('utf-8')}</style>" for style in styles
+        ),
         "data": f'<script type="application/json" id="data">{json_text(data)}</script>',
         "scripts": "".join(f"<script>{source}</script>" for source in sources),
     }
@@ -46,8 +58,18 @@ def json_text(data: Any) -> str:
 
 def packed(array: NDArray[Any]) -> dict[str, Any]:
     """An array for a page: little-endian bytes in base64, with the name that JavaScript's typed arrays use."""
-    kind = {"float32": "Float32Array", "float64": "Float64Array", "int32": "Int32Array", "int16": "Int16Array"}[array.dtype.name]
-    return {"kind": kind, "base64": base64.b64encode(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()).decode()}
+    kind = {
+        "float32": "Float32Array",
+        "float64": "Float64Array",
+        "int32": "Int32Array",
+        "int16": "Int16Array",
+    }[array.dtype.name]
+    return {
+        "kind": kind,
+        "base64": base64.b64encode(
+            np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+        ).decode(),
+    }
 
 
 def _script(path: Path) -> str:
@@ -55,5 +77,7 @@ def _script(path: Path) -> str:
     source = path.read_text("utf-8")
     for sign in ("</script", "<!--", "\r", "\0"):
         if sign in source:
-            raise ValueError(f"{path.name} holds {sign!r}, which cannot stand in an HTML script element")
+            raise ValueError(
+                f"{path.name} holds {sign!r}, which cannot stand in an HTML script element"
+            )
     return source

@@ -34,7 +34,9 @@ class WordLosses:
     column_pairs: Numbers
 
 
-def word_losses(vectors: Vectors, counts: Counts, part: csr_array, *, threads: int | None = None) -> WordLosses:
+def word_losses(
+    vectors: Vectors, counts: Counts, part: csr_array, *, threads: int | None = None
+) -> WordLosses:
     """−log p(w | c), summed over the counted cells of `part` by row and by column, a stretch of rows at a time."""
     size, unigram = len(vectors), -np.log(vectors.unigram)
     rows_of, columns_of = np.zeros((4, size)), np.zeros((2, size))
@@ -44,24 +46,44 @@ def word_losses(vectors: Vectors, counts: Counts, part: csr_array, *, threads: i
         loss = pairs * cell_nll(vectors, stretch, threads).data
         rows = np.repeat(np.arange(size), np.diff(stretch.indptr))
         share = pairs / np.bincount(rows, pairs, size)[rows]
-        for number, values in enumerate((pairs, loss, pairs * unigram[stretch.indices], -pairs * np.log(share))):
+        for number, values in enumerate(
+            (pairs, loss, pairs * unigram[stretch.indices], -pairs * np.log(share))
+        ):
             rows_of[number] += np.bincount(rows, values, size)
         for number, values in enumerate((pairs, loss)):
             columns_of[number] += np.bincount(stretch.indices, values, size)
     with np.errstate(invalid="ignore"):
         row_nll, row_unigram, row_floor = rows_of[1:] / rows_of[0]
         column_nll = columns_of[1] / columns_of[0]
-    return WordLosses(row_nll, row_unigram, row_floor, rows_of[0], column_nll, np.where(columns_of[0] > 0, unigram, np.nan), columns_of[0])
+    return WordLosses(
+        row_nll,
+        row_unigram,
+        row_floor,
+        rows_of[0],
+        column_nll,
+        np.where(columns_of[0] > 0, unigram, np.nan),
+        columns_of[0],
+    )
 
 
 def stretches(counts: csr_array, cells: int = 2_000_000) -> Iterator[csr_array]:
     """Matrices of the same shape with stretches of the rows, about `cells` cells each: their temporaries stay small."""
     start = 0
     while start < counts.shape[0]:
-        stop = max(start + 1, int(np.searchsorted(counts.indptr, counts.indptr[start] + cells, side="right")) - 1)
+        stop = max(
+            start + 1,
+            int(np.searchsorted(counts.indptr, counts.indptr[start] + cells, side="right")) - 1,
+        )
         first, last = counts.indptr[start], counts.indptr[min(stop, counts.shape[0])]
         if last > first:
-            yield csr_array((counts.data[first:last], counts.indices[first:last], np.clip(counts.indptr, first, last) - first), shape=counts.shape)
+            yield csr_array(
+                (
+                    counts.data[first:last],
+                    counts.indices[first:last],
+                    np.clip(counts.indptr, first, last) - first,
+                ),
+                shape=counts.shape,
+            )
         start = stop
 
 
@@ -92,11 +114,16 @@ def frequency_bands(word_counts: NDArray[np.int64]) -> tuple[list[Band], NDArray
     return [Band(int(counts.min()), int(counts.max()), len(counts)) for counts in members], place
 
 
-def band_means(nll: Numbers, pairs: Numbers, place: NDArray[np.int64], bands: int) -> list[float | None]:
+def band_means(
+    nll: Numbers, pairs: Numbers, place: NDArray[np.int64], bands: int
+) -> list[float | None]:
     """Σ pairs·nll / Σ pairs of each band, nats a pair; None where it has no pairs."""
     total = np.bincount(place, pairs, bands)
     sums = np.bincount(place, np.where(pairs > 0, pairs * nll, 0.0), bands)
-    return [float(loss / weight) if weight > 0 else None for loss, weight in zip(sums, total, strict=True)]
+    return [
+        float(loss / weight) if weight > 0 else None
+        for loss, weight in zip(sums, total, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -110,7 +137,9 @@ class Calibration:
     rows: int
 
 
-def calibration(vectors: Vectors, weighted: csr_array, *, rows: int = CALIBRATION_ROWS, seed: int = 1) -> Calibration:
+def calibration(
+    vectors: Vectors, weighted: csr_array, *, rows: int = CALIBRATION_ROWS, seed: int = 1
+) -> Calibration:
     """Predicted against counted probability, over all words of `rows` contexts drawn with probability N_c / N, with replacement.
 
     Half a decade a bin. Every draw weighs the same, so that a bin's means are those over the pairs (Hansen and Hurwitz 1943).
@@ -124,10 +153,18 @@ def calibration(vectors: Vectors, weighted: csr_array, *, rows: int = CALIBRATIO
         place = np.digitize(log_p / math.log(10), CALIBRATION_EDGES)
         cells = slice(weighted.indptr[row], weighted.indptr[row + 1])
         sums[0] += np.bincount(place, np.exp(log_p), bins)
-        sums[1] += np.bincount(place[weighted.indices[cells]], weighted.data[cells] / totals[row], bins)
+        sums[1] += np.bincount(
+            place[weighted.indices[cells]], weighted.data[cells] / totals[row], bins
+        )
         sums[2] += np.bincount(place, minlength=bins)
     predicted, counted, cells_of = sums[:, sums[2] > 0]
-    return Calibration((predicted / cells_of).tolist(), (counted / cells_of).tolist(), (counted / rows).tolist(), cells_of.astype(int).tolist(), rows)
+    return Calibration(
+        (predicted / cells_of).tolist(),
+        (counted / cells_of).tolist(),
+        (counted / rows).tolist(),
+        cells_of.astype(int).tolist(),
+        rows,
+    )
 
 
 @dataclass(frozen=True)
@@ -156,11 +193,19 @@ def umap_plane(vectors: NDArray[np.float32], *, seed: int = 1) -> Plane:
     try:
         import umap
     except ImportError as error:
-        raise UsageError("--map umap needs the package umap-learn: pip install 'exact2vec[umap]'; without it there is --map pca") from error
+        raise UsageError(
+            "--map umap needs the package umap-learn: pip install 'exact2vec[umap]'; without it there is --map pca"
+        ) from error
     if len(vectors) < 5:
         raise UsageError(f"--map umap needs at least 5 words; there are {len(vectors)}")
     neighbours = min(15, len(vectors) - 1)
-    found = umap.UMAP(n_neighbors=neighbours, metric="cosine", random_state=seed, n_jobs=1, init="random" if len(vectors) < 20 else "spectral")
+    found = umap.UMAP(
+        n_neighbors=neighbours,
+        metric="cosine",
+        random_state=seed,
+        n_jobs=1,
+        init="random" if len(vectors) < 20 else "spectral",
+    )
     return Plane(np.asarray(found.fit_transform(vectors), np.float64), "UMAP", None)
 
 
@@ -173,7 +218,10 @@ def wilson_interval(right: float, n: int, *, z: float = 1.959964) -> tuple[float
     >>> [round(end, 3) for end in wilson_interval(0.4, 100)]
     [0.309, 0.498]
     """
-    centre, width = right + z * z / (2 * n), z * math.sqrt(right * (1 - right) / n + z * z / (4 * n * n))
+    centre, width = (
+        right + z * z / (2 * n),
+        z * math.sqrt(right * (1 - right) / n + z * z / (4 * n * n)),
+    )
     return (centre - width) / (1 + z * z / n), (centre + width) / (1 + z * z / n)
 
 
@@ -189,13 +237,18 @@ def rank_interval(rho: float | None, n: int, *, z: float = 1.959964) -> tuple[fl
     return math.tanh(math.atanh(rho) - width), math.tanh(math.atanh(rho) + width)
 
 
-def nearest(vectors: Vectors, words: Sequence[int], topn: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def nearest(
+    vectors: Vectors, words: Sequence[int], topn: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """For each of `words` the `topn` nearest others by cosine, inputs + outputs, and the cosines."""
     from exact2vec.vectors.vectors import unit_rows
 
     unit = unit_rows(vectors.vectors)
     topn = min(topn, len(unit) - 1)
-    found, cosines = np.empty((len(words), topn), np.int64), np.empty((len(words), topn), np.float32)
+    found, cosines = (
+        np.empty((len(words), topn), np.int64),
+        np.empty((len(words), topn), np.float32),
+    )
     for start in range(0, len(words), 256):
         rows = np.asarray(words[start : start + 256])
         cosine = unit[rows] @ unit.T

@@ -60,7 +60,12 @@ def notebook_bar(records: Iterable[Record]) -> Iterator[Record]:
 def _bar_html(record: Record | None) -> str:
     if record is None:
         return "<progress></progress> counted; the spectral start"
-    loss = "" if record.training is None else f"  nll{_mean(record.training)}" + (f"  held-out{_mean(record.held_out)}" if record.held_out else "")
+    loss = (
+        ""
+        if record.training is None
+        else f"  nll{_mean(record.training)}"
+        + (f"  held-out{_mean(record.held_out)}" if record.held_out else "")
+    )
     return f'<progress value="{record.step}" max="{max(record.steps, 1)}"></progress> epoch {record.epoch:.2f}{loss}'
 
 
@@ -69,9 +74,7 @@ def line(record: Record, words: int) -> str:
     training = record.losses
     held_out = f"held-out{_mean(record.held_out)}" if record.held_out else "held-out none"
     choosing = f"choosing{_mean(record.choosing)}  " if record.choosing else ""
-    return (
-        f"{_epoch(record)}  nll{_mean(training)}  {held_out}  {choosing}unigram {training.unigram:.4f}  floor {training.floor:.4f}  ln V {math.log(words):.2f}"
-    )
+    return f"{_epoch(record)}  nll{_mean(training)}  {held_out}  {choosing}unigram {training.unigram:.4f}  floor {training.floor:.4f}  ln V {math.log(words):.2f}"
 
 
 def _epoch(record: Record) -> str:
@@ -80,12 +83,21 @@ def _epoch(record: Record) -> str:
 
 
 def _mean(losses: Losses) -> str:
-    return f" {losses.nll:.4f}" if losses.standard_error is None else f"≈ {losses.nll:.3f} ± {losses.standard_error:.3f}"
+    return (
+        f" {losses.nll:.4f}"
+        if losses.standard_error is None
+        else f"≈ {losses.nll:.3f} ± {losses.standard_error:.3f}"
+    )
 
 
 def _moves() -> bool:
     """Whether stderr is a terminal whose cursor may be moved: not a dumb one, nor where NO_COLOR asks for plain text."""
-    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown") and not os.environ.get("NO_COLOR")
+    return (
+        sys.stderr is not None
+        and sys.stderr.isatty()
+        and os.environ.get("TERM") not in ("dumb", "unknown")
+        and not os.environ.get("NO_COLOR")
+    )
 
 
 def _bar(records: Iterable[Record], words: int) -> Iterator[Record]:
@@ -93,12 +105,21 @@ def _bar(records: Iterable[Record], words: int) -> Iterator[Record]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("ETA"), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("start", total=None)
         for record in records:
             if record.training is not None:
-                progress.console.print(line(record, words), markup=False, highlight=False, soft_wrap=True)
+                progress.console.print(
+                    line(record, words), markup=False, highlight=False, soft_wrap=True
+                )
             description = f"epoch {math.ceil(record.epoch)}" if record.step else "first pass"
-            progress.update(task, total=max(record.steps, 1), completed=record.step, description=description)
+            progress.update(
+                task, total=max(record.steps, 1), completed=record.step, description=description
+            )
             yield record

@@ -13,7 +13,17 @@ from exact2vec.runs import check_page
 from exact2vec.see.explore import map_note
 from exact2vec.see.gather import Gathered, gather
 from exact2vec.see.html import packed, page
-from exact2vec.see.measures import MAPS, Calibration, WordLosses, band_means, calibration, frequency_bands, nearest, rank_interval, wilson_interval
+from exact2vec.see.measures import (
+    MAPS,
+    Calibration,
+    WordLosses,
+    band_means,
+    calibration,
+    frequency_bands,
+    nearest,
+    rank_interval,
+    wilson_interval,
+)
 from exact2vec.vectors.evaluate import Analogies, Similarity, word_analogies, word_similarity
 
 SCRIPTS = ("dom.js", "map.js", "curves.js", "report.js")
@@ -21,18 +31,27 @@ NEIGHBOURS_OF, NEIGHBOURS = 2_000, 8
 TABLE_WORDS, LEAST_PAIRS = 15, 100.0
 QUICK_CELLS = 3_000_000  # counted cells up to which train writes a report too: 1.8 s at .6 M of them, 36 s at 25.6 M
 READ = {
-    "read": "tokens read", "documents": "documents", "distinct": "distinct tokens", "training": "tokens kept for training", "held_out": "tokens held out",
-    "choosing": "tokens kept for choosing", "context_only": "tokens that are contexts only (--rare)",
+    "read": "tokens read",
+    "documents": "documents",
+    "distinct": "distinct tokens",
+    "training": "tokens kept for training",
+    "held_out": "tokens held out",
+    "choosing": "tokens kept for choosing",
+    "context_only": "tokens that are contexts only (--rare)",
     "dropped_training": "dropped in the training part: below min-count or beyond max-vocab",
     "dropped_held_out": "dropped in the held-out part: not among the words",
     "dropped_choosing": "dropped in the part for choosing: not among the words",
-}  # fmt: skip
+}
 
 
 def report(
-    *paths: str | Path, output: str | Path | None = None, force: bool = False, plane: str = "pca", similarity: Sequence[str | Path] = (),
+    *paths: str | Path,
+    output: str | Path | None = None,
+    force: bool = False,
+    plane: str = "pca",
+    similarity: Sequence[str | Path] = (),
     analogies: Sequence[str | Path] = (),
-) -> Path:  # fmt: skip
+) -> Path:
     """Write one HTML file of the runs in `paths` and return its path: `output`, or the first run's with .html behind it.
 
     Raises InputError where the runs do not compare: other words, window, weights or held-out pairs.
@@ -57,16 +76,27 @@ def refuse_overlay(runs: Sequence[Gathered]) -> None:
 
 
 def report_page(
-    runs: Sequence[Gathered], *, plane: str = "pca", similarity: Sequence[str | Path] = (), analogies: Sequence[str | Path] = ()
-) -> bytes:  # fmt: skip
+    runs: Sequence[Gathered],
+    *,
+    plane: str = "pca",
+    similarity: Sequence[str | Path] = (),
+    analogies: Sequence[str | Path] = (),
+) -> bytes:
     """The page, UTF-8."""
     plotly = Path(str(importlib.resources.files("plotly"))) / "package_data" / "plotly.min.js"
     first = runs[0]
     data = {
-        "words": first.vectors.index_to_key, "counts": first.vectors.vocabulary.counts.tolist(), "read": read_rows(first), "same": same_settings(runs),
+        "words": first.vectors.index_to_key,
+        "counts": first.vectors.vocabulary.counts.tolist(),
+        "read": read_rows(first),
+        "same": same_settings(runs),
         "bands": [band.label for band in frequency_bands(first.vectors.vocabulary.counts)[0]],
-        "least_pairs": LEAST_PAIRS, "runs": [run_data(run, plane) | {"evaluation": evaluation_rows(run, similarity, analogies)} for run in runs],
-    }  # fmt: skip
+        "least_pairs": LEAST_PAIRS,
+        "runs": [
+            run_data(run, plane) | {"evaluation": evaluation_rows(run, similarity, analogies)}
+            for run in runs
+        ],
+    }
     return page("report.html", styles=["page.css"], scripts=[*SCRIPTS, plotly], data=data)
 
 
@@ -74,40 +104,73 @@ def read_rows(run: Gathered) -> list[list[Any]]:
     """What was read, and where every token went."""
     tokens = run.counts.tokens
     inputs = ", ".join(map(str, run.provenance.get("inputs", []))) or "Python objects"
-    return [["input", inputs], *([name, tokens[key]] for key, name in READ.items() if key in tokens), ["words kept", len(run.vectors)]]
+    return [
+        ["input", inputs],
+        *([name, tokens[key]] for key, name in READ.items() if key in tokens),
+        ["words kept", len(run.vectors)],
+    ]
 
 
 def settings(run: Gathered) -> dict[str, Any]:
     """Every setting of a run by name."""
     counting = {"window": run.counts.window, "sample": run.counts.sample, **run.counts.settings}
-    return {name: value for name, value in (counting | dict(run.config)).items() if name != "threads"}
+    return {
+        name: value for name, value in (counting | dict(run.config)).items() if name != "threads"
+    }
 
 
 def same_settings(runs: Sequence[Gathered]) -> list[list[Any]]:
     """(name, value in each run…) of every setting."""
     tables = [settings(run) for run in runs]
-    return [[name, *(table.get(name) for table in tables)] for name in dict.fromkeys(name for table in tables for name in table)]
+    return [
+        [name, *(table.get(name) for table in tables)]
+        for name in dict.fromkeys(name for table in tables for name in table)
+    ]
 
 
 def run_data(run: Gathered, plane: str) -> dict[str, Any]:
     """What report.js reads of one run."""
     counts, place = run.vectors.vocabulary.counts, frequency_bands(run.vectors.vocabulary.counts)[1]
-    parts: dict[str, WordLosses | None] = {"training": run.training_losses, "held_out": run.held_out_losses}
+    parts: dict[str, WordLosses | None] = {
+        "training": run.training_losses,
+        "held_out": run.held_out_losses,
+    }
     weighted = {"training": run.counts.training, "held_out": run.counts.held_out}
     plotted = MAPS[plane](run.vectors.vectors)
     near, cosines = nearest(run.vectors, range(min(NEIGHBOURS_OF, len(counts))), NEIGHBOURS)
     bands = int(place.max()) + 1
     return {
-        "name": run.name, "path": run.path, "prior": run.config.get("prior"), "summary": run.summary, "history": run.history, "times": run.times,
+        "name": run.name,
+        "path": run.path,
+        "prior": run.config.get("prior"),
+        "summary": run.summary,
+        "history": run.history,
+        "times": run.times,
         "baselines": run.baselines,
-        "versions": run.provenance.get("versions", {}), "machine": run.provenance.get("machine", ""), "command": run.provenance.get("command", []),
-        "bands": {name: band_data(losses, place, bands) for name, losses in parts.items() if losses is not None},
-        "calibration": {name: calibrated(calibration(run.vectors, run.counts.weigh(part))) for name, part in weighted.items() if part is not None},
-        "best": predicted(run, best=True), "worst": predicted(run, best=False),
-        "map": {"points": packed(plotted.points.astype(np.float32)), "nll": packed(run.training_losses.row_nll.astype(np.float32)),
-                "note": map_note(plotted.method, plotted.faithful)},
-        "near": packed(near.astype(np.int32).ravel()), "cosines": packed(cosines.ravel()), "near_of": near.shape[1],
-    }  # fmt: skip
+        "versions": run.provenance.get("versions", {}),
+        "machine": run.provenance.get("machine", ""),
+        "command": run.provenance.get("command", []),
+        "bands": {
+            name: band_data(losses, place, bands)
+            for name, losses in parts.items()
+            if losses is not None
+        },
+        "calibration": {
+            name: calibrated(calibration(run.vectors, run.counts.weigh(part)))
+            for name, part in weighted.items()
+            if part is not None
+        },
+        "best": predicted(run, best=True),
+        "worst": predicted(run, best=False),
+        "map": {
+            "points": packed(plotted.points.astype(np.float32)),
+            "nll": packed(run.training_losses.row_nll.astype(np.float32)),
+            "note": map_note(plotted.method, plotted.faithful),
+        },
+        "near": packed(near.astype(np.int32).ravel()),
+        "cosines": packed(cosines.ravel()),
+        "near_of": near.shape[1],
+    }
 
 
 def band_data(losses: WordLosses, place: Any, bands: int) -> dict[str, list[float | None]]:
@@ -121,32 +184,71 @@ def band_data(losses: WordLosses, place: Any, bands: int) -> dict[str, list[floa
 
 
 def calibrated(found: Calibration) -> dict[str, Any]:
-    return {"predicted": found.predicted, "counted": found.counted, "pairs": found.pairs, "cells": found.cells, "rows": found.rows}
+    return {
+        "predicted": found.predicted,
+        "counted": found.counted,
+        "pairs": found.pairs,
+        "cells": found.cells,
+        "rows": found.rows,
+    }
 
 
 def predicted(run: Gathered, *, best: bool) -> list[list[Any]]:
     """(word, times counted, loss, unigram's loss, gain) of the words predicted best or worst: by gain, unigram − loss, in the training part."""
     losses = run.training_losses
-    gain = np.where(losses.column_pairs >= LEAST_PAIRS, losses.column_unigram - losses.column_nll, np.nan)
-    order = np.argsort(-gain if best else gain, kind="stable")[: min(TABLE_WORDS, int((~np.isnan(gain)).sum()))]
+    gain = np.where(
+        losses.column_pairs >= LEAST_PAIRS, losses.column_unigram - losses.column_nll, np.nan
+    )
+    order = np.argsort(-gain if best else gain, kind="stable")[
+        : min(TABLE_WORDS, int((~np.isnan(gain)).sum()))
+    ]
     words, counts = run.vectors.index_to_key, run.vectors.vocabulary.counts
-    return [[words[at], int(counts[at]), float(losses.column_nll[at]), float(losses.column_unigram[at]), float(gain[at])] for at in order]
+    return [
+        [
+            words[at],
+            int(counts[at]),
+            float(losses.column_nll[at]),
+            float(losses.column_unigram[at]),
+            float(gain[at]),
+        ]
+        for at in order
+    ]
 
 
-def evaluation_rows(run: Gathered, similarity: Sequence[str | Path], analogies: Sequence[str | Path]) -> list[list[Any]]:
+def evaluation_rows(
+    run: Gathered, similarity: Sequence[str | Path], analogies: Sequence[str | Path]
+) -> list[list[Any]]:
     """(what, value, 95 % interval, measured on): exact sums have no interval; rank correlations and shares do."""
     rows: list[list[Any]] = []
     for name in ("training", "held_out"):
         losses: Mapping[str, Any] | None = run.summary[name]
         title = f"{name.replace('_', '-')} NLL"
-        rows.append([title, losses["nll"], "exact", f"{losses['pairs']:,.1f} weighted pairs"] if losses else [title, None, "", "nothing"])
+        rows.append(
+            [title, losses["nll"], "exact", f"{losses['pairs']:,.1f} weighted pairs"]
+            if losses
+            else [title, None, "", "nothing"]
+        )
     for path in similarity:
         rank: Similarity = word_similarity(run.vectors, path)
-        rows.append([f"Spearman's ρ, {Path(path).name}", rank.rho, interval(rank_interval(rank.rho, rank.n)), of(rank.n, "pairs", rank.out_of_vocabulary)])
+        rows.append(
+            [
+                f"Spearman's ρ, {Path(path).name}",
+                rank.rho,
+                interval(rank_interval(rank.rho, rank.n)),
+                of(rank.n, "pairs", rank.out_of_vocabulary),
+            ]
+        )
     for path in analogies:
         share: Analogies = word_analogies(run.vectors, path)
         ends = interval(wilson_interval(share.accuracy, share.n))
-        rows.append([f"analogies, {Path(path).name}", share.accuracy, ends, of(share.n, "questions", share.out_of_vocabulary)])
+        rows.append(
+            [
+                f"analogies, {Path(path).name}",
+                share.accuracy,
+                ends,
+                of(share.n, "questions", share.out_of_vocabulary),
+            ]
+        )
     return rows
 
 

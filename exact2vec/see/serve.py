@@ -13,12 +13,21 @@ from exact2vec.vectors.vectors import Vectors
 LOOPBACK = "127.0.0.1"
 PORTS_TRIED = 20
 HEADERS = {
-    "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
-}  # fmt: skip
+}
 
 
-def serve(page: bytes, vectors: Vectors | None = None, *, port: int = 8765, ready: Callable[[str], None] = print) -> None:
+def serve(
+    page: bytes,
+    vectors: Vectors | None = None,
+    *,
+    port: int = 8765,
+    ready: Callable[[str], None] = print,
+) -> None:
     """Answer until interrupted; `ready` is told the address. A port in use gives way to the next free one."""
     server = listening(page, vectors, port)
     try:
@@ -38,12 +47,16 @@ def listening(page: bytes, vectors: Vectors | None, port: int) -> ThreadingHTTPS
             return Server((LOOPBACK, number), handler)
         except OSError:
             continue
-    raise ResourceError(f"no port from {port} to {port + PORTS_TRIED - 1} is free; name another with --port")
+    raise ResourceError(
+        f"no port from {port} to {port + PORTS_TRIED - 1} is free; name another with --port"
+    )
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
-    allow_reuse_address = os.name == "posix"  # there it frees a port at once, and never shares one; elsewhere it would share
+    allow_reuse_address = (
+        os.name == "posix"
+    )  # there it frees a port at once, and never shares one; elsewhere it would share
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -75,7 +88,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
         self.send_response(status)
-        headers = {"Content-Type": kind, "Content-Length": str(len(body)), **HEADERS} | ({"Allow": "GET, HEAD"} if status == 405 else {})
+        headers = {"Content-Type": kind, "Content-Length": str(len(body)), **HEADERS} | (
+            {"Allow": "GET, HEAD"} if status == 405 else {}
+        )
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
@@ -96,4 +111,7 @@ def composed(vectors: Vectors, word: str) -> dict[str, Any] | None:
     except (UnknownWordError, UsageError):
         return None
     top = (-log_p).argsort(kind="stable")[:12]
-    return {"p": [[vectors.index_to_key[place], float(log_p[place])] for place in top], "neighbours": near}
+    return {
+        "p": [[vectors.index_to_key[place], float(log_p[place])] for place in top],
+        "neighbours": near,
+    }

@@ -22,9 +22,16 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
     """What was read and where every token went, and a rough forecast of memory and time."""
     tokens, words = counts.tokens, len(counts.words)
     pairs = int(counts.training.data.sum() // counts.window)
-    passes, rate = epochs + SWEEP_SHARE * (epochs + 1), FLOPS_A_THREAD * (threads or available_threads())
-    seconds = passes * 6 * words**2 * vector_size / rate + 1e-7 * (1 + epochs / 2) * counts.training.nnz
-    gigabytes = (57 * counts.training.nnz + 4 * (256 * words + 12 * words * vector_size)) / 1e9 + 0.4
+    passes, rate = (
+        epochs + SWEEP_SHARE * (epochs + 1),
+        FLOPS_A_THREAD * (threads or available_threads()),
+    )
+    seconds = (
+        passes * 6 * words**2 * vector_size / rate + 1e-7 * (1 + epochs / 2) * counts.training.nnz
+    )
+    gigabytes = (
+        57 * counts.training.nnz + 4 * (256 * words + 12 * words * vector_size)
+    ) / 1e9 + 0.4
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
     choosing = f" + {tokens['choosing']:,} for choosing" if tokens["choosing"] else ""
     contexts = f"{len(counts.rare.rows):,} more context only, " if counts.rare else ""
@@ -50,7 +57,9 @@ def closing(vectors: Vectors, last: Record, output: str) -> list[str]:
     ]
 
 
-def untrained_words(vectors: Vectors, words: Sequence[str], *, trained_only: bool) -> tuple[str, list[str]]:
+def untrained_words(
+    vectors: Vectors, words: Sequence[str], *, trained_only: bool
+) -> tuple[str, list[str]]:
     """A mark for a query of `words`, " (composed)" or " (folded in)" or "", and a line for each word that was not trained: how it has its vector.
 
     UnknownWordError for one that has none, or for each of them with `trained_only`.
@@ -64,8 +73,14 @@ def untrained_words(vectors: Vectors, words: Sequence[str], *, trained_only: boo
             raise UnknownWordError(word, len(vectors), nearest)
         way = vectors.known_as(word)
         ways.add(way)
-        how = f"composed from {vectors.composer.of_what(word)}" if vectors.composer and way == "composed" else way
-        lines.append(f"{word!r} is not among the {len(vectors):,} words: {how}{f'; nearest spelling: {nearest[0]}' if nearest else ''}")
+        how = (
+            f"composed from {vectors.composer.of_what(word)}"
+            if vectors.composer and way == "composed"
+            else way
+        )
+        lines.append(
+            f"{word!r} is not among the {len(vectors):,} words: {how}{f'; nearest spelling: {nearest[0]}' if nearest else ''}"
+        )
     return f" ({min(ways)})" if ways else "", lines
 
 
@@ -77,11 +92,17 @@ def folded(vectors: Vectors, counts: RowCounts, output: str) -> list[str]:
     before = f" and {len(rows.names) - new:,} of before" * (len(rows.names) > new)
     lines = [f"{output}: {new:,} rows folded in beside {len(vectors):,} words{before}"]
     if trained := [name for name in counts.rows if name in vectors.key_to_index]:
-        lines.append(f"{len(trained):,} of them are words of the run, which keep their trained vectors: {_some(trained)}")
+        lines.append(
+            f"{len(trained):,} of them are words of the run, which keep their trained vectors: {_some(trained)}"
+        )
     if rows.unknown:
-        lines.append(f"{100 * rows.unknown_share:.2f} % of the pairs are with {len(rows.unknown):,} unknown words and were left out: {_some(rows.unknown)}")
+        lines.append(
+            f"{100 * rows.unknown_share:.2f} % of the pairs are with {len(rows.unknown):,} unknown words and were left out: {_some(rows.unknown)}"
+        )
     if rows.without:
-        lines.append(f"no vector for {len(rows.without):,} rows that have neither counts nor features: {_some(rows.without)}")
+        lines.append(
+            f"no vector for {len(rows.without):,} rows that have neither counts nor features: {_some(rows.without)}"
+        )
     return lines
 
 
@@ -96,7 +117,11 @@ def evaluation(found: Evaluation) -> list[list[str]]:
         rows += _losses(name, losses) if losses else [[f"{name} NLL", "none", ""]]
     rows.append(["ln V", f"{found.ln_v:.6f}", f"{found.words:,} words"])
     if (text := found.new_text) is not None:
-        interval = "none (one document)" if text.nll_interval is None else f"{text.nll_interval[0]:.4f} .. {text.nll_interval[1]:.4f}"
+        interval = (
+            "none (one document)"
+            if text.nll_interval is None
+            else f"{text.nll_interval[0]:.4f} .. {text.nll_interval[1]:.4f}"
+        )
         measured = f"{text.tokens:,} tokens, {text.documents:,} documents, {text.pairs:,} pairs, {100 * text.out_of_vocabulary:.2f} % out of vocabulary"
         rows += [
             ["new text NLL", f"{text.nll:.6f}", measured],
@@ -104,12 +129,28 @@ def evaluation(found: Evaluation) -> list[list[str]]:
             ["new text unigram", f"{text.unigram:.6f}", ""],
         ]
     for path, similarity in found.similarity.items():
-        rows.append(["Spearman", _rho(similarity.rho), f"{path}: {similarity.n:,} pairs, {100 * similarity.out_of_vocabulary:.2f} % out of vocabulary"])
+        rows.append(
+            [
+                "Spearman",
+                _rho(similarity.rho),
+                f"{path}: {similarity.n:,} pairs, {100 * similarity.out_of_vocabulary:.2f} % out of vocabulary",
+            ]
+        )
         if similarity.n_composed:
-            rows.append(["Spearman, composed", _rho(similarity.rho_composed), f"{path}: {similarity.n_composed:,} pairs, words that were not trained composed"])
+            rows.append(
+                [
+                    "Spearman, composed",
+                    _rho(similarity.rho_composed),
+                    f"{path}: {similarity.n_composed:,} pairs, words that were not trained composed",
+                ]
+            )
     for path, analogies in found.analogies.items():
         rows.append(
-            ["analogies", f"{analogies.accuracy:.4f}", f"{path}: {analogies.n:,} questions, {100 * analogies.out_of_vocabulary:.2f} % out of vocabulary"]
+            [
+                "analogies",
+                f"{analogies.accuracy:.4f}",
+                f"{path}: {analogies.n:,} questions, {100 * analogies.out_of_vocabulary:.2f} % out of vocabulary",
+            ]
         )
     return rows
 

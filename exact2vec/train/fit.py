@@ -22,7 +22,15 @@ from exact2vec.train.prior import Prior, Shrinkage, no_means, refit, shrinkage_p
 from exact2vec.train.rotation import Block, blocks
 from exact2vec.train.schedule import Schedule
 from exact2vec.train.start import spectral_start
-from exact2vec.train.updates import adam_in_place, input_step, inverse_metric, output_rate, pull_gradient, row_weights, shrunk_gradient
+from exact2vec.train.updates import (
+    adam_in_place,
+    input_step,
+    inverse_metric,
+    output_rate,
+    pull_gradient,
+    row_weights,
+    shrunk_gradient,
+)
 
 Strengths = tuple[float, float]
 
@@ -62,7 +70,11 @@ class State:
         return self.output_rows[:, len(self.inverse_metric)]
 
     def copy(self) -> "State":
-        tensors: dict[str, Any] = {field.name: value.clone() for field in fields(self) if isinstance(value := getattr(self, field.name), Tensor | Shrinkage)}
+        tensors: dict[str, Any] = {
+            field.name: value.clone()
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor | Shrinkage)
+        }
         return replace(self, **tensors)
 
 
@@ -85,15 +97,29 @@ class Record:
     def losses(self) -> Losses:
         """The training losses of a record that was measured."""
         if self.training is None:
-            raise UsageError(f"step {self.step} was not measured; look at records whose training is not None")
+            raise UsageError(
+                f"step {self.step} was not measured; look at records whose training is not None"
+            )
         return self.training
 
 
 def fit(
-    counts: Counts, *, vector_size: int = 100, epochs: int | str = 4, max_epochs: int = 20, rate: float = 0.05, row_power: float = 0.75,
-    prior: Strengths | None = (150.0, 500.0), features: Features | None = None, min_n: int = 3, max_n: int | None = None,
-    block_rows: int = 256, exact_every: int = 1, seed: int = 1, threads: int | None = None,
-) -> Iterator[Record]:  # fmt: skip
+    counts: Counts,
+    *,
+    vector_size: int = 100,
+    epochs: int | str = 4,
+    max_epochs: int = 20,
+    rate: float = 0.05,
+    row_power: float = 0.75,
+    prior: Strengths | None = (150.0, 500.0),
+    features: Features | None = None,
+    min_n: int = 3,
+    max_n: int | None = None,
+    block_rows: int = 256,
+    exact_every: int = 1,
+    seed: int = 1,
+    threads: int | None = None,
+) -> Iterator[Record]:
     """Train on `counts`, yielding a Record before the first step and after every step.
 
     What is minimised is Σ_c ω_c N_c NLL_c / N with ω_c ∝ N_c^(row_power − 1), and what shrinks the rows; recorded as `objective` beside the plain NLL.
@@ -134,13 +160,26 @@ def fit(
         )
     strengths: Any = checked(prior=prior, min_n=min_n, max_n=max_n)["prior"]
     with Workers(threads) as workers:
-        problem = problem_of(counts, CompiledNLL(workers, len(counts.words), min(block_rows, len(counts.words))), row_power, seed)
+        problem = problem_of(
+            counts,
+            CompiledNLL(workers, len(counts.words), min(block_rows, len(counts.words))),
+            row_power,
+            seed,
+        )
         training = problem.counted["training"]
-        problem = replace(problem, prior=prior_of(counts, training, strengths, features, min_n, max_n))
+        problem = replace(
+            problem, prior=prior_of(counts, training, strengths, features, min_n, max_n)
+        )
         totals, most = training.totals.numpy(), max_epochs if epochs == "auto" else int(epochs)
-        ends = tuple(step for step, block in enumerate(blocks(totals, most, block_rows, seed), start=1) if block.epoch == int(block.epoch))
+        ends = tuple(
+            step
+            for step, block in enumerate(blocks(totals, most, block_rows, seed), start=1)
+            if block.epoch == int(block.epoch)
+        )
         schedule = Schedule(ends, fixed=epochs != "auto")
-        state = initial_state(problem, spectral_start(training.matrix, vector_size, seed=seed, workers=workers))
+        state = initial_state(
+            problem, spectral_start(training.matrix, vector_size, seed=seed, workers=workers)
+        )
         state = refitted(state, problem) if most == 0 else state
         record = problem.measured(Record(state, 0, schedule.steps, 0.0), exact=True)
         schedule = replace(schedule, lowest=record.choosing.nll if record.choosing else math.inf)
@@ -154,7 +193,9 @@ def fit(
             if block.epoch == int(block.epoch):
                 record = problem.measured(record, exact=schedule.exact_at(state.step, exact_every))
                 _refuse_divergence(record, ceiling, rate)
-                schedule = schedule.after(state.step, record.choosing.nll if record.choosing else math.inf)
+                schedule = schedule.after(
+                    state.step, record.choosing.nll if record.choosing else math.inf
+                )
                 record = replace(record, steps=schedule.steps)
             yield record
             if state.step == schedule.steps:
@@ -177,44 +218,85 @@ class Problem:
         rows = record.state.input_rows, record.state.output_rows
         counted = list(self.counted.values())
         if exact:
-            found = sweep(self.tiled, *rows, counted, self.unigram.log(), row_weights=self.row_weights)
+            found = sweep(
+                self.tiled, *rows, counted, self.unigram.log(), row_weights=self.row_weights
+            )
         else:
-            found = estimate(self.tiled, *rows, counted, self.unigram.log(), share=ESTIMATE_SHARE, seed=self.seed)
+            found = estimate(
+                self.tiled, *rows, counted, self.unigram.log(), share=ESTIMATE_SHARE, seed=self.seed
+            )
         if exact and (shrinkage := record.state.shrinkage) is not None:
-            shrinking = shrinkage_penalty(shrinkage, record.state.inputs, record.state.outputs, self.row_weights, self.tiled.workers)
-            found[0] = replace(found[0], objective=(found[0].objective or 0.0) + shrinking / self.counted["training"].total)
+            shrinking = shrinkage_penalty(
+                shrinkage,
+                record.state.inputs,
+                record.state.outputs,
+                self.row_weights,
+                self.tiled.workers,
+            )
+            found[0] = replace(
+                found[0],
+                objective=(found[0].objective or 0.0) + shrinking / self.counted["training"].total,
+            )
         losses = dict(zip(self.counted, found, strict=True))
-        return replace(record, training=losses["training"], held_out=losses.get("held_out"), choosing=losses.get("choosing"))
+        return replace(
+            record,
+            training=losses["training"],
+            held_out=losses.get("held_out"),
+            choosing=losses.get("choosing"),
+        )
 
 
 def problem_of(counts: Counts, tiled: TiledNLL, row_power: float, seed: int) -> Problem:
     """The Problem of these counts, without a prior."""
     parts = {"training": counts.training, "held_out": counts.held_out, "choosing": counts.choosing}
-    counted = {name: WeightedCounts(counts.weigh(part)) for name, part in parts.items() if part is not None}
-    return Problem(tiled, counted, torch.from_numpy(counts.unigram), row_weights(counted["training"].totals, row_power), seed)
+    counted = {
+        name: WeightedCounts(counts.weigh(part)) for name, part in parts.items() if part is not None
+    }
+    return Problem(
+        tiled,
+        counted,
+        torch.from_numpy(counts.unigram),
+        row_weights(counted["training"].totals, row_power),
+        seed,
+    )
 
 
 def initial_state(problem: Problem, start: tuple[Tensor, Tensor, Tensor]) -> State:
     """The state before the first step, from vectors and biases."""
     inputs, outputs, bias = start
     rows = rows_of(inputs, 1.0), rows_of(outputs, bias)
-    state = State(*rows, torch.zeros_like(rows[1]), torch.zeros_like(rows[1]), torch.eye(inputs.shape[1]), 0.0)
-    shrinkage = no_means(problem.prior, inputs, outputs, problem.tiled.workers) if problem.prior else None
+    state = State(
+        *rows, torch.zeros_like(rows[1]), torch.zeros_like(rows[1]), torch.eye(inputs.shape[1]), 0.0
+    )
+    shrinkage = (
+        no_means(problem.prior, inputs, outputs, problem.tiled.workers) if problem.prior else None
+    )
     return refreshed(replace(state, shrinkage=shrinkage), problem)
 
 
 def prior_of(
-    counts: Counts, training: WeightedCounts, strengths: Strengths | None, features: Features | None, min_n: int, max_n: int | None
-) -> Prior | None:  # fmt: skip
+    counts: Counts,
+    training: WeightedCounts,
+    strengths: Strengths | None,
+    features: Features | None,
+    min_n: int,
+    max_n: int | None,
+) -> Prior | None:
     """The Prior of these arguments, None where nothing is shrunk."""
     if strengths is None:
         if features is not None or max_n:
-            raise UsageError("n-grams and features describe means, and without a prior there are none: leave them out, or give two strengths")
+            raise UsageError(
+                "n-grams and features describe means, and without a prior there are none: leave them out, or give two strengths"
+            )
         return None
-    longest = max_n if max_n is not None else DEFAULT_MAX_N if counts.settings.get("subwords") else 0
+    longest = (
+        max_n if max_n is not None else DEFAULT_MAX_N if counts.settings.get("subwords") else 0
+    )
     describer, described = Describer.learn(counts.words, min_n=min_n, max_n=longest, known=features)
     in_inputs, in_outputs = (in_pairs(strength, counts.window) for strength in strengths)
-    return Prior((in_inputs, in_outputs), describer, described, (training.totals, training.column_totals))
+    return Prior(
+        (in_inputs, in_outputs), describer, described, (training.totals, training.column_totals)
+    )
 
 
 def refitted(state: State, problem: Problem) -> State:
@@ -232,11 +314,22 @@ def refreshed(state: State, problem: Problem) -> State:
     tiled, share = problem.tiled, problem.unigram.to(state.output_rows.dtype)
     used = min(state.outputs.shape)  # columns beyond the number of words are 0
     outputs = state.outputs[:, :used]
-    parts = tiled.workers.map(lambda words: (outputs[words] * share[words, None]).T @ outputs[words], tiled.slices)
+    parts = tiled.workers.map(
+        lambda words: (outputs[words] * share[words, None]).T @ outputs[words], tiled.slices
+    )
     inverse = torch.eye(state.outputs.shape[1], dtype=share.dtype)
-    inverse[:used, :used] = tiled.workers.run(lambda: inverse_metric(torch.stack(parts).double().sum(dim=0)))
-    lengths = tiled.workers.map(lambda rows: state.inputs[rows].norm(dim=1).sum(dtype=torch.float64), slices(len(state.inputs)))
-    return replace(state, inverse_metric=inverse, input_length=float(torch.stack(lengths).sum()) / len(state.inputs))
+    inverse[:used, :used] = tiled.workers.run(
+        lambda: inverse_metric(torch.stack(parts).double().sum(dim=0))
+    )
+    lengths = tiled.workers.map(
+        lambda rows: state.inputs[rows].norm(dim=1).sum(dtype=torch.float64),
+        slices(len(state.inputs)),
+    )
+    return replace(
+        state,
+        inverse_metric=inverse,
+        input_length=float(torch.stack(lengths).sum()) / len(state.inputs),
+    )
 
 
 def step(state: State, block: Block, problem: Problem, rate: float, input_rate: float) -> State:
@@ -245,36 +338,60 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
         state = refreshed(state, problem)
     place, dim = torch.from_numpy(block.rows), len(state.inverse_metric)
     rows, training = state.input_rows[place], problem.counted["training"]
-    totals, weights = training.totals[place], torch.from_numpy(block.weights) * problem.row_weights[place]
+    totals, weights = (
+        training.totals[place],
+        torch.from_numpy(block.weights) * problem.row_weights[place],
+    )
     mean_total = training.total / max(1, int((training.totals > 0).sum()))
 
-    shrinkage, share = with_pairs_of_block(state.shrinkage, float((weights * totals).sum()) / training.total, state.step)
+    shrinkage, share = with_pairs_of_block(
+        state.shrinkage, float((weights * totals).sum()) / training.total, state.step
+    )
 
     def update(words: slice, gradient: Tensor) -> None:
         if shrinkage is not None and share:
-            gradient[:, :dim] += pull_gradient(state.outputs[words], shrinkage.some(1, words), share)
-        arrays = (tensor[words].numpy() for tensor in (state.output_rows, state.output_mean, state.output_square))
+            gradient[:, :dim] += pull_gradient(
+                state.outputs[words], shrinkage.some(1, words), share
+            )
+        arrays = (
+            tensor[words].numpy()
+            for tensor in (state.output_rows, state.output_mean, state.output_square)
+        )
         adam_in_place(*arrays, gradient.numpy(), 1 / mean_total, state.step + 1, rate)
 
-    gradient = problem.tiled.gradients(rows, state.output_rows, block.rows, training, weights, update)[:, :dim]
+    gradient = problem.tiled.gradients(
+        rows, state.output_rows, block.rows, training, weights, update
+    )[:, :dim]
     if not torch.isfinite(gradient).all():
-        raise DivergedError(f"step {state.step + 1}: the gradient is not finite; lower --rate (now {rate:g})")
+        raise DivergedError(
+            f"step {state.step + 1}: the gradient is not finite; lower --rate (now {rate:g})"
+        )
     mean_gradient = gradient / (weights * totals).float()[:, None]
 
     def moved() -> Tensor:
-        slope = shrunk_gradient(mean_gradient, state.inputs[place], totals, shrinkage.some(0, place)) if shrinkage else mean_gradient
+        slope = (
+            shrunk_gradient(mean_gradient, state.inputs[place], totals, shrinkage.some(0, place))
+            if shrinkage
+            else mean_gradient
+        )
         return input_step(slope, state.inverse_metric, input_rate, state.input_length)
 
     state.inputs[place] -= problem.tiled.workers.run(moved)
     return replace(state, shrinkage=shrinkage, step=state.step + 1)
 
 
-def with_pairs_of_block(shrinkage: Shrinkage | None, share: float, step: int) -> tuple[Shrinkage | None, float]:
+def with_pairs_of_block(
+    shrinkage: Shrinkage | None, share: float, step: int
+) -> tuple[Shrinkage | None, float]:
     """The shrinkage with the pairs of a block, and the share of all pairs whose output term is due in this step: that of PULL_STEPS steps at a time."""
     if shrinkage is None:
         return None, 0.0
     pending = shrinkage.pending + share
-    return (replace(shrinkage, pending=0.0), pending) if (step + 1) % PULL_STEPS == 0 else (replace(shrinkage, pending=pending), 0.0)
+    return (
+        (replace(shrinkage, pending=0.0), pending)
+        if (step + 1) % PULL_STEPS == 0
+        else (replace(shrinkage, pending=pending), 0.0)
+    )
 
 
 def _refuse_divergence(record: Record, ceiling: float, rate: float) -> None:

@@ -53,7 +53,9 @@ class Shrinkage:
 
     def clone(self) -> "Shrinkage":
         maps = self.maps[0].clone(), self.maps[1].clone()
-        inputs, outputs = (Pull(pull.strength, pull.means.clone(), pull.metric.clone()) for pull in self.pulls)
+        inputs, outputs = (
+            Pull(pull.strength, pull.means.clone(), pull.metric.clone()) for pull in self.pulls
+        )
         return replace(self, maps=maps, pulls=(inputs, outputs))
 
     def some(self, side: int, rows: Tensor | slice) -> Pull:
@@ -62,25 +64,54 @@ class Shrinkage:
         return Pull(pull.strength, pull.means[rows], pull.metric)
 
 
-def no_means(prior: Prior, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], workers: Workers) -> Shrinkage:
+def no_means(
+    prior: Prior,
+    inputs: Float[Tensor, "context dim"],
+    outputs: Float[Tensor, "word dim"],
+    workers: Workers,
+) -> Shrinkage:
     """Shrinkage towards 0, in the metrics of these vectors."""
-    maps = (inputs.new_zeros(prior.describer.size, inputs.shape[1]), inputs.new_zeros(prior.describer.size, inputs.shape[1]))
-    return Shrinkage(prior, maps, _pulls(prior, (torch.zeros_like(inputs), torch.zeros_like(outputs)), inputs, outputs, workers))
+    maps = (
+        inputs.new_zeros(prior.describer.size, inputs.shape[1]),
+        inputs.new_zeros(prior.describer.size, inputs.shape[1]),
+    )
+    return Shrinkage(
+        prior,
+        maps,
+        _pulls(
+            prior, (torch.zeros_like(inputs), torch.zeros_like(outputs)), inputs, outputs, workers
+        ),
+    )
 
 
-def refit(shrinkage: Shrinkage, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], workers: Workers) -> Shrinkage:
+def refit(
+    shrinkage: Shrinkage,
+    inputs: Float[Tensor, "context dim"],
+    outputs: Float[Tensor, "word dim"],
+    workers: Workers,
+) -> Shrinkage:
     """Means and metrics of the vectors as they are now: G by `ridge` from the G before."""
     prior = shrinkage.prior
     maps, means = [], []
     for side, vectors in enumerate((inputs, outputs)):
-        found = ridge(prior, vectors, prior.totals[side], prior.strengths[side], shrinkage.maps[side], workers)
+        found = ridge(
+            prior, vectors, prior.totals[side], prior.strengths[side], shrinkage.maps[side], workers
+        )
         maps.append(found)
         means.append(torch.from_numpy(prior.features @ found.numpy()))
-    return replace(shrinkage, maps=(maps[0], maps[1]), pulls=_pulls(prior, (means[0], means[1]), inputs, outputs, workers))
+    return replace(
+        shrinkage,
+        maps=(maps[0], maps[1]),
+        pulls=_pulls(prior, (means[0], means[1]), inputs, outputs, workers),
+    )
 
 
 def shrinkage_penalty(
-    shrinkage: Shrinkage, inputs: Float[Tensor, "context dim"], outputs: Float[Tensor, "word dim"], row_weights: Float[Tensor, " context"], workers: Workers
+    shrinkage: Shrinkage,
+    inputs: Float[Tensor, "context dim"],
+    outputs: Float[Tensor, "word dim"],
+    row_weights: Float[Tensor, " context"],
+    workers: Workers,
 ) -> float:
     """What shrinkage adds to N times the objective, nats, in float64."""
     ones = torch.ones(len(outputs), dtype=torch.float64)
@@ -91,20 +122,40 @@ def shrinkage_penalty(
         doubled = Pull(pull.strength, pull.means[rows].double(), pull.metric.double())
         return float(penalty(vectors[rows].double(), doubled, weights[rows]))
 
-    return sum(workers.map(part, [(side, first) for side, (vectors, *_) in enumerate(sides) for first in range(0, len(vectors), PART_ROWS)]))
+    return sum(
+        workers.map(
+            part,
+            [
+                (side, first)
+                for side, (vectors, *_) in enumerate(sides)
+                for first in range(0, len(vectors), PART_ROWS)
+            ],
+        )
+    )
 
 
-def _pulls(prior: Prior, means: tuple[Tensor, Tensor], inputs: Tensor, outputs: Tensor, workers: Workers) -> tuple[Pull, Pull]:
+def _pulls(
+    prior: Prior, means: tuple[Tensor, Tensor], inputs: Tensor, outputs: Tensor, workers: Workers
+) -> tuple[Pull, Pull]:
     """Inputs are pulled in the metric of the outputs, F_U, and the other way round; the sums on a worker, whose torch has one thread."""
     of_outputs = workers.run(lambda: metric(outputs, prior.totals[1], damping=DAMPING))
     of_inputs = workers.run(lambda: metric(inputs, prior.totals[0]))
-    return Pull(prior.strengths[0], means[0], of_outputs), Pull(prior.strengths[1], means[1], of_inputs)
+    return Pull(prior.strengths[0], means[0], of_outputs), Pull(
+        prior.strengths[1], means[1], of_inputs
+    )
 
 
 def ridge(
-    prior: Prior, targets: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], strength: float, start: Float[Tensor, "feature dim"],
-    workers: Workers, *, tolerance: float = TOLERANCE, most_steps: int = MOST_STEPS,
-) -> Float[Tensor, "feature dim"]:  # fmt: skip
+    prior: Prior,
+    targets: Float[Tensor, "row dim"],
+    totals: Float[Tensor, " row"],
+    strength: float,
+    start: Float[Tensor, "feature dim"],
+    workers: Workers,
+    *,
+    tolerance: float = TOLERANCE,
+    most_steps: int = MOST_STEPS,
+) -> Float[Tensor, "feature dim"]:
     """G = argmin Σ_c ω_c |y_c − f_c G|² + λ |G|², ω_c = N_c / (N_c + κ), λ = `ridge_penalty`: y are the rows of `targets`, N_c the `totals`, κ the `strength`.
 
     By conjugate gradients from `start`, preconditioned by the diagonal (Jacobi), until the residual of FᵀΩF G + λG = FᵀΩY is `tolerance` of its right side.
@@ -126,7 +177,16 @@ def ridge(
     def solve(first: int) -> None:
         columns = slice(first, min(first + width, dim))
         solution = _padded(start, columns)
-        _conjugate_gradients(*matrices, weights, diagonal, _padded(targets, columns), solution, penalty_of_map, tolerance, most_steps)
+        _conjugate_gradients(
+            *matrices,
+            weights,
+            diagonal,
+            _padded(targets, columns),
+            solution,
+            penalty_of_map,
+            tolerance,
+            most_steps,
+        )
         found[:, columns] = torch.from_numpy(solution[:, : columns.stop - columns.start])
 
     workers.map(solve, range(0, dim, width))
@@ -145,10 +205,16 @@ def ridge_penalty(totals: Float[Tensor, " row"], strength: float) -> float:
     """
     seen = totals[totals > 0].numpy()
     mean = float((seen / (seen + strength)).mean()) if len(seen) else 0.0
-    return max(LEAST_PENALTY, (1 - mean) ** 2) * min(1.0, mean / SMALL_SHARE) if mean else LEAST_PENALTY
+    return (
+        max(LEAST_PENALTY, (1 - mean) ** 2) * min(1.0, mean / SMALL_SHARE)
+        if mean
+        else LEAST_PENALTY
+    )
 
 
-def _parts(matrix: csr_array, kind: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
+def _parts(
+    matrix: csr_array, kind: np.dtype[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
     return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data.astype(kind)
 
 
@@ -165,7 +231,10 @@ def _row_times(indptr, indices, data, dense, row, out):  # type: ignore[no-untyp
     for j in range(SLICE):
         out[j] = 0
     for cell in range(indptr[row], indptr[row + 1]):
-        value, place = data[cell], np.uint32(indices[cell])  # unsigned: no check for counting from the end
+        value, place = (
+            data[cell],
+            np.uint32(indices[cell]),
+        )  # unsigned: no check for counting from the end
         for j in range(SLICE):
             out[j] += value * dense[place, j]
 
@@ -181,13 +250,35 @@ def _weighted_rows(indptr, indices, data, weights, dense, out):  # type: ignore[
 
 @compiled
 def _conjugate_gradients(  # type: ignore[no-untyped-def]
-    indptr, indices, data, t_indptr, t_indices, t_data, weights, diagonal, targets, solution, penalty, tolerance, most_steps
-):  # fmt: skip
+    indptr,
+    indices,
+    data,
+    t_indptr,
+    t_indices,
+    t_data,
+    weights,
+    diagonal,
+    targets,
+    solution,
+    penalty,
+    tolerance,
+    most_steps,
+):
     """Improve `solution` in place; each of the SLICE columns is a problem of its own."""
     size = len(diagonal)
     rows = np.empty_like(targets)
-    residual, direction, image = np.empty_like(solution), np.empty_like(solution), np.empty_like(solution)
-    right_side, left, before, now, curve = np.zeros(SLICE), np.zeros(SLICE), np.zeros(SLICE), np.zeros(SLICE), np.zeros(SLICE)
+    residual, direction, image = (
+        np.empty_like(solution),
+        np.empty_like(solution),
+        np.empty_like(solution),
+    )
+    right_side, left, before, now, curve = (
+        np.zeros(SLICE),
+        np.zeros(SLICE),
+        np.zeros(SLICE),
+        np.zeros(SLICE),
+        np.zeros(SLICE),
+    )
     for row in range(len(weights)):
         for j in range(SLICE):
             rows[row, j] = weights[row] * targets[row, j]
@@ -215,14 +306,18 @@ def _conjugate_gradients(  # type: ignore[no-untyped-def]
                 curve[j] += np.float64(image[i, j]) * direction[i, j]
         now[:] = 0
         left[:] = 0
-        length = np.where(curve > 0, before / np.where(curve > 0, curve, 1.0), 0.0).astype(solution.dtype)
+        length = np.where(curve > 0, before / np.where(curve > 0, curve, 1.0), 0.0).astype(
+            solution.dtype
+        )
         for i in range(size):
             for j in range(SLICE):
                 solution[i, j] += length[j] * direction[i, j]
                 residual[i, j] -= length[j] * image[i, j]
                 now[j] += np.float64(residual[i, j]) * (residual[i, j] / diagonal[i])
                 left[j] += np.float64(residual[i, j]) ** 2
-        turn = np.where(before > 0, now / np.where(before > 0, before, 1.0), 0.0).astype(solution.dtype)
+        turn = np.where(before > 0, now / np.where(before > 0, before, 1.0), 0.0).astype(
+            solution.dtype
+        )
         for i in range(size):
             for j in range(SLICE):
                 direction[i, j] = residual[i, j] / diagonal[i] + turn[j] * direction[i, j]

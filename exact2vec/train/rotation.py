@@ -28,7 +28,9 @@ def blocks(totals: NDArray[np.float64], epochs: int, block_rows: int, seed: int)
     is that of all rows. Two epochs visit every row. (Fewer than 64 rows are all visited in every third of an epoch.)
     """
     order = np.argsort(-totals, kind="stable")[: np.count_nonzero(totals)]
-    frequent, others = np.split(order, [round(FREQUENT * len(order)) if len(order) >= FEW_ROWS else len(order)])
+    frequent, others = np.split(
+        order, [round(FREQUENT * len(order)) if len(order) >= FEW_ROWS else len(order)]
+    )
     for part in range(epochs * PARTS):
         round_of_turns = np.random.default_rng([seed, 1, part // TURNS]).permutation(others)
         turn = round_of_turns[part % TURNS :: TURNS]
@@ -37,4 +39,9 @@ def blocks(totals: NDArray[np.float64], epochs: int, block_rows: int, seed: int)
         shuffled = np.random.default_rng([seed, 2, part]).permutation(len(rows))
         pieces = np.array_split(shuffled, max(1, -(-len(rows) // block_rows)))
         for number, piece in enumerate(pieces, start=1):
-            yield Block(rows[piece], weights[piece], (part + number / len(pieces)) / PARTS, number == len(pieces))
+            yield Block(
+                rows[piece],
+                weights[piece],
+                (part + number / len(pieces)) / PARTS,
+                number == len(pieces),
+            )

@@ -34,7 +34,9 @@ class Schedule:
     def exact_at(self, step: int, exact_every: int) -> bool:
         """Whether exact losses are due at the end of an epoch: at the last, every `exact_every` epochs, and always while the end is being chosen."""
         epoch = self.ends.index(step) + 1
-        return step == self.steps or not self.fixed or (exact_every > 0 and epoch % exact_every == 0)
+        return (
+            step == self.steps or not self.fixed or (exact_every > 0 and epoch % exact_every == 0)
+        )
 
     def after(self, step: int, choosing_nll: float) -> "Schedule":
         """The schedule when the NLL of the part kept for choosing is known after `step`."""
@@ -44,5 +46,13 @@ class Schedule:
             return replace(self, lowest=choosing_nll, waited=0)
         if self.waited + 1 < PATIENCE:
             return replace(self, waited=self.waited + 1)
-        one_more = tuple(end for end in self.ends if end <= step) + tuple(end for end in self.ends if end > step)[:1]
-        return replace(self, ends=one_more, fixed=True, falls_from=(step, self.share(step) if step < self.steps else FINAL_RATE))
+        one_more = (
+            tuple(end for end in self.ends if end <= step)
+            + tuple(end for end in self.ends if end > step)[:1]
+        )
+        return replace(
+            self,
+            ends=one_more,
+            fixed=True,
+            falls_from=(step, self.share(step) if step < self.steps else FINAL_RATE),
+        )

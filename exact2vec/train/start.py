@@ -39,7 +39,9 @@ def spectral_start(counts: csr_array, vector_size: int, *, seed: int, workers: W
     """
     random = np.random.default_rng(seed)
     totals = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
-    weights = np.where(totals > 0, (np.maximum(totals, 1e-300) / totals[totals > 0].mean()) ** WEIGHT_POWER, 1.0)
+    weights = np.where(
+        totals > 0, (np.maximum(totals, 1e-300) / totals[totals > 0].mean()) ** WEIGHT_POWER, 1.0
+    )
     matrix = weighted_pmi(counts, totals, weights, workers)
     values, vectors = _eigenvectors(matrix, vector_size, random, workers)
     scale = np.sqrt(STRETCH * np.abs(values))
@@ -49,31 +51,78 @@ def spectral_start(counts: csr_array, vector_size: int, *, seed: int, workers: W
     inputs[:, used] = vectors[:, used] * scale[used] / weights[:, None]
     outputs[:, used] = inputs[:, used] * np.sign(values[used])
     column_totals = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
-    return Start(*(torch.from_numpy(array.astype(np.float32)) for array in (inputs, outputs, np.log(unigram(column_totals)))))
+    return Start(
+        *(
+            torch.from_numpy(array.astype(np.float32))
+            for array in (inputs, outputs, np.log(unigram(column_totals)))
+        )
+    )
 
 
-def weighted_pmi(counts: csr_array, totals: NDArray[np.float64], weights: NDArray[np.float64], workers: Workers) -> csr_array:
+def weighted_pmi(
+    counts: csr_array, totals: NDArray[np.float64], weights: NDArray[np.float64], workers: Workers
+) -> csr_array:
     """ω_c ω_w max(0, log n_cw N / (N_c N_w)), nats, float32, its zeros not stored."""
     values = np.empty(counts.nnz, np.float32)
     logs = np.log(np.maximum(totals, 1e-300)) - 0.5 * np.log(totals.sum())
     kept = np.empty(len(totals), np.int64)
     edges = _edges(counts.indptr)
-    workers.map(lambda chunk: _fill_pmi(edges[chunk], edges[chunk + 1], counts.indptr, counts.indices, counts.data, logs, weights, values, kept), range(CHUNKS))
+    workers.map(
+        lambda chunk: _fill_pmi(
+            edges[chunk],
+            edges[chunk + 1],
+            counts.indptr,
+            counts.indices,
+            counts.data,
+            logs,
+            weights,
+            values,
+            kept,
+        ),
+        range(CHUNKS),
+    )
     starts = np.concatenate([[0], np.cumsum(kept)])
     words, positive = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-    workers.map(lambda chunk: _take_positive(edges[chunk], edges[chunk + 1], counts.indptr, counts.indices, values, starts, words, positive), range(CHUNKS))
+    workers.map(
+        lambda chunk: _take_positive(
+            edges[chunk],
+            edges[chunk + 1],
+            counts.indptr,
+            counts.indices,
+            values,
+            starts,
+            words,
+            positive,
+        ),
+        range(CHUNKS),
+    )
     return csr_array((positive, words, starts), shape=counts.shape)
 
 
-def product(matrix: csr_array, vectors: Float32[np.ndarray, "column dim"], workers: Workers) -> Float32[np.ndarray, "row dim"]:
+def product(
+    matrix: csr_array, vectors: Float32[np.ndarray, "column dim"], workers: Workers
+) -> Float32[np.ndarray, "row dim"]:
     """matrix @ vectors, each row summed by one thread in the order of its cells."""
     found = np.empty((matrix.shape[0], vectors.shape[1]), np.float32)
     edges = _edges(matrix.indptr)
-    workers.map(lambda chunk: _multiply(edges[chunk], edges[chunk + 1], matrix.indptr, matrix.indices, matrix.data, vectors, found), range(CHUNKS))
+    workers.map(
+        lambda chunk: _multiply(
+            edges[chunk],
+            edges[chunk + 1],
+            matrix.indptr,
+            matrix.indices,
+            matrix.data,
+            vectors,
+            found,
+        ),
+        range(CHUNKS),
+    )
     return found
 
 
-def _eigenvectors(matrix: csr_array, rank: int, random: np.random.Generator, workers: Workers) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+def _eigenvectors(
+    matrix: csr_array, rank: int, random: np.random.Generator, workers: Workers
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """The `rank` eigenvalues of largest size of a symmetric matrix (fewer where it is smaller), and their vectors in columns."""
     size = min(rank + OVERSAMPLING, matrix.shape[0])
     basis = random.standard_normal((matrix.shape[0], size)).astype(np.float32)
@@ -86,7 +135,9 @@ def _eigenvectors(matrix: csr_array, rank: int, random: np.random.Generator, wor
         small = (torch.from_numpy(basis).T @ torch.from_numpy(image)).double()
         values, rotation = torch.linalg.eigh((small + small.T) / 2)
         largest = values.abs().argsort(descending=True, stable=True)[:rank]
-        return values[largest].numpy(), (torch.from_numpy(basis) @ rotation[:, largest].float()).numpy()
+        return values[largest].numpy(), (
+            torch.from_numpy(basis) @ rotation[:, largest].float()
+        ).numpy()
 
     return workers.run(rayleigh_ritz)
 

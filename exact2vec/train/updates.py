@@ -16,7 +16,10 @@ FULL_RATE_SIZE = 100  # numbers a vector, up to which the rate is taken as given
 
 
 def adam_update(
-    gradient: Float[Tensor, "*shape"], mean: Float[Tensor, "*shape"], square: Float[Tensor, "*shape"], step: int
+    gradient: Float[Tensor, "*shape"],
+    mean: Float[Tensor, "*shape"],
+    square: Float[Tensor, "*shape"],
+    step: int,
 ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
     """(direction, mean, square) after `step` ≥ 1 gradients: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², direction = m̂ / (√v̂ + ε).
 
@@ -61,11 +64,18 @@ def inverse_metric(second_moment: Float[Tensor, "dim dim"]) -> Float[Tensor, "di
     return inverse
 
 
-def input_step(gradient: Float[Tensor, "row dim"], inverse: Float[Tensor, "dim dim"], rate: float, mean_length: float) -> Float[Tensor, "row dim"]:
+def input_step(
+    gradient: Float[Tensor, "row dim"],
+    inverse: Float[Tensor, "dim dim"],
+    rate: float,
+    mean_length: float,
+) -> Float[Tensor, "row dim"]:
     """What is subtracted from the inputs: rate · F⁻¹ g for the mean gradient g of each row, no longer than half the mean length of the inputs."""
     direction = rate * (gradient @ inverse)
     length = direction.norm(dim=1, keepdim=True)
-    clipped: Tensor = direction * (LONGEST_STEP * mean_length / length.clamp_min(1e-12)).clamp_max(1.0)
+    clipped: Tensor = direction * (LONGEST_STEP * mean_length / length.clamp_min(1e-12)).clamp_max(
+        1.0
+    )
     return clipped
 
 
@@ -77,7 +87,10 @@ def row_weights(totals: Float[Tensor, " context"], power: float) -> Float[Tensor
 
 
 def shrunk_gradient(
-    gradient: Float[Tensor, "row dim"], vectors: Float[Tensor, "row dim"], totals: Float[Tensor, " row"], pull: Pull
+    gradient: Float[Tensor, "row dim"],
+    vectors: Float[Tensor, "row dim"],
+    totals: Float[Tensor, " row"],
+    pull: Pull,
 ) -> Float[Tensor, "row dim"]:
     """The gradient per pair and pseudo-pair, (1 − a)·g + a·(v − m)F with a = κ / (N + κ): of NLL + κ/2N (v − m)ᵀF(v − m), times N / (N + κ).
 
@@ -87,6 +100,8 @@ def shrunk_gradient(
     return (1 - share) * gradient + share * ((vectors - pull.means) @ pull.metric)
 
 
-def pull_gradient(vectors: Float[Tensor, "row dim"], pull: Pull, share: float) -> Float[Tensor, "row dim"]:
+def pull_gradient(
+    vectors: Float[Tensor, "row dim"], pull: Pull, share: float
+) -> Float[Tensor, "row dim"]:
     """share · κ (v − m)F: the gradient of `share` of κ/2 (v − m)ᵀ F (v − m), as much as the share of all pairs that the blocks behind it held."""
     return (vectors - pull.means) @ (share * pull.strength * pull.metric)

@@ -41,7 +41,11 @@ class Composer:
         known = self.describer.known
         grams = self.describer.known_grams(name)
         values = int(known.matrix[[known.place[name]]].nnz) if known and name in known.place else 0
-        return " and ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in ((grams, "n-gram"), (values, "feature")) if number)
+        return " and ".join(
+            f"{number} {noun}{'s' * (number != 1)}"
+            for number, noun in ((grams, "n-gram"), (values, "feature"))
+            if number
+        )
 
     def of(self, features: Features | None) -> "Composer":
         """This Composer for rows described by other `features`, whose names must be among those that were trained."""
@@ -50,17 +54,25 @@ class Composer:
         trained = self.describer.known.names if self.describer.known else []
         place = {name: number for number, name in enumerate(trained)}
         if strange := [name for name in Features.checked(features).names if name not in place]:
-            raise InputError(f"features: {len(strange):,} of the {len(features.names):,} columns were not trained: {', '.join(map(repr, strange[:5]))}")
+            raise InputError(
+                f"features: {len(strange):,} of the {len(features.names):,} columns were not trained: {', '.join(map(repr, strange[:5]))}"
+            )
         cells = features.matrix.tocoo()
         columns = np.array([place[name] for name in features.names], np.int32)[cells.col]
-        aligned = coo_array((cells.data, (cells.row, columns)), shape=(len(features.rows), len(trained)))
-        return replace(self, describer=replace(self.describer, known=Features(aligned, features.rows, trained)))
+        aligned = coo_array(
+            (cells.data, (cells.row, columns)), shape=(len(features.rows), len(trained))
+        )
+        return replace(
+            self, describer=replace(self.describer, known=Features(aligned, features.rows, trained))
+        )
 
     def write(self, folder: Path) -> None:
         """Put the features and maps into an open run folder."""
         names, arrays = stored(self.describer)
         runs.write_json(folder / NAMES, {"strengths": list(self.strengths), **names})
-        runs.write_arrays(folder / ARRAYS, {"input_map": self.maps[0], "output_map": self.maps[1], **arrays})
+        runs.write_arrays(
+            folder / ARRAYS, {"input_map": self.maps[0], "output_map": self.maps[1], **arrays}
+        )
 
     @classmethod
     def read(cls, run: runs.Run) -> "Composer | None":
@@ -73,7 +85,11 @@ class Composer:
             raise CorruptFileError(
                 f"{run.folder / ARRAYS}: there are {describer.size:,} features, the maps have {len(arrays['input_map']):,} rows; they should be as many"
             )
-        return cls(describer, (arrays["input_map"], arrays["output_map"]), (names["strengths"][0], names["strengths"][1]))
+        return cls(
+            describer,
+            (arrays["input_map"], arrays["output_map"]),
+            (names["strengths"][0], names["strengths"][1]),
+        )
 
 
 @dataclass(frozen=True)
@@ -102,14 +118,26 @@ class Folded:
         if before is None:
             return self
         kept = [number for number, name in enumerate(before.names) if name not in self.place]
-        joined: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(before, name)[kept]]) for name in ROW_ARRAYS}
-        return replace(self, names=[*self.names, *(before.names[number] for number in kept)], **joined)
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(before, name)[kept]])
+            for name in ROW_ARRAYS
+        }
+        return replace(
+            self, names=[*self.names, *(before.names[number] for number in kept)], **joined
+        )
 
     def write(self, folder: Path) -> None:
         """Put the rows into an open run folder."""
-        told: dict[str, Any] = {"names": self.names, "without": self.without, "unknown": self.unknown, "unknown_share": self.unknown_share}
+        told: dict[str, Any] = {
+            "names": self.names,
+            "without": self.without,
+            "unknown": self.unknown,
+            "unknown_share": self.unknown_share,
+        }
         runs.write_json(folder / FOLDED_NAMES, told)
-        runs.write_arrays(folder / FOLDED_ARRAYS, {name: getattr(self, name) for name in ROW_ARRAYS})
+        runs.write_arrays(
+            folder / FOLDED_ARRAYS, {name: getattr(self, name) for name in ROW_ARRAYS}
+        )
 
     @classmethod
     def read(cls, run: runs.Run) -> "Folded | None":
@@ -119,8 +147,12 @@ class Folded:
         told: dict[str, Any] = run.json(FOLDED_NAMES)
         arrays: dict[str, Any] = run.arrays(FOLDED_ARRAYS)
         if {len(array) for array in arrays.values()} != {len(told["names"])}:
-            raise CorruptFileError(f"{run.folder / FOLDED_ARRAYS}: {len(told['names']):,} names, other numbers of rows; they should be as many")
+            raise CorruptFileError(
+                f"{run.folder / FOLDED_ARRAYS}: {len(told['names']):,} names, other numbers of rows; they should be as many"
+            )
         try:
             return cls(**told, **arrays)
         except TypeError as error:
-            raise CorruptFileError(f"{run.folder / FOLDED_NAMES} and {FOLDED_ARRAYS} do not hold what they should: {error}") from error
+            raise CorruptFileError(
+                f"{run.folder / FOLDED_NAMES} and {FOLDED_ARRAYS} do not hold what they should: {error}"
+            ) from error

@@ -85,9 +85,15 @@ class Trained(Protocol):
 
 
 def evaluate(
-    run: str | Path | Vectors | Trained, texts: Iterable[object] | None = None, *, similarity: Sequence[str | Path] = (),
-    analogies: Sequence[str | Path] = (), which: Which = "sum", restrict: int = 30_000, threads: int | None = None,
-) -> Evaluation:  # fmt: skip
+    run: str | Path | Vectors | Trained,
+    texts: Iterable[object] | None = None,
+    *,
+    similarity: Sequence[str | Path] = (),
+    analogies: Sequence[str | Path] = (),
+    which: Which = "sum",
+    restrict: int = 30_000,
+    threads: int | None = None,
+) -> Evaluation:
     """Everything that can be said of a run folder, an Exact2Vec after `fit`, or Vectors (which have no losses of their own).
 
     The losses are computed anew from counts and vectors. `texts`: new text, a `Text` or documents as `count_text` takes them.
@@ -98,78 +104,133 @@ def evaluate(
         vectors, counts = (run, None) if isinstance(run, Vectors) else (run.wv, run.counts_)
     training, held_out = losses(vectors, counts, threads=threads) if counts else (None, None)
     return Evaluation(
-        len(vectors), math.log(len(vectors)), training, held_out, counts.held_out_digest if counts else None,
+        len(vectors),
+        math.log(len(vectors)),
+        training,
+        held_out,
+        counts.held_out_digest if counts else None,
         None if texts is None else new_text(vectors, texts, threads=threads),
         {str(path): word_similarity(vectors, path, which=which) for path in similarity},
-        {str(path): word_analogies(vectors, path, which=which, restrict=restrict) for path in analogies},
-    )  # fmt: skip
+        {
+            str(path): word_analogies(vectors, path, which=which, restrict=restrict)
+            for path in analogies
+        },
+    )
 
 
-def losses(vectors: Vectors, counts: Counts, *, threads: int | None = None) -> tuple[Losses, Losses | None]:
+def losses(
+    vectors: Vectors, counts: Counts, *, threads: int | None = None
+) -> tuple[Losses, Losses | None]:
     """The exact losses of the training part and of the held-out part (None where nothing is held out)."""
     training = WeightedCounts(counts.weigh(counts.training))
     held_out = [] if counts.held_out is None else [WeightedCounts(counts.weigh(counts.held_out))]
     inputs, outputs = _rows(vectors)
     with Workers(threads) as workers:
         tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
-        found = sweep(tiled, inputs, outputs, [training, *held_out], torch.from_numpy(np.log(vectors.unigram)))
+        found = sweep(
+            tiled, inputs, outputs, [training, *held_out], torch.from_numpy(np.log(vectors.unigram))
+        )
     return found[0], found[1] if held_out else None
 
 
-def new_text(vectors: Vectors, texts: Iterable[object], *, tokenized: bool = False, threads: int | None = None, seed: int = 1) -> NewText:
+def new_text(
+    vectors: Vectors,
+    texts: Iterable[object],
+    *,
+    tokenized: bool = False,
+    threads: int | None = None,
+    seed: int = 1,
+) -> NewText:
     """The exact NLL of new text under the vocabulary, window and weights of the run, beside its unigram."""
     vocabulary, window = vectors.vocabulary, vectors.counting["window"]
-    counts, corpus, ids = count_alike(texts, vocabulary, window, vectors.counting["settings"], tokenized=tokenized)
+    counts, corpus, ids = count_alike(
+        texts, vocabulary, window, vectors.counting["settings"], tokenized=tokenized
+    )
     known = ids >= 0
     if counts.nnz == 0:
-        raise InputError(f"{len(ids):,} tokens, {int(known.sum()):,} of them known to the run: no pairs, so no loss")
+        raise InputError(
+            f"{len(ids):,} tokens, {int(known.sum()):,} of them known to the run: no pairs, so no loss"
+        )
     nll = cell_nll(vectors, counts, threads)
     per_document = _document_sums(ids[known], corpus.token_document[known], vectors, window, nll)
     total = per_document.sum(axis=0)
     return NewText(
-        nll=total[0] / total[2], nll_interval=_bootstrap(per_document, seed), unigram=total[1] / total[2], documents=corpus.documents,
-        tokens=len(ids), out_of_vocabulary=1 - float(known.mean()), pairs=int(total[3]), weighted_pairs=float(total[2]),
-    )  # fmt: skip
+        nll=total[0] / total[2],
+        nll_interval=_bootstrap(per_document, seed),
+        unigram=total[1] / total[2],
+        documents=corpus.documents,
+        tokens=len(ids),
+        out_of_vocabulary=1 - float(known.mean()),
+        pairs=int(total[3]),
+        weighted_pairs=float(total[2]),
+    )
 
 
 def word_similarity(vectors: Vectors, path: str | Path, *, which: Which = "sum") -> Similarity:
     """Spearman's rank correlation over a file of lines "word TAB word TAB score", lower-cased."""
     pairs = _pairs(path)
-    trained = [(one, other, score) for one, other, score in pairs if one in vectors.key_to_index and other in vectors.key_to_index]
-    all_pairs = [pair for pair in pairs if pair[0] in vectors and pair[1] in vectors] if vectors.composer else []
+    trained = [
+        (one, other, score)
+        for one, other, score in pairs
+        if one in vectors.key_to_index and other in vectors.key_to_index
+    ]
+    all_pairs = (
+        [pair for pair in pairs if pair[0] in vectors and pair[1] in vectors]
+        if vectors.composer
+        else []
+    )
     most = max(trained, all_pairs, key=len)
     if len(most) < 3:
-        raise InputError(f"{path}: {len(most)} of {len(pairs)} pairs have vectors, {len(trained)} of them trained; a rank correlation needs at least 3")
+        raise InputError(
+            f"{path}: {len(most)} of {len(pairs)} pairs have vectors, {len(trained)} of them trained; a rank correlation needs at least 3"
+        )
     if len({score for _, _, score in most}) == 1:
         raise InputError(f"{path}: all {len(most)} scores are equal; there is nothing to rank")
     rho, composed = (_rank_correlation(vectors, some, which) for some in (trained, all_pairs))
     return Similarity(rho, len(trained), 1 - len(trained) / len(pairs), composed, len(all_pairs))
 
 
-def _rank_correlation(vectors: Vectors, pairs: list[tuple[str, str, float]], which: Which) -> float | None:
+def _rank_correlation(
+    vectors: Vectors, pairs: list[tuple[str, str, float]], which: Which
+) -> float | None:
     from scipy.stats import spearmanr
 
     matrix = vectors.matrix(which)
     unit: dict[str, NDArray[np.float32]] = {}
     for word in {word for one, other, _ in pairs for word in (one, other)}:
         number = vectors.key_to_index.get(word)
-        unit[word] = unit_rows((vectors.vector(word, which) if number is None else matrix[number])[None])[0]
-    cosine, scores = [float(unit[one] @ unit[other]) for one, other, _ in pairs], [score for _, _, score in pairs]
+        unit[word] = unit_rows(
+            (vectors.vector(word, which) if number is None else matrix[number])[None]
+        )[0]
+    cosine, scores = (
+        [float(unit[one] @ unit[other]) for one, other, _ in pairs],
+        [score for _, _, score in pairs],
+    )
     if len(pairs) < 3 or min(len(set(cosine)), len(set(scores))) == 1:
         return None
     return float(spearmanr(cosine, scores).statistic)
 
 
-def word_analogies(vectors: Vectors, path: str | Path, *, which: Which = "sum", restrict: int = 30_000) -> Analogies:
+def word_analogies(
+    vectors: Vectors, path: str | Path, *, which: Which = "sum", restrict: int = 30_000
+) -> Analogies:
     """a : b = c : ? over lines of four words, lower-cased; answers and questions among the `restrict` most frequent words.
 
     The answer is the word nearest (cosine) to b − a + c, each of length 1, other than a, b and c, as in word2vec's compute-accuracy.
     """
     questions = _questions(path)
     place = {word: number for number, word in enumerate(vectors.index_to_key[:restrict])}
-    known = np.array([[place[word] for word in question] for question in questions if all(word in place for word in question)]).reshape(-1, 4)
+    known = np.array(
+        [
+            [place[word] for word in question]
+            for question in questions
+            if all(word in place for word in question)
+        ]
+    ).reshape(-1, 4)
     if len(known) == 0:
-        raise InputError(f"{path}: none of {len(questions)} questions has vectors for its four words")
+        raise InputError(
+            f"{path}: none of {len(questions)} questions has vectors for its four words"
+        )
     unit = unit_rows(vectors.matrix(which))[:restrict]
     right = sum(_answered(unit, known[start : start + 256]) for start in range(0, len(known), 256))
     return Analogies(right / len(known), len(known), 1 - len(known) / len(questions))
@@ -185,7 +246,11 @@ def _answered(unit: NDArray[np.float32], questions: NDArray[np.int64]) -> int:
 def _lines(path: str | Path) -> list[tuple[int, str]]:
     with open_decompressed(Path(path)) as file:
         lines = file.read().decode("utf-8", "replace").lower().splitlines()
-    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
+    return [
+        (number, line.strip())
+        for number, line in enumerate(lines, start=1)
+        if line.strip() and not line.startswith("#")
+    ]
 
 
 def _pairs(path: str | Path) -> list[tuple[str, str, float]]:
@@ -197,7 +262,9 @@ def _pairs(path: str | Path) -> list[tuple[str, str, float]]:
             if not math.isfinite(pairs[-1][2]):
                 raise ValueError
         except (IndexError, ValueError):
-            raise InputError(f"{path}, line {number}: wanted word TAB word TAB score, got {line[:60]!r}") from None
+            raise InputError(
+                f"{path}, line {number}: wanted word TAB word TAB score, got {line[:60]!r}"
+            ) from None
     return pairs
 
 
@@ -213,7 +280,9 @@ def _questions(path: str | Path) -> list[list[str]]:
 
 
 def _rows(vectors: Vectors) -> tuple[torch.Tensor, torch.Tensor]:
-    inputs, outputs, bias = (torch.from_numpy(array) for array in (vectors.inputs, vectors.outputs, vectors.bias))
+    inputs, outputs, bias = (
+        torch.from_numpy(array) for array in (vectors.inputs, vectors.outputs, vectors.bias)
+    )
     return rows_of(inputs, 1.0), rows_of(outputs, bias)
 
 
@@ -227,11 +296,19 @@ def cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_ar
         for start in range(0, len(rows), BLOCK_ROWS):
             block = rows[start : start + BLOCK_ROWS]
             found = tiled.cell_nll(inputs[torch.from_numpy(block)], outputs, counts[block])
-            values[counts.indptr[block[0]] : counts.indptr[block[-1] + 1]] = found  # rows between them have no cells
+            values[counts.indptr[block[0]] : counts.indptr[block[-1] + 1]] = (
+                found  # rows between them have no cells
+            )
     return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
 
 
-def _document_sums(ids: NDArray[np.int32], documents: NDArray[np.int64], vectors: Vectors, window: int, nll: csr_array) -> NDArray[np.float64]:
+def _document_sums(
+    ids: NDArray[np.int32],
+    documents: NDArray[np.int64],
+    vectors: Vectors,
+    window: int,
+    nll: csr_array,
+) -> NDArray[np.float64]:
     """For each document Σ n·nll, Σ n·unigram nll, Σ n, and the number of ordered pairs."""
     sums = np.zeros((int(documents.max()) + 1, 4))
     unigram = -np.log(vectors.unigram)
@@ -244,15 +321,19 @@ def _document_sums(ids: NDArray[np.int32], documents: NDArray[np.int64], vectors
             one, other, document = ids[left][near], ids[right][near], documents[left][near]
             weight = (window + 1 - distance) / window * vectors.keep[one] * vectors.keep[other]
             terms = (
-                weight * (_at(nll, one, other) + _at(nll, other, one)), weight * (unigram[one] + unigram[other]),
-                2 * weight, np.full(len(one), 2.0),
-            )  # fmt: skip
+                weight * (_at(nll, one, other) + _at(nll, other, one)),
+                weight * (unigram[one] + unigram[other]),
+                2 * weight,
+                np.full(len(one), 2.0),
+            )
             for column, term in enumerate(terms):
                 sums[:, column] += np.bincount(document, term, len(sums))
     return sums[sums[:, 3] > 0]
 
 
-def _at(matrix: csr_array, rows: NDArray[np.int32], columns: NDArray[np.int32]) -> NDArray[np.float64]:
+def _at(
+    matrix: csr_array, rows: NDArray[np.int32], columns: NDArray[np.int32]
+) -> NDArray[np.float64]:
     found: Any = matrix[rows, columns]
     return np.asarray(found.todense() if hasattr(found, "todense") else found).ravel()
 

@@ -31,7 +31,14 @@ MEMORY = 6  # pairs of steps that L-BFGS keeps
 Gradient = Callable[[Float[Tensor, "row dim"], np.ndarray], Float[Tensor, "row dim"]]
 
 
-def fold_in(vectors: Vectors, counts: RowCounts, composer: Composer | None, strength: float | None, *, threads: int | None = None) -> Folded:
+def fold_in(
+    vectors: Vectors,
+    counts: RowCounts,
+    composer: Composer | None,
+    strength: float | None,
+    *,
+    threads: int | None = None,
+) -> Folded:
     """The rows of `counts` with their input vectors, pulled with `strength` (the run's κ_x where None) towards what `composer` says of them.
 
     Raises UsageError without a strength above 0, InputError where no word of `counts` is known.
@@ -39,7 +46,9 @@ def fold_in(vectors: Vectors, counts: RowCounts, composer: Composer | None, stre
     if strength is None:
         strength = composer.strengths[0] if composer else 0.0
     if not strength:
-        raise UsageError("fold_in needs prior=(strength, …), the strength above 0, where the run has none: so that each row has one optimum")
+        raise UsageError(
+            "fold_in needs prior=(strength, …), the strength above 0, where the run has none: so that each row has one optimum"
+        )
     known, unknown, unknown_share = _known_counts(vectors, counts)
     pairs = np.asarray(known.sum(axis=1, dtype=np.float64)).ravel()
     inputs, outputs = (np.zeros((len(pairs), vectors.vector_size), np.float32) for _ in range(2))
@@ -53,9 +62,16 @@ def fold_in(vectors: Vectors, counts: RowCounts, composer: Composer | None, stre
         found[rows] = _solved(vectors, known[rows], found[rows], strength, threads)
     kept = np.flatnonzero((pairs > 0) | described)
     return Folded(
-        [counts.rows[row] for row in kept], found.float().numpy()[kept], inputs[kept], outputs[kept], described[kept], pairs[kept],
-        [counts.rows[row] for row in np.flatnonzero((pairs == 0) & ~described)], unknown, unknown_share,
-    )  # fmt: skip
+        [counts.rows[row] for row in kept],
+        found.float().numpy()[kept],
+        inputs[kept],
+        outputs[kept],
+        described[kept],
+        pairs[kept],
+        [counts.rows[row] for row in np.flatnonzero((pairs == 0) & ~described)],
+        unknown,
+        unknown_share,
+    )
 
 
 def _known_counts(vectors: Vectors, counts: RowCounts) -> tuple[csr_array, list[str], float]:
@@ -63,32 +79,57 @@ def _known_counts(vectors: Vectors, counts: RowCounts) -> tuple[csr_array, list[
     numbers = np.array([vectors.key_to_index.get(name, -1) for name in counts.names], np.int64)
     cells = counts.matrix.tocoo()
     known = numbers[cells.col] >= 0
-    total, lost = float(cells.data.sum(dtype=np.float64)), float(cells.data[~known].sum(dtype=np.float64))
+    total, lost = (
+        float(cells.data.sum(dtype=np.float64)),
+        float(cells.data[~known].sum(dtype=np.float64)),
+    )
     unknown = [name for name, number in zip(counts.names, numbers, strict=True) if number < 0]
     if unknown and not known.any():
         shown = ", ".join(map(repr, unknown[:5]))
-        raise InputError(f"none of the {len(unknown):,} words counted is among the run's {len(vectors):,}: {shown}")
-    matrix = csr_array((cells.data[known], (cells.row[known], numbers[cells.col[known]])), shape=(len(counts.rows), len(vectors)))
+        raise InputError(
+            f"none of the {len(unknown):,} words counted is among the run's {len(vectors):,}: {shown}"
+        )
+    matrix = csr_array(
+        (cells.data[known], (cells.row[known], numbers[cells.col[known]])),
+        shape=(len(counts.rows), len(vectors)),
+    )
     return matrix, unknown, lost / total if total else 0.0
 
 
-def _solved(vectors: Vectors, counts: csr_array, means: Float[Tensor, "row dim"], strength: float, threads: int | None) -> Float[Tensor, "row dim"]:
+def _solved(
+    vectors: Vectors,
+    counts: csr_array,
+    means: Float[Tensor, "row dim"],
+    strength: float,
+    threads: int | None,
+) -> Float[Tensor, "row dim"]:
     """The optimum of each row of `counts`, none of them empty, block by block."""
     outputs = rows_of(torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias))
     counted = WeightedCounts(counts)
     found = means.clone()
     with Workers(threads) as workers:
-        metric_of_outputs = workers.run(lambda: metric(torch.from_numpy(vectors.outputs).double(), torch.from_numpy(vectors.unigram), damping=DAMPING))
+        metric_of_outputs = workers.run(
+            lambda: metric(
+                torch.from_numpy(vectors.outputs).double(),
+                torch.from_numpy(vectors.unigram),
+                damping=DAMPING,
+            )
+        )
         tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
 
         def gradient(inputs: Tensor, rows: np.ndarray) -> Tensor:
-            inputs_rows, ones = rows_of(inputs.float(), 1.0), torch.ones(len(rows), dtype=torch.float64)
+            inputs_rows, ones = (
+                rows_of(inputs.float(), 1.0),
+                torch.ones(len(rows), dtype=torch.float64),
+            )
             found = tiled.gradients(inputs_rows, outputs, rows, counted, ones, None)
             return found[:, : inputs.shape[1]].double()
 
         for start in range(0, len(found), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(found)))
-            found[rows] = minimise(gradient, rows, counted.totals[rows], Pull(strength, means[rows], metric_of_outputs))
+            found[rows] = minimise(
+                gradient, rows, counted.totals[rows], Pull(strength, means[rows], metric_of_outputs)
+            )
     return found
 
 
@@ -101,8 +142,13 @@ class _Memory:
 
     def direction(self, gradient: Tensor, precondition: Callable[[Tensor], Tensor]) -> Tensor:
         """−H·g by the two loops of L-BFGS. Source: Nocedal and Wright 2006, algorithm 7.4."""
-        pairs = [(s, y, 1 / (s * y).sum(1, keepdim=True)) for s, y in zip(self.steps, self.changes, strict=True)]
-        pairs = [(s, y, torch.where(torch.isfinite(rho) & (rho > 0), rho, 0.0)) for s, y, rho in pairs]
+        pairs = [
+            (s, y, 1 / (s * y).sum(1, keepdim=True))
+            for s, y in zip(self.steps, self.changes, strict=True)
+        ]
+        pairs = [
+            (s, y, torch.where(torch.isfinite(rho) & (rho > 0), rho, 0.0)) for s, y, rho in pairs
+        ]
         alphas = []
         for s, y, rho in reversed(pairs):
             alphas.append(rho * (s * gradient).sum(1, keepdim=True))
@@ -119,7 +165,9 @@ class _Memory:
         self.steps, self.changes = [*self.steps, step][-MEMORY:], [*self.changes, change][-MEMORY:]
 
 
-def minimise(nll_gradient: Gradient, rows: np.ndarray, totals: Float[Tensor, " row"], pull: Pull) -> Float[Tensor, "row dim"]:
+def minimise(
+    nll_gradient: Gradient, rows: np.ndarray, totals: Float[Tensor, " row"], pull: Pull
+) -> Float[Tensor, "row dim"]:
     """The minimum of N_c·NLL_c(x) + κ/2 (x − m)ᵀF(x − m) for each of `rows`, to TOLERANCE. `nll_gradient(x, rows)` is the gradient of N_c·NLL_c.
 
     A step is halved while the slope at its end is above half of what it was at its beginning, with the other sign. What is returned is judged by its
@@ -130,7 +178,9 @@ def minimise(nll_gradient: Gradient, rows: np.ndarray, totals: Float[Tensor, " r
     place = torch.arange(len(rows))
 
     def gradient_at(x: Tensor, some: Tensor) -> Tensor:
-        return nll_gradient(x, rows[some.numpy()]) + pull.strength * ((x - pull.means[some]) @ pull.metric)
+        return nll_gradient(x, rows[some.numpy()]) + pull.strength * (
+            (x - pull.means[some]) @ pull.metric
+        )
 
     x, memory = found, _Memory([], [])
     gradient = gradient_at(x, place)
@@ -138,18 +188,31 @@ def minimise(nll_gradient: Gradient, rows: np.ndarray, totals: Float[Tensor, " r
         scale = (totals[place] + pull.strength)[:, None]
         far = ((gradient @ inverse) * gradient).sum(1).sqrt() > TOLERANCE * scale[:, 0]
         found[place[~far]] = x[~far]
-        place, x, gradient, memory, scale = place[far], x[far], gradient[far], memory.of(far), scale[far]
+        place, x, gradient, memory, scale = (
+            place[far],
+            x[far],
+            gradient[far],
+            memory.of(far),
+            scale[far],
+        )
         if not len(place):
             break
         direction = memory.direction(gradient, lambda g, scale=scale: (g @ inverse) / scale)  # type: ignore[misc]
-        size, moved, new_gradient = _searched(x, direction, gradient, lambda at, some=place: gradient_at(at, some))  # type: ignore[misc]
+        size, moved, new_gradient = _searched(
+            x,
+            direction,
+            gradient,
+            lambda at, some=place: gradient_at(at, some),  # type: ignore[misc]
+        )
         memory.add(size * direction, new_gradient - gradient)
         x, gradient = moved, new_gradient
     found[place] = x
     return found
 
 
-def _searched(x: Tensor, direction: Tensor, gradient: Tensor, gradient_at: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def _searched(
+    x: Tensor, direction: Tensor, gradient: Tensor, gradient_at: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
     """(step sizes, where they lead, the gradients there)."""
     slope = (gradient * direction).sum(1)
     size = torch.ones(len(x), 1, dtype=x.dtype)

@@ -10,7 +10,9 @@ from exact2vec.files import open_decompressed, write_whole
 from exact2vec.vectors.vectors import Vectors, Which
 
 
-def export(vectors: Vectors, path: str | Path, *, which: Which = "sum", words: Sequence[str] = ()) -> int:
+def export(
+    vectors: Vectors, path: str | Path, *, which: Which = "sum", words: Sequence[str] = ()
+) -> int:
     """Write word2vec text (.vec, .txt) or binary (.bin): float32, read back bit for bit by gensim; the number of words written.
 
     `words` are written as well, those that were not trained as they are composed or folded in; UnknownWordError for one that cannot be.
@@ -28,7 +30,9 @@ def export(vectors: Vectors, path: str | Path, *, which: Which = "sum", words: S
     all_words = [*vectors.index_to_key, *others]
     for word in all_words:
         if not word or any(sign in word for sign in " \n") or not _encodes(word):
-            raise InputError(f"the word {word!r} cannot be written to word2vec files: it is empty, no UTF-8, or holds a space or a line end")
+            raise InputError(
+                f"the word {word!r} cannot be written to word2vec files: it is empty, no UTF-8, or holds a space or a line end"
+            )
     matrix = np.stack([*vectors.matrix(which), *(vectors.vector(word, which) for word in others)])
     header = f"{len(all_words)} {vectors.vector_size}\n".encode()
     write_whole(path, header + WRITERS[path.suffix](all_words, matrix))
@@ -39,9 +43,15 @@ def read_words(path: str | Path) -> list[str]:
     """The words of a file, one a line."""
     try:
         with open_decompressed(Path(path)) as file:
-            return [line.strip() for line in file.read().decode("utf-8-sig").splitlines() if line.strip()]
+            return [
+                line.strip()
+                for line in file.read().decode("utf-8-sig").splitlines()
+                if line.strip()
+            ]
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8") from error
+        raise InputError(
+            f"{path}: byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8"
+        ) from error
 
 
 def _encodes(word: str) -> bool:
@@ -54,12 +64,18 @@ def _encodes(word: str) -> bool:
 
 def _text(words: list[str], matrix: np.ndarray) -> bytes:
     """Nine significant digits tell every float32 from its neighbours."""
-    rows = (f"{word} {' '.join(f'{number:.9g}' for number in row)}\n" for word, row in zip(words, matrix.tolist(), strict=True))
+    rows = (
+        f"{word} {' '.join(f'{number:.9g}' for number in row)}\n"
+        for word, row in zip(words, matrix.tolist(), strict=True)
+    )
     return "".join(rows).encode()
 
 
 def _binary(words: list[str], matrix: np.ndarray) -> bytes:
-    rows = (f"{word} ".encode() + row.astype("<f4").tobytes() + b"\n" for word, row in zip(words, matrix, strict=True))
+    rows = (
+        f"{word} ".encode() + row.astype("<f4").tobytes() + b"\n"
+        for word, row in zip(words, matrix, strict=True)
+    )
     return b"".join(rows)
 
 

@@ -58,9 +58,16 @@ class Vectors:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, inputs: NDArray[np.float32], outputs: NDArray[np.float32], bias: NDArray[np.float32],
-        unigram: NDArray[np.float64], counting: dict[str, Any], composer: Composer | None = None, folded: Folded | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        vocabulary: Vocabulary,
+        inputs: NDArray[np.float32],
+        outputs: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        unigram: NDArray[np.float64],
+        counting: dict[str, Any],
+        composer: Composer | None = None,
+        folded: Folded | None = None,
+    ) -> None:
         self.vocabulary = vocabulary
         self.inputs, self.outputs, self.bias = inputs, outputs, bias
         self.unigram = unigram
@@ -73,12 +80,17 @@ class Vectors:
     @classmethod
     def of(cls, state: Parameters, counts: Counts) -> "Vectors":
         """Copies of the parameters of a training state, with the words of its counts."""
-        inputs, outputs, bias = (np.array(value.numpy(), np.float32) for value in (state.inputs, state.outputs, state.bias))
+        inputs, outputs, bias = (
+            np.array(value.numpy(), np.float32)
+            for value in (state.inputs, state.outputs, state.bias)
+        )
         counting = {"window": counts.window, "sample": counts.sample, "settings": counts.settings}
         composer = None
         if (shrinkage := state.shrinkage) is not None:
             maps = tuple(np.array(value.numpy(), np.float32) for value in shrinkage.maps)
-            composer = Composer(shrinkage.prior.describer, (maps[0], maps[1]), shrinkage.prior.strengths)
+            composer = Composer(
+                shrinkage.prior.describer, (maps[0], maps[1]), shrinkage.prior.strengths
+            )
         return cls(counts.vocabulary, inputs, outputs, bias, counts.unigram, counting, composer)
 
     @property
@@ -110,8 +122,15 @@ class Vectors:
 
     def _repr_html_(self) -> str:
         """The first words with their counts and nearest words."""
-        rows = [(word, f"{self.vocabulary.counts[row]:,}", ", ".join(self._nearest(word))) for row, word in enumerate(self.index_to_key[:10])]
-        return html_table(["word", "counted", "nearest"], rows, caption=f"{len(self):,} words, {self.vector_size} numbers each")
+        rows = [
+            (word, f"{self.vocabulary.counts[row]:,}", ", ".join(self._nearest(word)))
+            for row, word in enumerate(self.index_to_key[:10])
+        ]
+        return html_table(
+            ["word", "counted", "nearest"],
+            rows,
+            caption=f"{len(self):,} words, {self.vector_size} numbers each",
+        )
 
     def _nearest(self, word: str) -> list[str]:
         return [near for near, _ in self.most_similar(word, topn=5)] if self[word].any() else []
@@ -127,7 +146,11 @@ class Vectors:
         return self.composer is not None and self.composer.knows(word)
 
     def __getitem__(self, word: Any) -> NDArray[np.float32]:
-        return np.stack([self.vector(one) for one in word]) if isinstance(word, list) else self.vector(word)
+        return (
+            np.stack([self.vector(one) for one in word])
+            if isinstance(word, list)
+            else self.vector(word)
+        )
 
     def vector(self, word: Any, which: Which = "sum") -> NDArray[np.float32]:
         """The vector of a trained, folded-in or composed word; UnknownWordError, with the nearest spellings, where there is none."""
@@ -138,9 +161,18 @@ class Vectors:
         if which == "composed" and number is not None:
             composed = self.matrix(which)[number]
             if self.composer is None or not self.composer.knows(word):
-                raise UnknownWordError(word, len(self), [], f"none of the n-grams and features of {word!r} is known, so nothing composes it")
+                raise UnknownWordError(
+                    word,
+                    len(self),
+                    [],
+                    f"none of the n-grams and features of {word!r} is known, so nothing composes it",
+                )
             return np.asarray(composed)
-        inputs, outputs = self._untrained(word, which) if number is None else (self.inputs[number], self.outputs[number])
+        inputs, outputs = (
+            self._untrained(word, which)
+            if number is None
+            else (self.inputs[number], self.outputs[number])
+        )
         if which in ("inputs", "outputs"):
             return inputs if which == "inputs" else outputs
         return np.asarray(inputs + outputs)
@@ -157,11 +189,15 @@ class Vectors:
             if which != "inputs" and not self.folded.described[number]:
                 why = f"{word!r} was folded in without features: it has an input vector alone, which='inputs' (--which inputs)"
                 raise UnknownWordError(word, len(self), [], why)
-            return (self.folded.means if which == "composed" else self.folded.inputs)[number], self.folded.outputs[number]
+            return (self.folded.means if which == "composed" else self.folded.inputs)[
+                number
+            ], self.folded.outputs[number]
         if self.composer is not None and self.composer.knows(word):
             inputs, outputs = self.composer.compose([word])
             return inputs[0], outputs[0]
-        raise UnknownWordError(word, len(self), self.nearest_spellings(word), self._why_unknown(word))
+        raise UnknownWordError(
+            word, len(self), self.nearest_spellings(word), self._why_unknown(word)
+        )
 
     def _why_unknown(self, word: str) -> str:
         message = f"{word!r} is not among the {len(self):,} words"
@@ -176,7 +212,12 @@ class Vectors:
         return difflib.get_close_matches(word, self.index_to_key)
 
     def fold_in(
-        self, counts: RowCounts, features: Features | None = None, *, prior: tuple[float, float] | None = None, threads: int | None = None
+        self,
+        counts: RowCounts,
+        features: Features | None = None,
+        *,
+        prior: tuple[float, float] | None = None,
+        threads: int | None = None,
     ) -> "Vectors":
         """These vectors with the rows of `counts` beside them: each minimises its own objective with the outputs fixed (vectors/fold_in.py).
 
@@ -189,22 +230,49 @@ class Vectors:
         composer = self.composer.of(features) if self.composer else None
         if features is not None and composer is None:
             raise UsageError("features need a run that was trained with a prior")
-        strength = None if prior is None else in_pairs(strengths_of_new_rows(prior)[0], self.counting["window"])
-        folded = fold_in(self, RowCounts.checked(counts), composer, strength, threads=threads).beside(self.folded)
-        return Vectors(self.vocabulary, self.inputs, self.outputs, self.bias, self.unigram, self.counting, self.composer, folded)
+        strength = (
+            None
+            if prior is None
+            else in_pairs(strengths_of_new_rows(prior)[0], self.counting["window"])
+        )
+        folded = fold_in(
+            self, RowCounts.checked(counts), composer, strength, threads=threads
+        ).beside(self.folded)
+        return Vectors(
+            self.vocabulary,
+            self.inputs,
+            self.outputs,
+            self.bias,
+            self.unigram,
+            self.counting,
+            self.composer,
+            folded,
+        )
 
     def most_similar(
-        self, positive: str | Sequence[str] = (), negative: str | Sequence[str] = (), topn: int = 10, *, which: Which = "sum"
+        self,
+        positive: str | Sequence[str] = (),
+        negative: str | Sequence[str] = (),
+        topn: int = 10,
+        *,
+        which: Which = "sum",
     ) -> list[tuple[str, float]]:
         """The words of largest cosine with Σ positive − Σ negative (each of length 1), those words left out."""
-        plus, minus = ([words] if isinstance(words, str) else list(words) for words in (positive, negative))
+        plus, minus = (
+            [words] if isinstance(words, str) else list(words) for words in (positive, negative)
+        )
         if not plus and not minus:
             raise UsageError("most_similar needs at least one word")
         words = [*plus, *minus]
         rows = sorted({self.key_to_index[word] for word in words if word in self.key_to_index})
-        query = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32) @ unit_rows(np.stack([self.vector(word, which) for word in words]))
+        query = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32) @ unit_rows(
+            np.stack([self.vector(word, which) for word in words])
+        )
         if not query.any():
-            raise UsageError("the query is a vector of zeros, which has no direction" + ": its words cancel out" * (len(words) > 1))
+            raise UsageError(
+                "the query is a vector of zeros, which has no direction"
+                + ": its words cancel out" * (len(words) > 1)
+            )
         cosine = unit_rows(self.matrix(which)) @ unit_rows(query[None])[0]
         cosine[rows] = -np.inf
         return self._top(cosine, topn, left_out=len(rows))
@@ -214,7 +282,9 @@ class Vectors:
         unit = unit_rows(np.stack([self.vector(one, which), self.vector(other, which)]))
         return float(unit[0] @ unit[1])
 
-    def log_probabilities(self, context: str | Sequence[str], *, weighted: bool = False, gamma: float = 1.0) -> NDArray[np.float64]:
+    def log_probabilities(
+        self, context: str | Sequence[str], *, weighted: bool = False, gamma: float = 1.0
+    ) -> NDArray[np.float64]:
         """log p(w | c) of every word, nats, for one context or jointly for several: ∝ Π p(w | c_i) / p(w)^((k − 1) γ).
 
         Unless `weighted`, the subsampling is divided out of each p: ∝ p(w | c) / s_w and p(w) / s_w, the text's own.
@@ -225,29 +295,43 @@ class Vectors:
         inputs = np.stack([self.vector(word, "inputs") for word in words]).astype(np.float64)
         scores = inputs @ self.outputs.T.astype(np.float64) + self.bias
         divided_out = np.zeros(len(self)) if weighted else np.log(self.keep)
-        joint = (_log_softmax(scores) - divided_out).sum(axis=0) - (len(words) - 1) * gamma * (np.log(self.unigram) - divided_out)
+        joint = (_log_softmax(scores) - divided_out).sum(axis=0) - (len(words) - 1) * gamma * (
+            np.log(self.unigram) - divided_out
+        )
         return _log_softmax(joint)
 
-    def predict_output_word(self, context_words_list: Sequence[str], topn: int = 10) -> list[tuple[str, float]]:
+    def predict_output_word(
+        self, context_words_list: Sequence[str], topn: int = 10
+    ) -> list[tuple[str, float]]:
         """The most probable words near the given ones, with p(w | …), as gensim names it."""
         return self._top(np.exp(self.log_probabilities(context_words_list)), topn)
 
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a folder that `load` reads; refuses an existing one without `force`."""
         with runs.create(Path(folder), kind="vectors", force=force) as part:
-            runs.write_json(part / "vocabulary.json", {"words": self.index_to_key, "counts": self.vocabulary.counts.tolist()})
+            runs.write_json(
+                part / "vocabulary.json",
+                {"words": self.index_to_key, "counts": self.vocabulary.counts.tolist()},
+            )
             self.write(part)
 
     def write(self, folder: Path) -> None:
         """Put the vectors into an open run folder; the vocabulary is written apart."""
-        arrays: dict[str, NDArray[Any]] = {"inputs": self.inputs, "outputs": self.outputs, "bias": self.bias, "unigram": self.unigram}
+        arrays: dict[str, NDArray[Any]] = {
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "bias": self.bias,
+            "unigram": self.unigram,
+        }
         runs.write_arrays(folder / "vectors.safetensors", arrays)
         runs.write_json(folder / "vectors.json", self.counting)
         for part in (self.composer, self.folded):
             if part is not None:
                 part.write(folder)
 
-    def _top(self, values: NDArray[np.floating[Any]], topn: int, left_out: int = 0) -> list[tuple[str, float]]:
+    def _top(
+        self, values: NDArray[np.floating[Any]], topn: int, left_out: int = 0
+    ) -> list[tuple[str, float]]:
         if topn < 1:
             raise UsageError(f"topn must be at least 1; got {topn}")
         order = np.argsort(-values, kind="stable")[: min(topn, len(self) - left_out)]
@@ -263,9 +347,18 @@ def load(folder: str | Path) -> Vectors:
     arrays = run.arrays("vectors.safetensors")
     lengths = {name: len(array) for name, array in arrays.items()}
     if set(lengths.values()) != {len(vocabulary.words)}:
-        raise CorruptFileError(f"{folder}: the vocabulary has {len(vocabulary.words):,} words, the vectors {lengths}; they should be as many")
+        raise CorruptFileError(
+            f"{folder}: the vocabulary has {len(vocabulary.words):,} words, the vectors {lengths}; they should be as many"
+        )
     return Vectors(
-        vocabulary, arrays["inputs"], arrays["outputs"], arrays["bias"], arrays["unigram"], run.json("vectors.json"), Composer.read(run), Folded.read(run)
+        vocabulary,
+        arrays["inputs"],
+        arrays["outputs"],
+        arrays["bias"],
+        arrays["unigram"],
+        run.json("vectors.json"),
+        Composer.read(run),
+        Folded.read(run),
     )
 
 
