@@ -32,9 +32,9 @@ from exact2vec.options import (
     OPTIONS,
     READING,
     TRAINING,
-    choosing_share,
     strengths_of_new_rows,
     subword_lengths,
+    validation_share,
 )
 from exact2vec.tables import finite
 
@@ -116,7 +116,7 @@ def train(
             "nothing to read: name a file, a folder or python-docs, or pipe text into the command"
         )
     text = Text(*(inputs or ("-",)), **chosen(READING, given))
-    given["choosing"] = choosing_share(given["choosing"], given["epochs"])
+    given["validation"] = validation_share(given["validation"], given["epochs"])
     known = read_features(features) if features else None
     say = silent if quiet else tell
     context.with_resource(compilation_announced(say))

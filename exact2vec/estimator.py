@@ -19,7 +19,7 @@ from exact2vec.counts.features import Features
 from exact2vec.counts.read import Text
 from exact2vec.errors import UsageError
 from exact2vec.files import write_whole
-from exact2vec.options import COUNTING, TRAINING, checked, choosing_share
+from exact2vec.options import COUNTING, TRAINING, checked, validation_share
 from exact2vec.see.gather import Gathered
 from exact2vec.see.history import History
 from exact2vec.see.progress import in_notebook, notebook_bar
@@ -50,7 +50,7 @@ class Exact2Vec:
         max_vocab: int | None = None,
         sample: float = 1e-3,
         held_out: float = 0.02,
-        choosing: float = 0.0,
+        validation: float = 0.0,
         rare: int | None = None,
         epochs: int | str = 4,
         max_epochs: int = 20,
@@ -70,10 +70,10 @@ class Exact2Vec:
             min_count,
             max_vocab,
         )
-        self.sample, self.held_out, self.choosing, self.rare, self.rate = (
+        self.sample, self.held_out, self.validation, self.rare, self.rate = (
             sample,
             held_out,
-            choosing,
+            validation,
             rare,
             rate,
         )
@@ -214,7 +214,7 @@ class Exact2Vec:
     def _count(self, sentences: Iterable[object]) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)
         counting = {option.name: getattr(self, option.name) for option in COUNTING} | {
-            "choosing": choosing_share(self.choosing, self.epochs)
+            "validation": validation_share(self.validation, self.epochs)
         }
         return count_text(checked_sentences, threads=self.threads, **counting)
 
@@ -230,7 +230,7 @@ def history_row(record: Record) -> dict[str, Any]:
         "nll_standard_error": training.standard_error,
         "excess": training.excess,
         "objective": training.objective,
-        "choosing_nll": record.choosing.nll if record.choosing else None,
+        "validation_nll": record.validation.nll if record.validation else None,
         "held_out_nll": held_out.nll if held_out else None,
         "held_out_nll_standard_error": held_out.standard_error if held_out else None,
         "held_out_excess": held_out.excess if held_out else None,
@@ -239,8 +239,8 @@ def history_row(record: Record) -> dict[str, Any]:
 
 def summary(record: Record, words: int, held_out_digest: str | None) -> dict[str, Any]:
     """The last losses with their baselines, in nats per pair."""
-    held_out, choosing = (
-        asdict(losses) if losses else None for losses in (record.held_out, record.choosing)
+    held_out, validation = (
+        asdict(losses) if losses else None for losses in (record.held_out, record.validation)
     )
     return {
         "step": record.step,
@@ -249,7 +249,7 @@ def summary(record: Record, words: int, held_out_digest: str | None) -> dict[str
         "words": words,
         "ln_v": math.log(words),
         "training": asdict(record.losses),
-        "choosing": choosing,
+        "validation": validation,
         "held_out": held_out,
         "held_out_digest": held_out_digest,
     }

@@ -200,10 +200,10 @@ COUNTING = (
         below=1,
     ),
     Option(
-        "choosing",
+        "validation",
         0.0,
         float,
-        "share of the documents kept, besides, for choosing when --epochs auto stops (which makes it 0.02)",
+        "share of the documents kept, besides, for validation: their NLL decides when --epochs auto stops (which makes it 0.02)",
         least=0,
         below=1,
     ),
@@ -221,7 +221,7 @@ TRAINING = (
         "epochs",
         4,
         passes,
-        "each costs a pass over all rows, the frequent visited more often; 0 writes the start; auto: until the NLL of --choosing stops falling",
+        "each costs a pass over all rows, the frequent visited more often; 0 writes the start; auto: until the NLL of --validation stops falling",
         least=0,
     ),
     Option("max_epochs", 20, int, "with --epochs auto: at most this many", least=1),
@@ -285,9 +285,9 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def choosing_share(choosing: float, epochs: int | str) -> float:
-    """The share kept for choosing: 0.02 where epochs are "auto" and none was given."""
-    return choosing or (0.02 if epochs == "auto" else 0.0)
+def validation_share(validation: float, epochs: int | str) -> float:
+    """The share kept for validation: 0.02 where epochs are "auto" and none was given."""
+    return validation or (0.02 if epochs == "auto" else 0.0)
 
 
 OPTIONS = {option.name: option for option in READING + COUNTING + TRAINING}

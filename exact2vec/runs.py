@@ -17,20 +17,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from exact2vec import format1
 from exact2vec.errors import CorruptFileError, InputError, UsageError
 from exact2vec.files import full_disk_named, replaced, sha256, sync, write_whole
 
-FORMAT = 1
+FORMAT = 2  # that is written; 1 is read as well
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class Run:
-    """An existing run folder; `files` maps each name to its SHA-256."""
+    """An existing run folder. `files` maps each name to its SHA-256.
+
+    What is read of a folder of an earlier format has the names of the present one.
+    """
 
     folder: Path
     kind: str
     files: dict[str, str]
+    version: int = FORMAT
 
     def bytes(self, name: str) -> bytes:
         """The content of a file, checked against the manifest."""
@@ -49,7 +54,11 @@ class Run:
 
     def json(self, name: str) -> Any:
         """A checked JSON file."""
-        return json.loads(self.bytes(name))
+        return self._of_this_format(json.loads(self.bytes(name)))
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """The objects of a checked file of JSON lines."""
+        return [self._of_this_format(json.loads(line)) for line in self.bytes(name).splitlines()]
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of a checked safetensors file."""
@@ -57,15 +66,19 @@ class Run:
         import safetensors.numpy
 
         try:
-            return safetensors.numpy.load(self.bytes(name))
+            arrays = safetensors.numpy.load(self.bytes(name))
         except safetensors.SafetensorError as error:
             raise CorruptFileError(
                 f"{self.folder / name} is not a safetensors file: {error}"
             ) from error
+        return format1.arrays_of_format_2(arrays) if self.version == 1 else arrays
 
     def check(self) -> list[tuple[str, int]]:
         """(name, bytes) of every file, all of them verified."""
         return [(name, len(self.bytes(name))) for name in sorted(self.files)]
+
+    def _of_this_format(self, value: Any) -> Any:
+        return format1.json_of_format_2(value) if self.version == 1 else value
 
 
 def open_run(folder: Path) -> Run:
@@ -87,13 +100,13 @@ def open_run(folder: Path) -> Run:
         raise CorruptFileError(
             f"{path} is damaged: it is not the manifest that was written"
         ) from error
-    if version != FORMAT:
+    if version not in (1, FORMAT):
         raise CorruptFileError(
-            f"{path}: format {version!r} is unknown; this exact2vec reads format {FORMAT}"
+            f"{path}: format {version!r} is unknown; this exact2vec reads formats 1 and {FORMAT}"
         )
     if stated != _digest(manifest) or any(Path(name).name != name for name in files):
         raise CorruptFileError(f"{path} is damaged: it is not the manifest that was written")
-    return Run(folder, kind, files)
+    return Run(folder, kind, files, version)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exact2vec.counts.corpus import BLOCK_TOKENS, CHOOSING, HELD_OUT, Draw, index_corpus
+from exact2vec.counts.corpus import BLOCK_TOKENS, HELD_OUT, VALIDATION, Draw, index_corpus
 from exact2vec.counts.counts import Counts, count_text
 from exact2vec.counts.read import Text, tokenizer
 from exact2vec.errors import UsageError
@@ -50,10 +50,10 @@ def test_every_token_is_accounted_for():
         [f"w{number}" for number in np.random.default_rng(seed).zipf(1.4, 30) if number < 500]
         for seed in range(200)
     ]
-    counts = count_text(texts, held_out=0.2, choosing=0.1, min_count=4)
+    counts = count_text(texts, held_out=0.2, validation=0.1, min_count=4)
     tokens = counts.tokens
     assert tokens["read"] == sum(map(len, texts))
-    parts = ("training", "held_out", "choosing")
+    parts = ("training", "held_out", "validation")
     assert tokens["read"] == sum(tokens[part] + tokens[f"dropped_{part}"] for part in parts)
     assert min(tokens[part] for part in parts) > 0
     assert counts.vocabulary.counts.sum() == tokens["training"]
@@ -68,12 +68,12 @@ def test_words_are_ordered_by_count_then_spelling_and_cut():
     assert counts.words == ["d", "a", "b"]
 
 
-def test_what_is_kept_for_choosing_leaves_the_held_out_part_as_it_was():
+def test_what_is_kept_for_validation_leaves_the_held_out_part_as_it_was():
     texts = [["a", "b", str(number % 7)] for number in range(300)]
     texts = [[*text, str(number)] for number, text in enumerate(texts)]
-    with_choosing, without = index_corpus(texts, Draw(0.2, 0.1)), index_corpus(texts, Draw(0.2))
-    assert ((with_choosing.block_part == HELD_OUT) == (without.block_part == HELD_OUT)).all()
-    assert 10 < (with_choosing.block_part == CHOOSING).sum() < 60
+    with_validation, without = index_corpus(texts, Draw(0.2, 0.1)), index_corpus(texts, Draw(0.2))
+    assert ((with_validation.block_part == HELD_OUT) == (without.block_part == HELD_OUT)).all()
+    assert 10 < (with_validation.block_part == VALIDATION).sum() < 60
 
 
 def test_nothing_held_out_is_none():

@@ -533,7 +533,7 @@ OTHER_FAULTS = [
     (["train", "x" * 300], 3, "cannot be read"),
     (["train", "{good}", "--max-vocab", "1"], 2, "at least 2"),
     (["train", "{good}", "--max-epochs", "3"], 2, "the limit of --epochs auto"),
-    (["train", "{good}", "--held-out", ".5", "--choosing", ".5"], 2, "their sum is below 1"),
+    (["train", "{good}", "--held-out", ".5", "--validation", ".5"], 2, "their sum is below 1"),
     (
         ["train", "{good}", "--document", "file", "--epochs", "auto"],
         2,

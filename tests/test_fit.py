@@ -57,7 +57,7 @@ def test_a_wild_rate_stops(counts):
 def test_the_number_of_epochs_is_chosen_by_a_part_of_its_own(counts):
     random = np.random.default_rng(0)
     texts = [[f"w{int(i)}" for i in random.zipf(1.5, 40) if i < 60] for _ in range(300)]
-    chosen = count_text(texts, min_count=3, choosing=0.2)
+    chosen = count_text(texts, min_count=3, validation=0.2)
     records = [
         record
         for record in fit(
@@ -65,19 +65,19 @@ def test_the_number_of_epochs_is_chosen_by_a_part_of_its_own(counts):
         )
         if record.training is not None
     ]
-    nll = [record.choosing.nll for record in records]
+    nll = [record.validation.nll for record in records]
     assert records[-1].epoch < 30
     assert min(nll[-3:-1]) >= min(nll[:-3])
     assert records[-1].step == records[-1].steps
     assert all(record.losses.standard_error is None for record in records)
-    with pytest.raises(UsageError, match="choosing"):
+    with pytest.raises(UsageError, match="validation"):
         next(fit(counts, epochs="auto"))
 
 
 def test_epochs_that_are_chosen_end_soon_where_the_start_was_best():
     random = np.random.default_rng(0)
     texts = [[f"w{int(i)}" for i in random.integers(0, 40, 12)] for _ in range(120)]
-    noise = count_text(texts, min_count=1, choosing=0.2)
+    noise = count_text(texts, min_count=1, validation=0.2)
     *_, last = fit(noise, vector_size=20, epochs="auto", prior=None, block_rows=11)
     assert last.epoch == 3
 

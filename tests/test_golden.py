@@ -1,7 +1,7 @@
 """Run folders of earlier formats load for ever, with the numbers they were written with.
 
-`golden/format1` is a run on 40 short lines. A part of them is held out, another one chooses.
-It has n-grams and features, and two words that are contexts only.
+`golden/format1` is a run on 40 short lines. Some of them are held out, others are for
+validation. It has n-grams and features, and two words that are contexts only.
 """
 
 import json
@@ -15,7 +15,8 @@ from exact2vec.counts.counts import Counts
 from exact2vec.see.gather import gather
 
 GOLDEN = Path(__file__).parent / "golden" / "format1"
-WORDS = "cat farm horse wind dog snow cow rain sun sky night moon cloud star storm".split()
+TOPICS = ["cat farm horse wind dog", "snow cow rain sun sky", "night moon cloud star storm"]
+WORDS = [word for words in TOPICS for word in words.split()]  # in order of their counts
 SUN = [-0.01097308, 0.01174766, -0.26707274, 0.01882976]  # its input vector
 MOONLIGHT = [-0.00617208, -0.01277279, -0.07442566, 0.01112196]  # folded in
 STORMY = [-0.00983061, -0.0160243, -0.06075113, 0.01499027]  # composed of its n-grams
@@ -36,7 +37,7 @@ def test_the_counts_of_format_1():
     counts = Counts.load(GOLDEN)
     assert counts.training[[0]].toarray()[0, :7].tolist() == [20, 23, 27, 0, 20, 0, 20]
     assert counts.held_out.sum() == 320
-    assert counts.choosing.sum() == 200
+    assert counts.validation.sum() == 200
     assert counts.weigh(counts.training).sum() == pytest.approx(103.5781831741333, rel=1e-6)
     assert counts.rare.rows == ["moonlight", "starry"]
     weighted = [0.42609784, 0.29860678, 0.33333334, 0.38636127, 0.8426829]
@@ -56,9 +57,9 @@ def test_the_losses_of_format_1_are_those_it_was_written_with():
 
 def test_the_history_of_format_1_is_read_by_its_present_names():
     run = gather(GOLDEN)
-    assert [row["choosing_nll"] for row in run.history] == [
+    assert [row["validation_nll"] for row in run.history] == [
         2.3226061104557982,
         2.487277380628482,
     ]
-    assert run.summary["choosing"]["nll"] == 2.487277380628482
-    assert run.counts.tokens["choosing"] == 25
+    assert run.summary["validation"]["nll"] == 2.487277380628482
+    assert run.counts.tokens["validation"] == 25

@@ -19,6 +19,7 @@ ROOMS = [
     "tables",
     "options",
     "files",
+    "format1",
     "runs",
     "loss",
     "counts",

@@ -360,17 +360,17 @@ def test_fit_shows_a_bar_in_a_notebook_and_none_elsewhere():
     )
 
 
-def test_every_token_is_accounted_for_with_a_part_for_choosing_and_words_that_are_contexts_only(
+def test_every_token_is_accounted_for_with_a_validation_part_and_words_that_are_contexts_only(
     tmp_path,
 ):
     texts = [f"sun moon dog cat w{number % 70} v{number}" for number in range(400)]
-    counts = e2v.count_text(texts, min_count=9, held_out=0.2, choosing=0.3, rare=5)
+    counts = e2v.count_text(texts, min_count=9, held_out=0.2, validation=0.3, rare=5)
     e2v.Exact2Vec(vector_size=2, epochs=1, rare=5).fit(counts).save(tmp_path / "run")
     rows = dict(reports.read_rows(gather(tmp_path / "run")))
     parts = (
         "tokens kept for training",
         "tokens held out",
-        "tokens kept for choosing",
+        "tokens kept for validation",
         "tokens that are contexts only (--rare)",
     )
     assert all(rows[part] > 0 for part in parts)
@@ -384,7 +384,7 @@ def test_every_token_is_accounted_for_with_a_part_for_choosing_and_words_that_ar
     shown = {name: int(number.replace(",", "")) for name, number in cells}
     assert shown["tokens read"] == sum(
         shown[name]
-        for name in ("for training", "held out", "for choosing", "context only", "dropped")
+        for name in ("for training", "held out", "for validation", "context only", "dropped")
     )
 
 

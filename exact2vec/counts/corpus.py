@@ -25,8 +25,8 @@ from exact2vec.errors import InputError
 
 BLOCK_TOKENS = 10_000
 HASH_KEY = b"exact2vec held-out 0"
-PARTS = ("training", "held_out", "choosing")
-TRAINING, HELD_OUT, CHOOSING = range(3)
+PARTS = ("training", "held_out", "validation")
+TRAINING, HELD_OUT, VALIDATION = range(3)
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,23 @@ def index_corpus(
 class Draw:
     """Draws the part of a block by the keyed BLAKE2 hash of its tokens (UTF-8, joined by spaces), as a number in [0, 1).
 
-    Below `held_out` the block is held out, below `held_out` + `choosing` it is kept for choosing: duplicates stay together, and neither the order of the
+    Below `held_out` the block is held out, below `held_out` + `validation` it is in the validation part: duplicates stay together, and neither the order of the
     files nor their encoding matters.
     """
 
     held_out: float = 0.0
-    choosing: float = 0.0
+    validation: float = 0.0
 
     def __bool__(self) -> bool:
-        return self.held_out + self.choosing > 0
+        return self.held_out + self.validation > 0
 
     def part(self, digest: "hashlib.blake2b") -> int:
         share = int.from_bytes(digest.digest(), "big") / 2**64
         return (
             HELD_OUT
             if share < self.held_out
-            else CHOOSING
-            if share < self.held_out + self.choosing
+            else VALIDATION
+            if share < self.held_out + self.validation
             else TRAINING
         )
 

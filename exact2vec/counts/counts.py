@@ -29,9 +29,9 @@ TEXT_SETTINGS = ("tokens", "regex", "document")
 
 @dataclass(frozen=True)
 class Counts:
-    """Integer counts k(c, w) of the training part, the held-out part and the part kept for choosing, and all it takes to count other text alike.
+    """Integer counts k(c, w) of the training part, the held-out part and the validation part, and all it takes to count other text alike.
 
-    `held_out` and `choosing` are None where no pairs are in them, `rare`, the weighted counts of words that are contexts only, where they were not asked for.
+    `held_out` and `validation` are None where no pairs are in them, `rare`, the weighted counts of words that are contexts only, where they were not asked for.
     `tokens` says where each token that was read went.
     """
 
@@ -43,7 +43,7 @@ class Counts:
     tokens: dict[str, int]
     settings: dict[str, Any] = field(default_factory=dict)
     rare: RowCounts | None = None
-    choosing: csr_array | None = None
+    validation: csr_array | None = None
 
     @property
     def words(self) -> list[str]:
@@ -92,7 +92,7 @@ class Counts:
     def write(self, folder: Path) -> None:
         """Put the files of the counts into an open run folder."""
         arrays = {"training." + name: array for name, array in _arrays(self.training).items()}
-        for part, matrix in (("held_out.", self.held_out), ("choosing.", self.choosing)):
+        for part, matrix in (("held_out.", self.held_out), ("validation.", self.validation)):
             if matrix is not None:
                 arrays |= {part + name: array for name, array in _arrays(matrix).items()}
         if self.rare is not None:
@@ -136,8 +136,8 @@ class Counts:
             _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None,
             **counting,
             rare=_rare(run, arrays, vocabulary) if "rare.json" in run.files else None,
-            choosing=_matrix(arrays, "choosing.", size, folder)
-            if "choosing.data" in arrays
+            validation=_matrix(arrays, "validation.", size, folder)
+            if "validation.data" in arrays
             else None,
         )
 
@@ -154,7 +154,7 @@ def _token_rows(counts: Counts) -> list[tuple[str, str]]:
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
     some = [
         (title, f"{tokens[name]:,}")
-        for name, title in (("choosing", "for choosing"), ("context_only", "context only"))
+        for name, title in (("validation", "for validation"), ("context_only", "context only"))
         if tokens.get(name)
     ]
     return [
@@ -178,7 +178,7 @@ def count_text(
     max_vocab: int | None = None,
     sample: float = 1e-3,
     held_out: float = 0.02,
-    choosing: float = 0.0,
+    validation: float = 0.0,
     rare: int | None = None,
     threads: int | None = None,
 ) -> Counts:
@@ -199,26 +199,26 @@ def count_text(
         max_vocab=max_vocab,
         sample=sample,
         held_out=held_out,
-        choosing=choosing,
+        validation=validation,
         rare=rare,
         threads=threads,
     )
-    if held_out + choosing >= 1:
+    if held_out + validation >= 1:
         raise UsageError(
-            f"held_out and choosing are shares that leave something to train on, so their sum is below 1; got {held_out:g} + {choosing:g}"
+            f"held_out and validation are shares that leave something to train on, so their sum is below 1; got {held_out:g} + {validation:g}"
         )
     texts, settings = _with_settings(texts)
     settings |= {
         "min_count": min_count,
         "max_vocab": max_vocab,
         "held_out": held_out,
-        "choosing": choosing,
+        "validation": validation,
     }
-    corpus = index_corpus(texts, Draw(held_out, choosing), tokenizer())
+    corpus = index_corpus(texts, Draw(held_out, validation), tokenizer())
     vocabulary = build_vocabulary(corpus, min_count, max_vocab)
     size = len(vocabulary.words)
     parts, tokens = _split(corpus, vocabulary)
-    training, held_pairs, choosing_pairs = (
+    training, held_pairs, validation_pairs = (
         count_windows(*part, size=size, window=window, threads=threads) for part in parts
     )
     if training.nnz == 0:
@@ -234,9 +234,11 @@ def count_text(
             "context_only": context_tokens,
             "dropped_training": tokens["dropped_training"] - context_tokens,
         }
-    held, choosing_part = (pairs if pairs.nnz else None for pairs in (held_pairs, choosing_pairs))
+    held, validation_part = (
+        pairs if pairs.nnz else None for pairs in (held_pairs, validation_pairs)
+    )
     return Counts(
-        vocabulary, training, held, window, sample, tokens, settings, contexts, choosing_part
+        vocabulary, training, held, window, sample, tokens, settings, contexts, validation_part
     )
 
 

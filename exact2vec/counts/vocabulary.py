@@ -52,7 +52,7 @@ def build_vocabulary(
         raise InputError("no tokens: the text holds only white space or signs")
     if len(training) == 0:
         raise InputError(
-            f"all {corpus.documents:,} documents ({tokens:,} tokens) fell into the parts held out or for choosing; use --held-out 0, or smaller documents"
+            f"all {corpus.documents:,} documents ({tokens:,} tokens) fell into the held-out and validation parts; use --held-out 0, or smaller documents"
         )
     if tokens == 1:
         raise InputError("1 token: no pairs")

@@ -1,6 +1,5 @@
 """What the pages show of a run, gathered: from its folder, or from memory while it is being written."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,17 +68,13 @@ def gather(folder: str | Path) -> Gathered:
         raise InputError(
             f"{folder} is not a trained run with its counts: name a folder that exact2vec train wrote"
         )
-    history, times = (rows(run.bytes(f"{name}.jsonl")) for name in ("history", "times"))
+    history, times = (run.lines(f"{name}.jsonl") for name in ("history", "times"))
     config, summary, provenance = (
         run.json(f"{name}.json") for name in ("config", "summary", "provenance")
     )
     return Gathered(
         str(folder), load(folder), Counts.load(folder), config, summary, provenance, history, times
     )
-
-
-def rows(lines: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in lines.splitlines()]
 
 
 def hash_of(counts: Counts) -> str:

@@ -73,8 +73,8 @@ def line(record: Record, words: int) -> str:
     """`epoch 2/4  nll 7.8157  held-out 7.8567  unigram 8.3200  floor 6.1000  ln V 10.40`; `nll≈ … ± …` for an estimate."""
     training = record.losses
     held_out = f"held-out{_mean(record.held_out)}" if record.held_out else "held-out none"
-    choosing = f"choosing{_mean(record.choosing)}  " if record.choosing else ""
-    return f"{_epoch(record)}  nll{_mean(training)}  {held_out}  {choosing}unigram {training.unigram:.4f}  floor {training.floor:.4f}  ln V {math.log(words):.2f}"
+    validation = f"validation{_mean(record.validation)}  " if record.validation else ""
+    return f"{_epoch(record)}  nll{_mean(training)}  {held_out}  {validation}unigram {training.unigram:.4f}  floor {training.floor:.4f}  ln V {math.log(words):.2f}"
 
 
 def _epoch(record: Record) -> str:

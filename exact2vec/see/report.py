@@ -36,11 +36,11 @@ READ = {
     "distinct": "distinct tokens",
     "training": "tokens kept for training",
     "held_out": "tokens held out",
-    "choosing": "tokens kept for choosing",
+    "validation": "tokens kept for validation",
     "context_only": "tokens that are contexts only (--rare)",
     "dropped_training": "dropped in the training part: below min-count or beyond max-vocab",
     "dropped_held_out": "dropped in the held-out part: not among the words",
-    "dropped_choosing": "dropped in the part for choosing: not among the words",
+    "dropped_validation": "dropped in the validation part: not among the words",
 }
 
 

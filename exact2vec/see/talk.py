@@ -33,12 +33,12 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
         57 * counts.training.nnz + 4 * (256 * words + 12 * words * vector_size)
     ) / 1e9 + 0.4
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
-    choosing = f" + {tokens['choosing']:,} for choosing" if tokens["choosing"] else ""
+    validation = f" + {tokens['validation']:,} for validation" if tokens["validation"] else ""
     contexts = f"{len(counts.rare.rows):,} more context only, " if counts.rare else ""
     return [
         f"{tokens['read']:,} tokens, {words:,} words of {tokens['distinct']:,} (min-count {counts.settings['min_count']}), {contexts}"
         f"{_short(pairs)} pairs (weighted by distance); a rough estimate: {gigabytes:.1f} GB and {_duration(seconds)}",
-        f"tokens: {tokens['training']:,} training + {tokens['held_out']:,} held out{choosing} + {dropped:,} of words that are not kept"
+        f"tokens: {tokens['training']:,} training + {tokens['held_out']:,} held out{validation} + {dropped:,} of words that are not kept"
         f"{' + ' + format(tokens['context_only'], ',') + ' context only' if counts.rare else ''}, "
         f"in {tokens['documents']:,} documents",
     ]

@@ -91,7 +91,7 @@ class Record:
     epoch: float
     training: Losses | None = None
     held_out: Losses | None = None
-    choosing: Losses | None = None
+    validation: Losses | None = None
 
     @property
     def losses(self) -> Losses:
@@ -136,7 +136,7 @@ def fit(
     >>> records[-1].losses.objective < records[0].losses.objective
     True
 
-    epochs "auto": at most `max_epochs`, ended early where the NLL of the part kept for choosing has not fallen for two epochs: one more epoch then takes
+    epochs "auto": at most `max_epochs`, ended early where the NLL of the validation part has not fallen for two epochs: one more epoch then takes
     the rate to its final value.
 
     Raises DivergedError where a loss is not finite, or more than 1 nat above the larger of the start's and the unigram's. Results do not depend on `threads`.
@@ -152,11 +152,11 @@ def fit(
         seed=seed,
         threads=threads,
     )
-    if epochs == "auto" and counts.choosing is None:
-        share = counts.settings.get("choosing", 0.0)
+    if epochs == "auto" and counts.validation is None:
+        share = counts.settings.get("validation", 0.0)
         raise UsageError(
-            f"epochs 'auto' needs a part to choose by, and these counts have none: no pairs of the {counts.tokens['documents']:,} documents fell into it with "
-            f"choosing={share:g}; count with a larger share or smaller documents, or give a number of epochs"
+            f"epochs 'auto' needs a validation part, and these counts have none: no pairs of the {counts.tokens['documents']:,} documents fell into it with "
+            f"validation={share:g}; count with a larger share or smaller documents, or give a number of epochs"
         )
     strengths: Any = checked(prior=prior, min_n=min_n, max_n=max_n)["prior"]
     with Workers(threads) as workers:
@@ -182,7 +182,9 @@ def fit(
         )
         state = refitted(state, problem) if most == 0 else state
         record = problem.measured(Record(state, 0, schedule.steps, 0.0), exact=True)
-        schedule = replace(schedule, lowest=record.choosing.nll if record.choosing else math.inf)
+        schedule = replace(
+            schedule, lowest=record.validation.nll if record.validation else math.inf
+        )
         ceiling = max(record.losses.nll, record.losses.unigram) + WORSE_THAN_START
         yield record
         for block in blocks(totals, most, block_rows, seed):
@@ -194,7 +196,7 @@ def fit(
                 record = problem.measured(record, exact=schedule.exact_at(state.step, exact_every))
                 _refuse_divergence(record, ceiling, rate)
                 schedule = schedule.after(
-                    state.step, record.choosing.nll if record.choosing else math.inf
+                    state.step, record.validation.nll if record.validation else math.inf
                 )
                 record = replace(record, steps=schedule.steps)
             yield record
@@ -204,7 +206,7 @@ def fit(
 
 @dataclass(frozen=True)
 class Problem:
-    """What is minimised: the counts ("training", and "held_out" and "choosing" where there are any), their weights, and the way to their losses."""
+    """What is minimised: the counts ("training", and "held_out" and "validation" where there are any), their weights, and the way to their losses."""
 
     tiled: TiledNLL
     counted: dict[str, WeightedCounts]
@@ -242,13 +244,17 @@ class Problem:
             record,
             training=losses["training"],
             held_out=losses.get("held_out"),
-            choosing=losses.get("choosing"),
+            validation=losses.get("validation"),
         )
 
 
 def problem_of(counts: Counts, tiled: TiledNLL, row_power: float, seed: int) -> Problem:
     """The Problem of these counts, without a prior."""
-    parts = {"training": counts.training, "held_out": counts.held_out, "choosing": counts.choosing}
+    parts = {
+        "training": counts.training,
+        "held_out": counts.held_out,
+        "validation": counts.validation,
+    }
     counted = {
         name: WeightedCounts(counts.weigh(part)) for name, part in parts.items() if part is not None
     }

@@ -12,7 +12,7 @@ class Schedule:
     """The rate falls linearly from its first value to a tenth of it at the end, which is fixed, or chosen as training goes.
 
     `ends` are the steps at which each epoch ends. Where the end is not `fixed`, two epochs without a new low of the NLL of the part kept
-    for choosing are followed by a last one, in which the rate falls from where it is to the final value.
+    for validation are followed by a last one, in which the rate falls from where it is to the final value.
     """
 
     ends: tuple[int, ...]
@@ -38,12 +38,12 @@ class Schedule:
             step == self.steps or not self.fixed or (exact_every > 0 and epoch % exact_every == 0)
         )
 
-    def after(self, step: int, choosing_nll: float) -> "Schedule":
-        """The schedule when the NLL of the part kept for choosing is known after `step`."""
+    def after(self, step: int, validation_nll: float) -> "Schedule":
+        """The schedule when the NLL of the validation part is known after `step`."""
         if self.fixed:
             return self
-        if choosing_nll < self.lowest:
-            return replace(self, lowest=choosing_nll, waited=0)
+        if validation_nll < self.lowest:
+            return replace(self, lowest=validation_nll, waited=0)
         if self.waited + 1 < PATIENCE:
             return replace(self, waited=self.waited + 1)
         one_more = (

@@ -1,0 +1,22 @@
+"""Files of a run folder of format 1, as they would stand in format 2."""
+
+from collections.abc import Mapping
+from typing import Any
+
+NAMES = {  # of fields, before and now
+    "choosing": "validation",
+    "choosing_nll": "validation_nll",
+    "dropped_choosing": "dropped_validation",
+}
+
+
+def json_of_format_2(value: Any) -> Any:
+    """The same value with the present names of its fields, at any depth."""
+    if isinstance(value, dict):
+        return {NAMES.get(name, name): json_of_format_2(inner) for name, inner in value.items()}
+    return [json_of_format_2(inner) for inner in value] if isinstance(value, list) else value
+
+
+def arrays_of_format_2(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The same arrays; the prefix of a name says which part of the text it was counted in."""
+    return {name.replace("choosing.", "validation.", 1): array for name, array in arrays.items()}
