@@ -324,11 +324,7 @@ def evaluate(
     from exact2vec.vectors.vectors import load
 
     click.get_current_context().with_resource(compilation_announced(tell))
-    settings = {
-        name: value
-        for name, value in load(run).counting["settings"].items()
-        if name in TEXT_SETTINGS
-    }
+    settings = {name: value for name, value in load(run).settings.items() if name in TEXT_SETTINGS}
     settings |= {"document": document} if document else {}
     text = Text(*texts, encoding=encoding, errors=errors, **settings) if texts else None
     found = evaluated(run, text, similarity=similarity, analogies=analogies, **extra)
@@ -401,14 +397,13 @@ def fold_in(
         from exact2vec.counts.read import Text
 
         settings = {
-            name: value
-            for name, value in vectors.counting["settings"].items()
-            if name in TEXT_SETTINGS
+            name: value for name, value in vectors.settings.items() if name in TEXT_SETTINGS
         }
         counts = count_new_words(
             Text(*inputs, encoding=encoding, errors=errors, **settings),
             vectors.vocabulary,
-            vectors.counting,
+            vectors.weighting,
+            vectors.settings,
             least=min_count,
         )
     found = vectors.fold_in(counts, read_features(features) if features else None, **extra)

@@ -151,7 +151,7 @@ class Exact2Vec:
         return self
 
     def score(self, sentences: Iterable[object], y: None = None) -> float:
-        """The mean log-likelihood of new sentences under this vocabulary, window and weights, nats per pair; higher is better."""
+        """The mean log-likelihood of new sentences under this vocabulary and weighting, nats per pair; higher is better."""
         return -float(
             new_text(
                 self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads

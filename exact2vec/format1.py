@@ -12,9 +12,15 @@ NAMES = {  # of fields, before and now
 
 def json_of_format_2(value: Any) -> Any:
     """The same value with the present names of its fields, at any depth."""
-    if isinstance(value, dict):
-        return {NAMES.get(name, name): json_of_format_2(inner) for name, inner in value.items()}
-    return [json_of_format_2(inner) for inner in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [json_of_format_2(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    found = {NAMES.get(name, name): json_of_format_2(inner) for name, inner in value.items()}
+    if "window" not in found:
+        return found
+    numbers = {name: found.pop(name) for name in ("window", "sample")}
+    return {"weighting": {"kind": "window", **numbers}} | found
 
 
 def arrays_of_format_2(arrays: Mapping[str, Any]) -> dict[str, Any]:

@@ -437,11 +437,11 @@ def test_one_word_can_be_fitted():
     from scipy.sparse import csr_array
 
     from exact2vec.counts.vocabulary import Vocabulary
+    from exact2vec.counts.weighting import WindowWeighting
     from exact2vec.train.fit import fit
 
-    counts = Counts(
-        Vocabulary(["only"], np.array([9])), csr_array(np.array([[7]])), None, 5, 0.0, {}
-    )
+    only, weighting = Vocabulary(["only"], np.array([9])), WindowWeighting(5, 0.0)
+    counts = Counts(only, csr_array(np.array([[7]])), None, weighting, {})
     *_, last = fit(counts, vector_size=2, epochs=2)
     assert (last.losses.nll, last.losses.floor, last.losses.excess) == (0, 0, 0)
 

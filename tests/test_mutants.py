@@ -89,6 +89,12 @@ MUTANTS = [
         "self.block_part[1:] != self.block_part[1:]",
         "test_counting",
     ),
+    (
+        "counts/weighting.py",
+        "counts[cell] * weight * column_keep[words[cell]]",
+        "counts[cell] * weight * row_keep[words[cell]]",
+        "test_weighting",
+    ),
     ("counts/vocabulary.py", "np.bincount(training,", "np.bincount(corpus.ids,", "test_counting"),
     ("counts/read.py", "offset - pending + error.start", "offset + error.start", "test_faults"),
     ("files.py", 'raise EOFError("the last frame has no end")', "return 0", "test_faults"),
@@ -106,7 +112,7 @@ MUTANTS = [
     ),
     ("vectors/formats.py", "{number:.9g}", "{number:.8g}", "test_whole_path"),
     (
-        "vectors/evaluate.py",
+        "counts/counts.py",
         "near = documents[left] == documents[right]",
         "near = documents[left] >= 0",
         "test_whole_path",

@@ -336,7 +336,7 @@ def test_words_of_a_run_are_computed_as_by_the_library(visit, folder):
             assert number(percent) == pytest.approx(100 * math.exp(log_p[place]), abs=6e-4)
             assert number(nats) == pytest.approx(-log_p[place], abs=6e-5)
             assert number(counted) == pytest.approx(100 * k[place] / k.sum(), abs=6e-4)
-            assert number(pairs) == pytest.approx(k[place] / counts.window, abs=0.06)
+            assert number(pairs) == pytest.approx(k[place] / counts.weighting.unit, abs=0.06)
         near = [number(cell) for cell in page.locator("#neighbourTable tbody td").all_inner_texts()]
         assert near == pytest.approx(
             [cosine for _, cosine in vectors.most_similar(word, topn=12)], abs=6e-5

@@ -19,6 +19,7 @@ from exact2vec.cli import main
 from exact2vec.counts.corpus import index_corpus, pieces_of
 from exact2vec.counts.counts import unigram
 from exact2vec.counts.vocabulary import Vocabulary
+from exact2vec.counts.weighting import WindowWeighting
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.loss.formulas import count_nll
 from exact2vec.loss.sweep import sweep
@@ -197,14 +198,14 @@ def vectors_of(words, size, seed=0):
     random = np.random.default_rng(seed)
     arrays = [random.standard_normal((len(words), size)) for _ in range(2)]
     arrays = [(array * 10.0 ** random.integers(-30, 30)).astype(np.float32) for array in arrays]
-    counting = {"window": 5, "sample": 1e-3, "settings": {}}
     bias = np.zeros(len(words), np.float32)
     return e2v.Vectors(
         Vocabulary(words, np.arange(len(words), 0, -1)),
         *arrays,
         bias,
         unigram(np.ones(len(words))),
-        counting,
+        WindowWeighting(),
+        {},
     )
 
 

@@ -8,16 +8,17 @@ from scipy.sparse import coo_array, csr_array
 
 from exact2vec.counts.corpus import TRAINING, Corpus
 from exact2vec.counts.features import RowCounts
-from exact2vec.counts.vocabulary import DROPPED, Vocabulary, expected_subsampling
+from exact2vec.counts.vocabulary import DROPPED, Vocabulary
+from exact2vec.counts.weighting import WindowWeighting
 
 
 def count_contexts(
-    corpus: Corpus, vocabulary: Vocabulary, *, least: int, window: int, sample: float
+    corpus: Corpus, vocabulary: Vocabulary, *, least: int, weighting: WindowWeighting
 ) -> tuple[RowCounts, int]:
     """The weighted counts of the words of the training part that are counted `least` times but not kept, and how many tokens they are.
 
-    A row's window holds the nearest `window` kept tokens on each side; its own tokens take no place in other windows.
-    n(c, w) = k(c, w) / window · s_c · s_w as for kept words.
+    A row's window holds the nearest kept tokens on each side; its own tokens take no place in other windows.
+    They are weighted as kept words are.
     """
     training = corpus.token_part == TRAINING
     times = np.bincount(corpus.ids[training], minlength=len(corpus.distinct))
@@ -31,13 +32,14 @@ def count_contexts(
         numbers[ids],
         corpus.token_segment[training],
         shape=(len(rare), len(vocabulary.words)),
-        window=window,
+        window=weighting.window,
     )
-    keep = expected_subsampling(times[rare], max(1, int((numbers[ids] != DROPPED).sum())), sample)
-    weights = (
-        np.repeat(keep / window, np.diff(counts.indptr)) * vocabulary.keep(sample)[counts.indices]
+    kept_tokens = max(1, int((numbers[ids] != DROPPED).sum()))
+    weighted = weighting.weigh(
+        counts,
+        weighting.keep(times[rare], kept_tokens),
+        weighting.keep(vocabulary.counts, vocabulary.total),
     )
-    weighted = csr_array((counts.data * weights, counts.indices, counts.indptr), shape=counts.shape)
     return RowCounts(weighted, [corpus.distinct[number] for number in rare], vocabulary.words), int(
         times[rare].sum()
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +13,18 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec import runs
-from exact2vec.compiled import compiled
 from exact2vec.counts.contexts import count_contexts
 from exact2vec.counts.corpus import PARTS, Corpus, Draw, index_corpus
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.read import Text, tokenizer
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary, build_vocabulary
+from exact2vec.counts.weighting import (
+    Weighting,
+    WindowWeighting,
+    fields_of,
+    numbers_of,
+    weighting_of,
+)
 from exact2vec.counts.windows import count_windows
 from exact2vec.errors import CorruptFileError, InputError, UsageError
 from exact2vec.options import checked
@@ -38,8 +44,7 @@ class Counts:
     vocabulary: Vocabulary
     training: csr_array
     held_out: csr_array | None
-    window: int
-    sample: float
+    weighting: Weighting
     tokens: dict[str, int]
     settings: dict[str, Any] = field(default_factory=dict)
     rare: RowCounts | None = None
@@ -51,19 +56,17 @@ class Counts:
 
     @cached_property
     def keep(self) -> NDArray[np.float64]:
-        """s_w, the share of a word's occurrences that subsampling would keep."""
-        return self.vocabulary.keep(self.sample)
+        """s_w, the factor of each word in the weighting."""
+        return self.weighting.keep(self.vocabulary.counts, self.vocabulary.total)
 
     @property
     def held_out_digest(self) -> str | None:
-        """Held-out losses compare only where this is equal: it covers vocabulary, window, weights and held-out pairs."""
+        """Held-out losses compare only where this is equal: it covers vocabulary, weighting and held-out pairs."""
         if self.held_out is None:
             return None
-        digest = hashlib.sha256(
-            repr((self.words, self.window, self.sample, self.vocabulary.counts.tolist())).encode(
-                "utf-8", "backslashreplace"
-            )
-        )
+        numbers = numbers_of(self.weighting).values()
+        covered = repr((self.words, *numbers, self.vocabulary.counts.tolist()))
+        digest = hashlib.sha256(covered.encode("utf-8", "backslashreplace"))
         for array in (self.held_out.indptr, self.held_out.indices, self.held_out.data):
             digest.update(np.ascontiguousarray(array, np.int64).tobytes())
         return digest.hexdigest()
@@ -74,15 +77,8 @@ class Counts:
         return unigram(self.keep * (self.training.T @ self.keep))
 
     def weigh(self, counts: csr_array) -> csr_array:
-        """n(c, w) = k(c, w) / window · s_c · s_w, float32."""
-        values = np.empty(counts.nnz, np.float32)
-        if not _weigh(
-            counts.indptr, counts.indices, counts.data, self.keep, 1 / self.window, values
-        ):
-            raise UsageError(
-                f"sample = {self.sample:g} gives weights too small for a float32; use a larger one, or 0 for none"
-            )
-        return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
+        """The weighted pairs n(c, w) of k(c, w), float32."""
+        return self.weighting.weigh(counts, self.keep, self.keep)
 
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a folder that `Counts.load` reads; refuses an existing one without `force`."""
@@ -111,8 +107,7 @@ class Counts:
         runs.write_json(
             folder / "counting.json",
             {
-                "window": self.window,
-                "sample": self.sample,
+                "weighting": fields_of(self.weighting),
                 "tokens": self.tokens,
                 "settings": self.settings,
             },
@@ -134,7 +129,9 @@ class Counts:
             vocabulary,
             _matrix(arrays, "training.", size, folder),
             _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None,
-            **counting,
+            weighting_of(counting["weighting"]),
+            counting["tokens"],
+            counting["settings"],
             rare=_rare(run, arrays, vocabulary) if "rare.json" in run.files else None,
             validation=_matrix(arrays, "validation.", size, folder)
             if "validation.data" in arrays
@@ -143,7 +140,10 @@ class Counts:
 
     def __repr__(self) -> str:
         held = "none" if self.held_out is None else f"{self.held_out.nnz:,} cells"
-        return f"Counts({len(self.words):,} words, {self.training.nnz:,} cells, held out: {held}, window={self.window}, sample={self.sample:g})"
+        size = f"{len(self.words):,} words, {self.training.nnz:,} cells"
+        numbers = numbers_of(self.weighting).items()
+        weighting = "".join(f", {name}={value:g}" for name, value in numbers)
+        return f"Counts({size}, held out: {held}{weighting})"
 
     def _repr_html_(self) -> str:
         return html_table(["Counts", ""], _token_rows(self))
@@ -157,6 +157,9 @@ def _token_rows(counts: Counts) -> list[tuple[str, str]]:
         for name, title in (("validation", "for validation"), ("context_only", "context only"))
         if tokens.get(name)
     ]
+    numbers = numbers_of(counts.weighting)
+    values = ", ".join(f"{value:g}" for value in numbers.values())
+    weighting = [(", ".join(numbers), values)] if numbers else []
     return [
         ("tokens read", f"{tokens['read']:,}"),
         ("for training", f"{tokens['training']:,}"),
@@ -165,7 +168,7 @@ def _token_rows(counts: Counts) -> list[tuple[str, str]]:
         ("dropped", f"{dropped:,}"),
         ("words kept", f"{len(counts.words):,} of {tokens['distinct']:,}"),
         ("cells counted", f"{counts.training.nnz:,}"),
-        ("window, sample", f"{counts.window}, {counts.sample:g}"),
+        *weighting,
         ("most frequent", ", ".join(counts.words[:8])),
     ]
 
@@ -214,6 +217,7 @@ def count_text(
         "held_out": held_out,
         "validation": validation,
     }
+    weighting = WindowWeighting(window, sample)
     corpus = index_corpus(texts, Draw(held_out, validation), tokenizer())
     vocabulary = build_vocabulary(corpus, min_count, max_vocab)
     size = len(vocabulary.words)
@@ -228,7 +232,7 @@ def count_text(
     contexts = None
     if rare is not None:
         contexts, context_tokens = count_contexts(
-            corpus, vocabulary, least=rare, window=window, sample=sample
+            corpus, vocabulary, least=rare, weighting=weighting
         )
         tokens |= {
             "context_only": context_tokens,
@@ -238,21 +242,23 @@ def count_text(
         pairs if pairs.nnz else None for pairs in (held_pairs, validation_pairs)
     )
     return Counts(
-        vocabulary, training, held, window, sample, tokens, settings, contexts, validation_part
+        vocabulary, training, held, weighting, tokens, settings, contexts, validation_part
     )
 
 
 def count_new_words(
-    texts: Iterable[object], vocabulary: Vocabulary, counting: dict[str, Any], *, least: int = 1
+    texts: Iterable[object],
+    vocabulary: Vocabulary,
+    weighting: Weighting,
+    settings: dict[str, Any],
+    *,
+    least: int = 1,
 ) -> RowCounts:
     """The weighted counts, over the words of a run, of the other words of new text that are counted at least `least` times; cut and weighted as the run was."""
-    settings = counting["settings"]
     corpus = index_corpus(
         texts, tokenize=tokenizer(settings.get("tokens") or "words", settings.get("regex"))
     )
-    return count_contexts(
-        corpus, vocabulary, least=least, window=counting["window"], sample=counting["sample"]
-    )[0]
+    return count_contexts(corpus, vocabulary, least=least, weighting=_of_text(weighting))[0]
 
 
 def has_counts(folder: str | Path) -> bool:
@@ -281,12 +287,12 @@ def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str,
 def count_alike(
     texts: Iterable[object],
     vocabulary: Vocabulary,
-    window: int,
+    weighting: Weighting,
     settings: dict[str, Any],
     *,
     tokenized: bool,
 ) -> tuple[csr_array, Corpus, NDArray[np.int32]]:
-    """Count new texts with a run's vocabulary, window and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
+    """Count new texts with a run's vocabulary, weighting and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
     tokenize = (
         None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
     )
@@ -295,9 +301,44 @@ def count_alike(
         raise InputError("no tokens: the text holds only white space or signs")
     ids, kept = _kept_ids(corpus, vocabulary)
     counts = count_windows(
-        ids[kept], corpus.token_segment[kept], size=len(vocabulary.words), window=window
+        ids[kept],
+        corpus.token_segment[kept],
+        size=len(vocabulary.words),
+        window=_of_text(weighting).window,
     )
     return counts, corpus, ids
+
+
+def weighted_pairs(
+    ids: NDArray[np.int32],
+    documents: NDArray[np.int64],
+    weighting: Weighting,
+    keep: NDArray[np.float64],
+    chunk: int = 1 << 20,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]]:
+    """The pairs of words near each other in a document, some at a time.
+
+    Yields for each pair its document, the left word, the right word, and the weight n that it
+    has in either direction.
+    """
+    window = _of_text(weighting).window
+    for distance in range(1, min(window, len(ids)) + 1):
+        for start in range(0, len(ids) - distance, chunk):
+            left = slice(start, min(start + chunk, len(ids) - distance))
+            right = slice(left.start + distance, left.stop + distance)
+            near = documents[left] == documents[right]
+            one, other = ids[left][near], ids[right][near]
+            weight = (window + 1 - distance) / window * keep[one] * keep[other]
+            yield documents[left][near], one, other, weight
+
+
+def _of_text(weighting: Weighting) -> WindowWeighting:
+    if not isinstance(weighting, WindowWeighting):
+        raise UsageError(
+            f"new text needs a run that was trained on text; this one has {weighting}: "
+            "give the counts of new rows instead"
+        )
+    return weighting
 
 
 def unigram(column_totals: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -324,18 +365,6 @@ def _rare(run: runs.Run, arrays: dict[str, NDArray[Any]], vocabulary: Vocabulary
         arrays, "rare.", (len(rows), len(vocabulary.words)), run.folder / "counts.safetensors"
     )
     return RowCounts(matrix, rows, vocabulary.words)
-
-
-@compiled
-def _weigh(starts, words, counts, keep, scale, values):  # type: ignore[no-untyped-def]
-    """Fill in the weighted counts; False where one is too small for a float32."""
-    smallest = np.float32(np.inf)
-    for row in range(len(starts) - 1):
-        weight = scale * keep[row]
-        for cell in range(starts[row], starts[row + 1]):
-            values[cell] = np.float32(counts[cell] * weight * keep[words[cell]])
-            smallest = min(smallest, values[cell])
-    return smallest > 0
 
 
 def _split(

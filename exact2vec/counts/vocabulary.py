@@ -24,19 +24,10 @@ class Vocabulary:
         place = {word: number for number, word in enumerate(self.words)}
         return np.fromiter((place.get(word, DROPPED) for word in distinct), np.int32, len(distinct))
 
-    def keep(self, sample: float) -> NDArray[np.float64]:
-        """s_w of each word, whose share f_w is that of the kept training tokens."""
-        return expected_subsampling(self.counts, int(self.counts.sum()), sample)
-
-
-def expected_subsampling(
-    counts: NDArray[np.int64], total: int, sample: float
-) -> NDArray[np.float64]:
-    """s = min(1, √(t/f) + t/f) for each share f = counts / total, t = `sample`; 1 where that is 0. Source: word2vec.c."""
-    if sample == 0:
-        return np.ones(len(counts))
-    ratio = sample * total / counts
-    return np.asarray(np.minimum(1.0, np.sqrt(ratio) + ratio), np.float64)
+    @property
+    def total(self) -> int:
+        """The kept training tokens."""
+        return int(self.counts.sum())
 
 
 def build_vocabulary(

@@ -12,21 +12,10 @@ from exact2vec.compiled import compiled
 from exact2vec.options import available_threads
 
 Rows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]  # lengths of rows, words, counts
-STATED_WINDOW = 5  # of the strengths of a prior
 CHUNKS = 64  # of rows; more than threads, so that none waits long for another
 FEW_PAIRS = 64  # up to here the pairs of a context are sorted, above they are summed in a row of accumulators
 SHIFT = 4
 STRETCH = 1 << SHIFT  # accumulators under one flag
-
-
-def in_pairs(strength: float, window: int) -> float:
-    """A strength in the weighted pairs of `window`, given in those of window 5: it stands for as many tokens.
-
-    A token far from the ends of its document has Σ_d 2 (window + 1 − d) / window = window + 1 weighted pairs.
-    >>> in_pairs(150, 5), in_pairs(150, 2)
-    (150.0, 75.0)
-    """
-    return strength * ((window + 1) / (STATED_WINDOW + 1))
 
 
 def count_windows(

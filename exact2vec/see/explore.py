@@ -68,7 +68,7 @@ def run_data(run: Gathered, plane: str) -> dict[str, Any]:
         "words": vectors.index_to_key,
         "counts": vectors.vocabulary.counts.tolist(),
         "dim": vectors.vector_size,
-        "window": run.counts.window,
+        "unit": run.counts.weighting.unit,
         "history": run.history,
         "baselines": run.baselines,
         "map": {"note": map_note(found.method, found.faithful)},

@@ -34,10 +34,8 @@ class Gathered:
 
     @property
     def comparable(self) -> str:
-        """Equal where losses compare: same vocabulary, window, weights, and held-out pairs (training pairs where none are held out)."""
-        return self.counts.held_out_digest or repr(
-            (hash_of(self.counts), self.counts.window, self.counts.sample)
-        )
+        """Equal where losses compare: same vocabulary, weighting, and held-out pairs (training pairs where none are held out)."""
+        return self.counts.held_out_digest or repr((hash_of(self.counts), self.counts.weighting))
 
     @property
     def baselines(self) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from exact2vec.counts.weighting import numbers_of
 from exact2vec.errors import InputError, UsageError
 from exact2vec.files import write_whole
 from exact2vec.runs import check_page
@@ -54,7 +55,7 @@ def report(
 ) -> Path:
     """Write one HTML file of the runs in `paths` and return its path: `output`, or the first run's with .html behind it.
 
-    Raises InputError where the runs do not compare: other words, window, weights or held-out pairs.
+    Raises InputError where the runs do not compare: other words, weighting or held-out pairs.
     """
     if not paths:
         raise UsageError("report needs at least one run folder")
@@ -70,7 +71,7 @@ def refuse_overlay(runs: Sequence[Gathered]) -> None:
     for other in runs[1:]:
         if other.comparable != runs[0].comparable:
             raise InputError(
-                f"{runs[0].path} and {other.path} do not compare: their words, window, weights or held-out pairs differ, so their losses are of "
+                f"{runs[0].path} and {other.path} do not compare: their words, weighting or held-out pairs differ, so their losses are of "
                 "different things; make a report of each"
             )
 
@@ -113,7 +114,7 @@ def read_rows(run: Gathered) -> list[list[Any]]:
 
 def settings(run: Gathered) -> dict[str, Any]:
     """Every setting of a run by name."""
-    counting = {"window": run.counts.window, "sample": run.counts.sample, **run.counts.settings}
+    counting = numbers_of(run.counts.weighting) | run.counts.settings
     return {
         name: value for name, value in (counting | dict(run.config)).items() if name != "threads"
     }

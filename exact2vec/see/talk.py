@@ -21,7 +21,7 @@ OVERFITTED = ": worse than the frequencies alone; fewer --epochs, or a stronger 
 def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) -> list[str]:
     """What was read and where every token went, and a rough forecast of memory and time."""
     tokens, words = counts.tokens, len(counts.words)
-    pairs = int(counts.training.data.sum() // counts.window)
+    pairs = int(counts.training.data.sum() // counts.weighting.unit)
     passes, rate = (
         epochs + SWEEP_SHARE * (epochs + 1),
         FLOPS_A_THREAD * (threads or available_threads()),

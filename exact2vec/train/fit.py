@@ -11,7 +11,6 @@ from torch import Tensor
 
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Describer, Features
-from exact2vec.counts.windows import in_pairs
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.loss.sweep import Losses, estimate, sweep
 from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of, slices
@@ -299,7 +298,7 @@ def prior_of(
         max_n if max_n is not None else DEFAULT_MAX_N if counts.settings.get("subwords") else 0
     )
     describer, described = Describer.learn(counts.words, min_n=min_n, max_n=longest, known=features)
-    in_inputs, in_outputs = (in_pairs(strength, counts.window) for strength in strengths)
+    in_inputs, in_outputs = map(counts.weighting.strength_in_pairs, strengths)
     return Prior(
         (in_inputs, in_outputs), describer, described, (training.totals, training.column_totals)
     )

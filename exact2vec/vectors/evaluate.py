@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from exact2vec.counts.counts import Counts, count_alike, has_counts
+from exact2vec.counts.counts import Counts, count_alike, has_counts, weighted_pairs
 from exact2vec.errors import InputError
 from exact2vec.files import open_decompressed
 from exact2vec.loss.sweep import Losses, sweep
@@ -141,10 +141,9 @@ def new_text(
     threads: int | None = None,
     seed: int = 1,
 ) -> NewText:
-    """The exact NLL of new text under the vocabulary, window and weights of the run, beside its unigram."""
-    vocabulary, window = vectors.vocabulary, vectors.counting["window"]
+    """The exact NLL of new text under the vocabulary and weighting of the run, beside its unigram."""
     counts, corpus, ids = count_alike(
-        texts, vocabulary, window, vectors.counting["settings"], tokenized=tokenized
+        texts, vectors.vocabulary, vectors.weighting, vectors.settings, tokenized=tokenized
     )
     known = ids >= 0
     if counts.nnz == 0:
@@ -152,7 +151,7 @@ def new_text(
             f"{len(ids):,} tokens, {int(known.sum()):,} of them known to the run: no pairs, so no loss"
         )
     nll = cell_nll(vectors, counts, threads)
-    per_document = _document_sums(ids[known], corpus.token_document[known], vectors, window, nll)
+    per_document = _document_sums(ids[known], corpus.token_document[known], vectors, nll)
     total = per_document.sum(axis=0)
     return NewText(
         nll=total[0] / total[2],
@@ -306,28 +305,21 @@ def _document_sums(
     ids: NDArray[np.int32],
     documents: NDArray[np.int64],
     vectors: Vectors,
-    window: int,
     nll: csr_array,
 ) -> NDArray[np.float64]:
     """For each document Σ n·nll, Σ n·unigram nll, Σ n, and the number of ordered pairs."""
     sums = np.zeros((int(documents.max()) + 1, 4))
     unigram = -np.log(vectors.unigram)
-    chunk = 1 << 20
-    for distance in range(1, min(window, len(ids)) + 1):
-        for start in range(0, len(ids) - distance, chunk):
-            left = slice(start, min(start + chunk, len(ids) - distance))
-            right = slice(left.start + distance, left.stop + distance)
-            near = documents[left] == documents[right]
-            one, other, document = ids[left][near], ids[right][near], documents[left][near]
-            weight = (window + 1 - distance) / window * vectors.keep[one] * vectors.keep[other]
-            terms = (
-                weight * (_at(nll, one, other) + _at(nll, other, one)),
-                weight * (unigram[one] + unigram[other]),
-                2 * weight,
-                np.full(len(one), 2.0),
-            )
-            for column, term in enumerate(terms):
-                sums[:, column] += np.bincount(document, term, len(sums))
+    pairs = weighted_pairs(ids, documents, vectors.weighting, vectors.keep)
+    for document, one, other, weight in pairs:
+        terms = (
+            weight * (_at(nll, one, other) + _at(nll, other, one)),
+            weight * (unigram[one] + unigram[other]),
+            2 * weight,
+            np.full(len(one), 2.0),
+        )
+        for column, term in enumerate(terms):
+            sums[:, column] += np.bincount(document, term, len(sums))
     return sums[sums[:, 3] > 0]
 
 

@@ -13,7 +13,7 @@ from exact2vec import runs
 from exact2vec.counts.counts import Counts, read_vocabulary
 from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
-from exact2vec.counts.windows import in_pairs
+from exact2vec.counts.weighting import Weighting, fields_of, weighting_of
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
 from exact2vec.options import WHICH_VECTORS, strengths_of_new_rows
 from exact2vec.tables import html_table
@@ -64,16 +64,17 @@ class Vectors:
         outputs: NDArray[np.float32],
         bias: NDArray[np.float32],
         unigram: NDArray[np.float64],
-        counting: dict[str, Any],
+        weighting: Weighting,
+        settings: dict[str, Any],
         composer: Composer | None = None,
         folded: Folded | None = None,
     ) -> None:
         self.vocabulary = vocabulary
         self.inputs, self.outputs, self.bias = inputs, outputs, bias
         self.unigram = unigram
-        self.counting = counting
+        self.weighting, self.settings = weighting, settings
         self.composer, self.folded = composer, folded
-        self.keep = vocabulary.keep(counting["sample"])
+        self.keep = weighting.keep(vocabulary.counts, vocabulary.total)
         self.index_to_key = vocabulary.words
         self.key_to_index = {word: number for number, word in enumerate(vocabulary.words)}
 
@@ -84,14 +85,22 @@ class Vectors:
             np.array(value.numpy(), np.float32)
             for value in (state.inputs, state.outputs, state.bias)
         )
-        counting = {"window": counts.window, "sample": counts.sample, "settings": counts.settings}
         composer = None
         if (shrinkage := state.shrinkage) is not None:
             maps = tuple(np.array(value.numpy(), np.float32) for value in shrinkage.maps)
             composer = Composer(
                 shrinkage.prior.describer, (maps[0], maps[1]), shrinkage.prior.strengths
             )
-        return cls(counts.vocabulary, inputs, outputs, bias, counts.unigram, counting, composer)
+        return cls(
+            counts.vocabulary,
+            inputs,
+            outputs,
+            bias,
+            counts.unigram,
+            counts.weighting,
+            counts.settings,
+            composer,
+        )
 
     @property
     def vectors(self) -> NDArray[np.float32]:
@@ -233,7 +242,7 @@ class Vectors:
         strength = (
             None
             if prior is None
-            else in_pairs(strengths_of_new_rows(prior)[0], self.counting["window"])
+            else self.weighting.strength_in_pairs(strengths_of_new_rows(prior)[0])
         )
         folded = fold_in(
             self, RowCounts.checked(counts), composer, strength, threads=threads
@@ -244,7 +253,8 @@ class Vectors:
             self.outputs,
             self.bias,
             self.unigram,
-            self.counting,
+            self.weighting,
+            self.settings,
             self.composer,
             folded,
         )
@@ -324,7 +334,10 @@ class Vectors:
             "unigram": self.unigram,
         }
         runs.write_arrays(folder / "vectors.safetensors", arrays)
-        runs.write_json(folder / "vectors.json", self.counting)
+        runs.write_json(
+            folder / "vectors.json",
+            {"weighting": fields_of(self.weighting), "settings": self.settings},
+        )
         for part in (self.composer, self.folded):
             if part is not None:
                 part.write(folder)
@@ -345,6 +358,7 @@ def load(folder: str | Path) -> Vectors:
         raise InputError(f"{folder} holds counts, no vectors: train first")
     vocabulary = read_vocabulary(run)
     arrays = run.arrays("vectors.safetensors")
+    counting = run.json("vectors.json")
     lengths = {name: len(array) for name, array in arrays.items()}
     if set(lengths.values()) != {len(vocabulary.words)}:
         raise CorruptFileError(
@@ -356,7 +370,8 @@ def load(folder: str | Path) -> Vectors:
         arrays["outputs"],
         arrays["bias"],
         arrays["unigram"],
-        run.json("vectors.json"),
+        weighting_of(counting["weighting"]),
+        counting["settings"],
         Composer.read(run),
         Folded.read(run),
     )

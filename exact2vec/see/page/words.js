@@ -109,7 +109,7 @@ class Words {
     this.predicted(word, this.shown(logP, found).map((place) => {
       const count = found.get(place);
       const share = count === undefined ? (least ? `≤ ${Dom.number((100 * least) / total, 3)}` : "0") : Dom.number((100 * count) / total, 3);
-      return [this.words[place], logP[place], share, count === undefined ? (least ? `≤ ${Dom.whole(least / this.run.window)}` : "0") : Dom.number(count / this.run.window, 1)];
+      return [this.words[place], logP[place], share, count === undefined ? (least ? `≤ ${Dom.whole(least / this.run.unit)}` : "0") : Dom.number(count / this.run.unit, 1)];
     }));
     const cosines = this.products(this.unit.subarray(row * this.dim, (row + 1) * this.dim), this.unit);
     this.neighbours(word, this.top(cosines, 12, row).map((place) => [this.words[place], cosines[place]]));
