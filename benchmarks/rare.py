@@ -20,8 +20,8 @@ import torch
 
 import exact2vec as e2v
 from exact2vec.counts import corpus as corpora
-from exact2vec.counts.contexts import count_contexts
 from exact2vec.counts.features import RowCounts
+from exact2vec.counts.rare_words import count_rare_words
 from exact2vec.loss.tiles import WeightedCounts, rows_of
 from exact2vec.loss.tiles_cpu import CompiledNLL
 from exact2vec.loss.workers import Workers
@@ -183,7 +183,9 @@ def wiki(data: Path) -> Any:
         }
     whole = corpora.index_corpus(text, corpora.Draw(0.5))
     halves = [
-        count_contexts(half, counts.vocabulary, least=1, window=5, sample=1e-3)[0]
+        count_rare_words(half, counts.vocabulary, least=1, window=5).weigh(
+            counts.weighting, counts.vocabulary
+        )
         for half in (whole, replace(whole, block_part=corpora.HELD_OUT - whole.block_part))
     ]
     times = np.bincount(whole.ids, minlength=len(whole.distinct))

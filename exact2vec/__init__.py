@@ -21,7 +21,8 @@ _HOME = {
     "descend": "loss.explain",
     "Text": "counts.read",
     "Counts": "counts.counts",
-    "count_text": "counts.counts",
+    "count_text": "counts.counting",
+    "count_tokens": "counts.counting",
     "Features": "counts.features",
     "RowCounts": "counts.features",
     "fit": "train.fit",
@@ -34,7 +35,8 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
-    from exact2vec.counts.counts import Counts, count_text
+    from exact2vec.counts.counting import count_text, count_tokens
+    from exact2vec.counts.counts import Counts
     from exact2vec.counts.features import Features, RowCounts
     from exact2vec.counts.read import Text
     from exact2vec.estimator import Exact2Vec

@@ -103,7 +103,7 @@ def train(
             "--rare needs a --prior whose first strength is above 0: it pulls the words that are contexts only"
         )
     from exact2vec.compiled import compilation_announced
-    from exact2vec.counts.counts import count_text
+    from exact2vec.counts.counting import count_text
     from exact2vec.counts.features import read_features
     from exact2vec.counts.read import Text
     from exact2vec.estimator import Exact2Vec
@@ -317,7 +317,7 @@ def evaluate(
     Example: exact2vec evaluate runs/python-docs news.txt
     """
     from exact2vec.compiled import compilation_announced
-    from exact2vec.counts.counts import TEXT_SETTINGS
+    from exact2vec.counts.counting import TEXT_SETTINGS
     from exact2vec.counts.read import Text
     from exact2vec.see import talk
     from exact2vec.vectors.evaluate import evaluate as evaluated
@@ -393,7 +393,7 @@ def fold_in(
     if Path(inputs[0]).suffix in READERS:
         counts = read_row_counts(inputs[0])
     else:
-        from exact2vec.counts.counts import TEXT_SETTINGS, count_new_words
+        from exact2vec.counts.counting import TEXT_SETTINGS, count_new_words
         from exact2vec.counts.read import Text
 
         settings = {

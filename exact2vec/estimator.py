@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from exact2vec import __version__, runs
 from exact2vec.counts.corpus import pieces_of
-from exact2vec.counts.counts import Counts, count_text
+from exact2vec.counts.counting import count_text
+from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Features
 from exact2vec.counts.read import Text
 from exact2vec.errors import UsageError
@@ -146,8 +147,8 @@ class Exact2Vec:
                 self.times_.append(
                     {"step": record.step, "seconds": round(time.perf_counter() - began, 3)}
                 )
-        if self.counts_.rare is not None:
-            self.wv = self.wv.fold_in(self.counts_.rare, features, threads=self.threads)
+        if (rare := self.counts_.weigh_rare()) is not None:
+            self.wv = self.wv.fold_in(rare, features, threads=self.threads)
         return self
 
     def score(self, sentences: Iterable[object], y: None = None) -> float:

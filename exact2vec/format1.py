@@ -16,6 +16,8 @@ def json_of_format_2(value: Any) -> Any:
         return [json_of_format_2(inner) for inner in value]
     if not isinstance(value, dict):
         return value
+    if set(value) == {"rows"}:  # rare.json
+        return {"words": value["rows"], "times": None, "kept_tokens": 0}
     found = {NAMES.get(name, name): json_of_format_2(inner) for name, inner in value.items()}
     if "window" not in found:
         return found

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exact2vec.counts.corpus import BLOCK_TOKENS, HELD_OUT, VALIDATION, Draw, index_corpus
-from exact2vec.counts.counts import Counts, count_text
+from exact2vec.counts.counting import count_text
+from exact2vec.counts.counts import Counts
 from exact2vec.counts.read import Text, tokenizer
 from exact2vec.errors import UsageError
 

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from exact2vec.cli import main
 from exact2vec.counts import read
-from exact2vec.counts.counts import Counts, count_text
+from exact2vec.counts.counting import count_text
+from exact2vec.counts.counts import Counts
 from exact2vec.counts.read import Text
 from exact2vec.see import progress
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from exact2vec.counts.counts import count_text
+from exact2vec.counts.counting import count_text
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.loss.tiles import TiledNLL, WeightedCounts
 from exact2vec.loss.tiles_cpu import CompiledNLL

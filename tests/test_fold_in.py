@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 
 import exact2vec as e2v
 from exact2vec.cli import main
-from exact2vec.counts.contexts import windows_of_contexts
 from exact2vec.counts.features import Features, RowCounts
+from exact2vec.counts.rare_words import windows_of_rows
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.loss.formulas import metric
 from exact2vec.vectors.fold_in import TOLERANCE
@@ -171,7 +171,7 @@ def test_windows_of_contexts_are_their_formula(tokens, window):
         np.array([-token - 2 if token < -1 else -1 for token in tokens]),
         np.array([token if token >= 0 else -1 for token in tokens]),
     )
-    found = windows_of_contexts(
+    found = windows_of_rows(
         rows, words, np.zeros(len(tokens), np.int32), shape=(2, 5), window=window
     )
     assert found.toarray().tolist() == by_hand.windows_of_contexts(
@@ -179,19 +179,20 @@ def test_windows_of_contexts_are_their_formula(tokens, window):
     )
     two = [np.concatenate([part, part]) for part in (rows, words)]
     segments = np.repeat([1, 2], len(tokens)).astype(np.int32)
-    assert (windows_of_contexts(*two, segments, shape=(2, 5), window=window) != 2 * found).nnz == 0
+    assert (windows_of_rows(*two, segments, shape=(2, 5), window=window) != 2 * found).nnz == 0
 
 
 def test_rare_words_are_contexts_only_and_change_nothing_else(model):
     counts, plain = model.counts_, e2v.count_text(sentences(), min_count=5, held_out=0.05)
     assert (counts.training != plain.training).nnz == 0
-    assert counts.rare.rows == ["eclipse"]
+    assert counts.rare.words == ["eclipse"]
     held = 4 - counts.tokens["context_only"]
     assert (
         counts.tokens["dropped_training"] + counts.tokens["context_only"]
         == plain.tokens["dropped_training"]
     )
-    row = dict(zip(counts.rare.names, counts.rare.matrix.toarray()[0], strict=True))
+    rare = counts.weigh_rare()
+    row = dict(zip(rare.names, rare.matrix.toarray()[0], strict=True))
     ratio = 1e-3 / (4 - held) * counts.vocabulary.counts.sum()
     keep = dict(zip(counts.words, counts.keep, strict=True)) | {
         "eclipse": min(1, ratio**0.5 + ratio)
@@ -239,8 +240,8 @@ def test_a_run_folder_keeps_it_all_and_checks_it(model, run):
     ):
         for which in ways:
             np.testing.assert_array_equal(again.vector(word, which), model.wv.vector(word, which))
-    assert e2v.Counts.load(run).rare.rows == ["eclipse"]
-    assert (e2v.Counts.load(run).rare.matrix != model.counts_.rare.matrix).nnz == 0
+    assert e2v.Counts.load(run).rare.words == ["eclipse"]
+    assert (e2v.Counts.load(run).rare.counts != model.counts_.rare.counts).nnz == 0
     assert call("check", run).exit_code == 0
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from exact2vec.counts.counts import count_text
+from exact2vec.counts.counting import count_text
 from exact2vec.errors import UsageError
 from exact2vec.loss import tiles, tiles_cpu
 from exact2vec.loss.explain import descend, explain

@@ -39,9 +39,9 @@ def test_the_counts_of_format_1():
     assert counts.held_out.sum() == 320
     assert counts.validation.sum() == 200
     assert counts.weigh(counts.training).sum() == pytest.approx(103.5781831741333, rel=1e-6)
-    assert counts.rare.rows == ["moonlight", "starry"]
+    assert counts.rare.words == ["moonlight", "starry"]
     weighted = [0.42609784, 0.29860678, 0.33333334, 0.38636127, 0.8426829]
-    np.testing.assert_allclose(counts.rare.matrix.data, weighted, rtol=1e-6)
+    np.testing.assert_allclose(counts.weigh_rare().matrix.data, weighted, rtol=1e-6)
 
 
 def test_the_losses_of_format_1_are_those_it_was_written_with():

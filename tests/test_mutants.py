@@ -112,7 +112,7 @@ MUTANTS = [
     ),
     ("vectors/formats.py", "{number:.9g}", "{number:.8g}", "test_whole_path"),
     (
-        "counts/counts.py",
+        "counts/counting.py",
         "near = documents[left] == documents[right]",
         "near = documents[left] >= 0",
         "test_whole_path",
@@ -150,7 +150,7 @@ MUTANTS = [
         "minlength=len(place)) > 0",
         "test_features",
     ),
-    ("counts/contexts.py", "after + distance - 1", "after + distance", "test_fold_in"),
+    ("counts/rare_words.py", "after + distance - 1", "after + distance", "test_fold_in"),
     ("vectors/fold_in.py", "> TOLERANCE * scale", "> 100 * TOLERANCE * scale", "test_fold_in"),
     ("train/prior.py", "weights[row] * targets[row, j]", "targets[row, j]", "test_prior"),
 ]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from exact2vec.counts.counts import count_text
+from exact2vec.counts.counting import count_text
 from exact2vec.counts.features import Describer, Features
 from exact2vec.errors import InputError, UsageError
 from exact2vec.loss.formulas import Pull, count_nll, metric, objective, penalty

@@ -1,9 +1,8 @@
 """Counts: k(c, w) with its vocabulary; weighing, saving, loading."""
 
 import hashlib
-import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,32 +12,25 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec import runs
-from exact2vec.counts.contexts import count_contexts
-from exact2vec.counts.corpus import PARTS, Corpus, Draw, index_corpus
 from exact2vec.counts.features import RowCounts
-from exact2vec.counts.read import Text, tokenizer
-from exact2vec.counts.vocabulary import DROPPED, Vocabulary, build_vocabulary
+from exact2vec.counts.rare_words import RareWords
+from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import (
     Weighting,
-    WindowWeighting,
     fields_of,
     numbers_of,
     weighting_of,
 )
-from exact2vec.counts.windows import count_windows
 from exact2vec.errors import CorruptFileError, InputError, UsageError
-from exact2vec.options import checked
 from exact2vec.tables import html_table
-
-TEXT_SETTINGS = ("tokens", "regex", "document")
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Integer counts k(c, w) of the training part, the held-out part and the validation part, and all it takes to count other text alike.
+    """Counts k(c, w) of the training, held-out and validation parts, and how to count alike.
 
-    `held_out` and `validation` are None where no pairs are in them, `rare`, the weighted counts of words that are contexts only, where they were not asked for.
-    `tokens` says where each token that was read went.
+    `held_out` and `validation` are None where no pairs are in them. `rare` are the words that are
+    contexts only, None where they were not asked for. `tokens` says where each token went.
     """
 
     vocabulary: Vocabulary
@@ -47,7 +39,7 @@ class Counts:
     weighting: Weighting
     tokens: dict[str, int]
     settings: dict[str, Any] = field(default_factory=dict)
-    rare: RowCounts | None = None
+    rare: RareWords | None = None
     validation: csr_array | None = None
 
     @property
@@ -80,6 +72,49 @@ class Counts:
         """The weighted pairs n(c, w) of k(c, w), float32."""
         return self.weighting.weigh(counts, self.keep, self.keep)
 
+    def weigh_rare(self) -> RowCounts | None:
+        """The weighted counts of the rare words, as rows that can be folded in."""
+        return None if self.rare is None else self.rare.weigh(self.weighting, self.vocabulary)
+
+    def merge(self, *others: "Counts") -> "Counts":
+        """The counts of all these texts together.
+
+        Each must have been counted against the same words, with the same weighting and settings.
+        """
+        for other in others:
+            self._refuse_another_kind(other)
+        parts = [self, *others]
+        words = replace(
+            self.vocabulary,
+            counts=sum((part.vocabulary.counts for part in others), self.vocabulary.counts),
+        )
+        return replace(
+            self,
+            vocabulary=words,
+            training=_sum([part.training for part in parts]),
+            held_out=_sum([part.held_out for part in parts]),
+            validation=_sum([part.validation for part in parts]),
+            tokens=_merged_tokens([part.tokens for part in parts]),
+            rare=self.rare and self.rare.merge([part.rare for part in others if part.rare]),
+        )
+
+    def _refuse_another_kind(self, other: "Counts") -> None:
+        differing = [
+            name
+            for name, same in (
+                ("words", self.words == other.words),
+                ("weighting", self.weighting == other.weighting),
+                ("settings", self.settings == other.settings),
+                ("rare words asked for", (self.rare is None) == (other.rare is None)),
+            )
+            if not same
+        ]
+        if differing:
+            raise UsageError(
+                f"counts merge where they were counted alike; these differ in {', '.join(differing)}. "
+                "Count each part with vocabulary= and the same options"
+            )
+
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a folder that `Counts.load` reads; refuses an existing one without `force`."""
         with runs.create(Path(folder), kind="counts", force=force) as part:
@@ -92,13 +127,10 @@ class Counts:
             if matrix is not None:
                 arrays |= {part + name: array for name, array in _arrays(matrix).items()}
         if self.rare is not None:
-            matrix = self.rare.matrix
-            arrays |= {
-                "rare.indptr": matrix.indptr.astype(np.int64),
-                "rare.indices": matrix.indices.astype(np.int32),
-                "rare.data": matrix.data,
-            }
-            runs.write_json(folder / "rare.json", {"rows": self.rare.rows})
+            arrays |= {"rare." + name: array for name, array in _arrays(self.rare.counts).items()}
+            times = None if self.rare.times is None else self.rare.times.tolist()
+            rare = {"words": self.rare.words, "times": times, "kept_tokens": self.rare.kept_tokens}
+            runs.write_json(folder / "rare.json", rare)
         runs.write_arrays(folder / "counts.safetensors", arrays)
         runs.write_json(
             folder / "vocabulary.json",
@@ -124,15 +156,16 @@ class Counts:
         vocabulary = read_vocabulary(run)
         counting = run.json("counting.json")
         arrays = run.arrays("counts.safetensors")
+        weighting = weighting_of(counting["weighting"])
         size = len(vocabulary.words)
         return cls(
             vocabulary,
             _matrix(arrays, "training.", size, folder),
             _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None,
-            weighting_of(counting["weighting"]),
+            weighting,
             counting["tokens"],
             counting["settings"],
-            rare=_rare(run, arrays, vocabulary) if "rare.json" in run.files else None,
+            rare=_rare(run, arrays, vocabulary, weighting) if "rare.json" in run.files else None,
             validation=_matrix(arrays, "validation.", size, folder)
             if "validation.data" in arrays
             else None,
@@ -173,172 +206,9 @@ def _token_rows(counts: Counts) -> list[tuple[str, str]]:
     ]
 
 
-def count_text(
-    texts: Iterable[object],
-    *,
-    window: int = 5,
-    min_count: int = 5,
-    max_vocab: int | None = None,
-    sample: float = 1e-3,
-    held_out: float = 0.02,
-    validation: float = 0.0,
-    rare: int | None = None,
-    threads: int | None = None,
-) -> Counts:
-    """Count the words near each word, in one pass over `texts`.
-
-    `texts`: a `Text` (files), or an iterable of documents: strings, cut into lower-cased words, or lists of tokens, taken as they are.
-    k(c, w) = Σ (window + 1 − distance) over the pairs at most `window` apart, words below `min_count` dropped first; int64.
-    Words counted at least `rare` times that are not kept are counted as contexts only.
-
-    Raises InputError where there is nothing to count or to predict, UsageError for an option out of its range.
-
-    >>> count_text(["the cat sat on the mat", "the dog sat on the log"] * 5, held_out=0)
-    Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
-    """
-    checked(
-        window=window,
-        min_count=min_count,
-        max_vocab=max_vocab,
-        sample=sample,
-        held_out=held_out,
-        validation=validation,
-        rare=rare,
-        threads=threads,
-    )
-    if held_out + validation >= 1:
-        raise UsageError(
-            f"held_out and validation are shares that leave something to train on, so their sum is below 1; got {held_out:g} + {validation:g}"
-        )
-    texts, settings = _with_settings(texts)
-    settings |= {
-        "min_count": min_count,
-        "max_vocab": max_vocab,
-        "held_out": held_out,
-        "validation": validation,
-    }
-    weighting = WindowWeighting(window, sample)
-    corpus = index_corpus(texts, Draw(held_out, validation), tokenizer())
-    vocabulary = build_vocabulary(corpus, min_count, max_vocab)
-    size = len(vocabulary.words)
-    parts, tokens = _split(corpus, vocabulary)
-    training, held_pairs, validation_pairs = (
-        count_windows(*part, size=size, window=window, threads=threads) for part in parts
-    )
-    if training.nnz == 0:
-        raise InputError(
-            f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; windows do not cross documents (see --document)"
-        )
-    contexts = None
-    if rare is not None:
-        contexts, context_tokens = count_contexts(
-            corpus, vocabulary, least=rare, weighting=weighting
-        )
-        tokens |= {
-            "context_only": context_tokens,
-            "dropped_training": tokens["dropped_training"] - context_tokens,
-        }
-    held, validation_part = (
-        pairs if pairs.nnz else None for pairs in (held_pairs, validation_pairs)
-    )
-    return Counts(
-        vocabulary, training, held, weighting, tokens, settings, contexts, validation_part
-    )
-
-
-def count_new_words(
-    texts: Iterable[object],
-    vocabulary: Vocabulary,
-    weighting: Weighting,
-    settings: dict[str, Any],
-    *,
-    least: int = 1,
-) -> RowCounts:
-    """The weighted counts, over the words of a run, of the other words of new text that are counted at least `least` times; cut and weighted as the run was."""
-    corpus = index_corpus(
-        texts, tokenize=tokenizer(settings.get("tokens") or "words", settings.get("regex"))
-    )
-    return count_contexts(corpus, vocabulary, least=least, weighting=_of_text(weighting))[0]
-
-
 def has_counts(folder: str | Path) -> bool:
     """Whether a run folder holds counts, or vectors alone."""
     return "counts.safetensors" in runs.open_run(Path(folder)).files
-
-
-def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str, Any]]:
-    """The texts, and how to cut other text alike: lists of tokens are taken as they are, so other text is cut at white space."""
-    if isinstance(texts, Text):
-        words = texts.settings["tokens"] == "words" and texts.settings["regex"] is None
-        return texts, {name: texts.settings[name] for name in TEXT_SETTINGS} | {"subwords": words}
-    if isinstance(texts, str):
-        return texts, {}
-    rest = iter(texts)
-    first = list(itertools.islice(rest, 1))
-    tokens = "words" if first and isinstance(first[0], str) else "space"
-    return itertools.chain(first, rest), {
-        "tokens": tokens,
-        "regex": None,
-        "document": "line",
-        "subwords": True,
-    }
-
-
-def count_alike(
-    texts: Iterable[object],
-    vocabulary: Vocabulary,
-    weighting: Weighting,
-    settings: dict[str, Any],
-    *,
-    tokenized: bool,
-) -> tuple[csr_array, Corpus, NDArray[np.int32]]:
-    """Count new texts with a run's vocabulary, weighting and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
-    tokenize = (
-        None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
-    )
-    corpus = index_corpus(texts, tokenize=tokenize)
-    if len(corpus.ids) == 0:
-        raise InputError("no tokens: the text holds only white space or signs")
-    ids, kept = _kept_ids(corpus, vocabulary)
-    counts = count_windows(
-        ids[kept],
-        corpus.token_segment[kept],
-        size=len(vocabulary.words),
-        window=_of_text(weighting).window,
-    )
-    return counts, corpus, ids
-
-
-def weighted_pairs(
-    ids: NDArray[np.int32],
-    documents: NDArray[np.int64],
-    weighting: Weighting,
-    keep: NDArray[np.float64],
-    chunk: int = 1 << 20,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]]:
-    """The pairs of words near each other in a document, some at a time.
-
-    Yields for each pair its document, the left word, the right word, and the weight n that it
-    has in either direction.
-    """
-    window = _of_text(weighting).window
-    for distance in range(1, min(window, len(ids)) + 1):
-        for start in range(0, len(ids) - distance, chunk):
-            left = slice(start, min(start + chunk, len(ids) - distance))
-            right = slice(left.start + distance, left.stop + distance)
-            near = documents[left] == documents[right]
-            one, other = ids[left][near], ids[right][near]
-            weight = (window + 1 - distance) / window * keep[one] * keep[other]
-            yield documents[left][near], one, other, weight
-
-
-def _of_text(weighting: Weighting) -> WindowWeighting:
-    if not isinstance(weighting, WindowWeighting):
-        raise UsageError(
-            f"new text needs a run that was trained on text; this one has {weighting}: "
-            "give the counts of new rows instead"
-        )
-    return weighting
 
 
 def unigram(column_totals: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -359,46 +229,49 @@ def read_vocabulary(run: runs.Run) -> Vocabulary:
     return Vocabulary(words, counts)
 
 
-def _rare(run: runs.Run, arrays: dict[str, NDArray[Any]], vocabulary: Vocabulary) -> RowCounts:
-    rows = run.json("rare.json")["rows"]
-    matrix = runs.compressed_rows(
-        arrays, "rare.", (len(rows), len(vocabulary.words)), run.folder / "counts.safetensors"
-    )
-    return RowCounts(matrix, rows, vocabulary.words)
+def _rare(
+    run: runs.Run, arrays: dict[str, NDArray[Any]], vocabulary: Vocabulary, weighting: Weighting
+) -> RareWords:
+    stored = run.json("rare.json")
+    words, times = stored["words"], stored["times"]
+    shape = len(words), len(vocabulary.words)
+    counts = runs.compressed_rows(arrays, "rare.", shape, run.folder / "counts.safetensors")
+    if run.version == 1:  # which held the weighted counts
+        keep = weighting.keep(vocabulary.counts, vocabulary.total)
+        counts.data = counts.data * weighting.unit / keep[counts.indices]
+    elif times is not None and len(times) != len(words):
+        raise CorruptFileError(
+            f"{run.folder / 'rare.json'}: {len(words)} words, {len(times)} times; "
+            "they should be as many"
+        )
+    known = None if times is None else np.array(times, np.int64)
+    return RareWords(words, _as_counted(counts), known, stored["kept_tokens"])
 
 
-def _split(
-    corpus: Corpus, vocabulary: Vocabulary
-) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:
-    """The kept tokens of each part, with their segments, and where every token went."""
-    ids, kept = _kept_ids(corpus, vocabulary)
-    part_of, segments = corpus.token_part, corpus.token_segment
-    tokens = {"read": len(ids), "documents": corpus.documents, "distinct": len(corpus.distinct)}
-    found = []
-    for number, name in enumerate(PARTS):
-        here = kept & (part_of == number)
-        found.append((ids[here], segments[here]))
-        tokens |= {
-            name: len(found[-1][0]),
-            f"dropped_{name}": int((part_of == number).sum()) - len(found[-1][0]),
-        }
-    return found, tokens
+def _sum(parts: Sequence[csr_array | None]) -> Any:
+    """The sum of the matrices that are there, or None."""
+    there = [part for part in parts if part is not None]
+    return sum(there[1:], there[0]) if there else None
 
 
-def _kept_ids(
-    corpus: Corpus, vocabulary: Vocabulary
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    ids = vocabulary.numbers(corpus.distinct)[corpus.ids]
-    return ids, ids != DROPPED
+def _merged_tokens(parts: Sequence[dict[str, int]]) -> dict[str, int]:
+    """Where the tokens of all parts went; distinct ones do not add up."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    merged = {name: sum(part.get(name, 0) for part in parts) for name in names}
+    if "distinct" in merged:
+        merged["distinct"] = max(part.get("distinct", 0) for part in parts)
+    return merged
 
 
 def _arrays(counts: csr_array) -> dict[str, NDArray[Any]]:
-    """The three arrays of the matrix; counts in the narrowest unsigned type that holds them, to save disk."""
-    largest = int(counts.data.max(initial=0))
+    """The three arrays of the matrix; integers in the narrowest type, to save disk."""
+    kind = counts.data.dtype
+    if kind.kind in "iu":
+        kind = np.dtype(np.uint32 if counts.data.max(initial=0) < 2**32 else np.int64)
     return {
         "indptr": counts.indptr.astype(np.int64),
         "indices": counts.indices.astype(np.int32),
-        "data": counts.data.astype(np.uint32 if largest < 2**32 else np.int64),
+        "data": counts.data.astype(kind),
     }
 
 
@@ -406,5 +279,10 @@ def _matrix(
     arrays: dict[str, NDArray[Any]], prefix: str, size: int, folder: str | Path
 ) -> csr_array:
     matrix = runs.compressed_rows(arrays, prefix, (size, size), Path(folder) / "counts.safetensors")
-    matrix.data = matrix.data.astype(np.int64)
-    return csr_array(matrix)
+    return _as_counted(matrix)
+
+
+def _as_counted(matrix: csr_array) -> csr_array:
+    """Integer counts as int64, real ones as float64."""
+    kind = np.int64 if matrix.data.dtype.kind in "iu" else np.float64
+    return csr_array((matrix.data.astype(kind), matrix.indices, matrix.indptr), shape=matrix.shape)

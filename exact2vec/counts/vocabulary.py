@@ -14,10 +14,15 @@ DROPPED = -1
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The kept words, most frequent first (ties in order of spelling), with their counts in the training tokens."""
+    """The kept words with their counts in the training tokens.
+
+    The most frequent come first, ties in order of spelling. They were chosen among `distinct`
+    ones, where that is known.
+    """
 
     words: list[str]
-    counts: NDArray[np.int64]
+    counts: NDArray[np.int64] | NDArray[np.float64]
+    distinct: int | None = None
 
     def numbers(self, distinct: Sequence[str]) -> NDArray[np.int32]:
         """The place of each of `distinct` in the vocabulary, or −1."""
@@ -25,47 +30,80 @@ class Vocabulary:
         return np.fromiter((place.get(word, DROPPED) for word in distinct), np.int32, len(distinct))
 
     @property
-    def total(self) -> int:
+    def total(self) -> float:
         """The kept training tokens."""
-        return int(self.counts.sum())
+        total: float = self.counts.sum().item()
+        return total
 
 
-def build_vocabulary(
-    corpus: Corpus, min_count: int = 5, max_vocab: int | None = None
-) -> Vocabulary:
-    """The words counted at least `min_count` times in the training part, at most `max_vocab` of them.
+@dataclass(frozen=True)
+class TokenCounts:
+    """How often each distinct token stands in the training part; counts of parts merge.
 
-    Raises InputError where fewer than two words, or no pair, would be left.
+    `tokens` and `documents` are all that were read, held-out ones too.
     """
-    tokens = len(corpus.ids)
+
+    distinct: list[str]
+    counts: NDArray[np.int64]
+    tokens: int
+    documents: int
+
+    def merge(self, *others: "TokenCounts") -> "TokenCounts":
+        """The counts of all these texts together."""
+        parts = [self, *others]
+        place: dict[str, int] = {}
+        for part in parts:
+            for token in part.distinct:
+                place.setdefault(token, len(place))
+        counts = np.zeros(len(place), np.int64)
+        for part in parts:
+            counts[[place[token] for token in part.distinct]] += part.counts
+        tokens = sum(part.tokens for part in parts)
+        return TokenCounts(list(place), counts, tokens, sum(part.documents for part in parts))
+
+    def vocabulary(self, min_count: int = 5, max_vocab: int | None = None) -> Vocabulary:
+        """The words counted at least `min_count` times, at most `max_vocab` of them.
+
+        Raises InputError where fewer than two words, or no pair, would be left.
+        """
+        self._refuse_too_little()
+        kept = np.flatnonzero(self.counts >= min_count)
+        if len(kept) < 2:
+            raise InputError(self._why_too_few(min_count, kept))
+        order = sorted(
+            kept.tolist(), key=lambda number: (-self.counts[number], self.distinct[number])
+        )
+        words = [self.distinct[number] for number in order[:max_vocab]]
+        return Vocabulary(words, self.counts[order[:max_vocab]], len(self.distinct))
+
+    def _refuse_too_little(self) -> None:
+        if self.tokens == 0:
+            raise InputError("no tokens: the text holds only white space or signs")
+        if not self.counts.any():
+            raise InputError(
+                f"all {self.documents:,} documents ({self.tokens:,} tokens) fell into the held-out "
+                "and validation parts; use --held-out 0, or smaller documents"
+            )
+        if self.tokens == 1:
+            raise InputError("1 token: no pairs")
+        if np.count_nonzero(self.counts) == 1:
+            raise InputError("one word: nothing to predict")
+
+    def _why_too_few(self, min_count: int, kept: NDArray[np.int64]) -> str:
+        keeping_two = int(np.sort(self.counts)[-2:][0]) or 1
+        if len(kept) == 0:
+            return (
+                f"no word is counted {min_count} times: the most frequent one "
+                f"{int(self.counts.max())} times; --min-count {keeping_two} would keep some"
+            )
+        return (
+            f"one word is counted {min_count} times, {self.distinct[kept[0]]!r}: nothing to "
+            f"predict; --min-count {keeping_two} would keep more"
+        )
+
+
+def token_counts(corpus: Corpus) -> TokenCounts:
+    """The TokenCounts of a corpus."""
     training = corpus.ids[corpus.token_part == TRAINING]
-    if tokens == 0:
-        raise InputError("no tokens: the text holds only white space or signs")
-    if len(training) == 0:
-        raise InputError(
-            f"all {corpus.documents:,} documents ({tokens:,} tokens) fell into the held-out and validation parts; use --held-out 0, or smaller documents"
-        )
-    if tokens == 1:
-        raise InputError("1 token: no pairs")
-    counts = np.bincount(training, minlength=len(corpus.distinct))
-    if np.count_nonzero(counts) == 1:
-        raise InputError("one word: nothing to predict")
-    kept = np.flatnonzero(counts >= min_count)
-    if len(kept) == 0:
-        most = int(counts.max())
-        raise InputError(
-            f"no word is counted {min_count} times: the most frequent one {most} times; --min-count {_keeping_two(counts)} would keep some"
-        )
-    if len(kept) == 1:
-        raise InputError(
-            f"one word is counted {min_count} times, {corpus.distinct[kept[0]]!r}: nothing to predict; --min-count {_keeping_two(counts)} would keep more"
-        )
-    order = sorted(kept.tolist(), key=lambda number: (-counts[number], corpus.distinct[number]))[
-        :max_vocab
-    ]
-    return Vocabulary([corpus.distinct[number] for number in order], counts[order].astype(np.int64))
-
-
-def _keeping_two(counts: NDArray[np.int64]) -> int:
-    """The largest min-count that keeps at least two words."""
-    return int(np.sort(counts)[-2:][0]) or 1
+    counts = np.bincount(training, minlength=len(corpus.distinct)).astype(np.int64)
+    return TokenCounts(corpus.distinct, counts, len(corpus.ids), corpus.documents)

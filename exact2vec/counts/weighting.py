@@ -61,7 +61,8 @@ class WindowWeighting:
     def keep(self, times: Names, total: float) -> NDArray[np.float64]:
         if self.sample == 0:
             return np.ones(len(times))
-        ratio = self.sample * total / times
+        unseen = np.full(len(times), np.inf)
+        ratio = np.divide(self.sample * total, times, out=unseen, where=np.asarray(times) > 0)
         return np.asarray(np.minimum(1.0, np.sqrt(ratio) + ratio), np.float64)
 
     def weigh(

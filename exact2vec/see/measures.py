@@ -100,7 +100,9 @@ class Band:
         return f"{self.least:,}" if self.least == self.most else f"{self.least:,}–{self.most:,}"
 
 
-def frequency_bands(word_counts: NDArray[np.int64]) -> tuple[list[Band], NDArray[np.int64]]:
+def frequency_bands(
+    word_counts: NDArray[np.int64] | NDArray[np.float64],
+) -> tuple[list[Band], NDArray[np.int64]]:
     """Bands between 1, 3, 10, 30, 100, …, and the place of each word's band; bands without words are left out.
 
     >>> bands, place = frequency_bands(np.array([450, 40, 31, 2]))

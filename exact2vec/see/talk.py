@@ -34,7 +34,7 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
     ) / 1e9 + 0.4
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
     validation = f" + {tokens['validation']:,} for validation" if tokens["validation"] else ""
-    contexts = f"{len(counts.rare.rows):,} more context only, " if counts.rare else ""
+    contexts = f"{len(counts.rare.words):,} more context only, " if counts.rare else ""
     return [
         f"{tokens['read']:,} tokens, {words:,} words of {tokens['distinct']:,} (min-count {counts.settings['min_count']}), {contexts}"
         f"{_short(pairs)} pairs (weighted by distance); a rough estimate: {gigabytes:.1f} GB and {_duration(seconds)}",

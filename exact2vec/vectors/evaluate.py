@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from exact2vec.counts.counts import Counts, count_alike, has_counts, weighted_pairs
+from exact2vec.counts.counting import count_alike, weighted_pairs
+from exact2vec.counts.counts import Counts, has_counts
 from exact2vec.errors import InputError
 from exact2vec.files import open_decompressed
 from exact2vec.loss.sweep import Losses, sweep

@@ -1,0 +1,267 @@
+"""Ways to count text: in one call, or in passes that can be called one by one."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from exact2vec.counts.corpus import PARTS, Corpus, Draw, index_corpus
+from exact2vec.counts.counts import Counts
+from exact2vec.counts.features import RowCounts
+from exact2vec.counts.rare_words import count_rare_words
+from exact2vec.counts.read import Text, tokenizer
+from exact2vec.counts.vocabulary import DROPPED, TokenCounts, Vocabulary, token_counts
+from exact2vec.counts.weighting import Weighting, WindowWeighting
+from exact2vec.counts.windows import count_windows
+from exact2vec.errors import InputError, UsageError
+from exact2vec.options import checked
+
+TEXT_SETTINGS = ("tokens", "regex", "document")
+
+
+def count_text(
+    texts: Iterable[object],
+    *,
+    window: int = 5,
+    min_count: int = 5,
+    max_vocab: int | None = None,
+    sample: float = 1e-3,
+    held_out: float = 0.02,
+    validation: float = 0.0,
+    rare: int | None = None,
+    vocabulary: Vocabulary | None = None,
+    threads: int | None = None,
+) -> Counts:
+    """Count the words near each word.
+
+    `texts` is a `Text` (files), or an iterable of documents. A document is a string, cut into
+    lower-cased words, or a list of tokens, taken as they are. Words below `min_count` are dropped
+    first. Then k(c, w) = Σ (window + 1 − distance) over the pairs at most `window` apart, int64.
+    Words that are not kept but counted at least `rare` times are counted as contexts only.
+
+    With `vocabulary`, the words of that one are counted, whatever their number in these texts.
+    So the counts of parts of a text merge to the counts of the whole: see `count_tokens`.
+
+    Raises InputError where there is nothing to count or to predict, UsageError for an option out
+    of its range.
+
+    >>> count_text(["the cat sat on the mat", "the dog sat on the log"] * 5, held_out=0)
+    Counts(7 words, 35 cells, held out: none, window=5, sample=0.001)
+    """
+    checked(
+        window=window,
+        min_count=min_count,
+        max_vocab=max_vocab,
+        sample=sample,
+        held_out=held_out,
+        validation=validation,
+        rare=rare,
+        threads=threads,
+    )
+    corpus, settings = _read(texts, held_out, validation)
+    settings |= {
+        "min_count": min_count,
+        "max_vocab": max_vocab,
+        "held_out": held_out,
+        "validation": validation,
+    }
+    words = vocabulary or token_counts(corpus).vocabulary(min_count, max_vocab)
+    counts = _counted(corpus, words, WindowWeighting(window, sample), settings, rare, threads)
+    if vocabulary is None and counts.training.nnz == 0:
+        raise InputError(
+            f"{len(corpus.ids):,} tokens in {corpus.documents:,} documents: no pairs; "
+            "windows do not cross documents (see --document)"
+        )
+    return counts
+
+
+def count_tokens(
+    texts: Iterable[object], *, held_out: float = 0.02, validation: float = 0.0
+) -> TokenCounts:
+    """How often each token stands in the training part: the first pass over a large text.
+
+    Parts of the text can be counted apart and merged; then each is counted against one vocabulary.
+
+    >>> parts = ["the cat sat", "the dog sat"], ["the cat ran"]
+    >>> first, *others = (count_tokens(part, held_out=0) for part in parts)
+    >>> words = first.merge(*others).vocabulary(min_count=2)
+    >>> words.words
+    ['the', 'cat', 'sat']
+    >>> first, *others = (count_text(part, vocabulary=words, held_out=0) for part in parts)
+    >>> first.merge(*others)
+    Counts(3 words, 6 cells, held out: none, window=5, sample=0.001)
+    """
+    checked(held_out=held_out, validation=validation)
+    return token_counts(_read(texts, held_out, validation)[0])
+
+
+def _read(
+    texts: Iterable[object], held_out: float, validation: float
+) -> tuple[Corpus, dict[str, Any]]:
+    """The corpus with its parts drawn, and how other text is cut alike."""
+    if held_out + validation >= 1:
+        raise UsageError(
+            "held_out and validation are shares that leave something to train on, so their sum is "
+            f"below 1; got {held_out:g} + {validation:g}"
+        )
+    texts, settings = _with_settings(texts)
+    return index_corpus(texts, Draw(held_out, validation), tokenizer()), settings
+
+
+def _counted(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    weighting: WindowWeighting,
+    settings: dict[str, Any],
+    rare: int | None,
+    threads: int | None,
+) -> Counts:
+    """The counts of a corpus against given words."""
+    size = len(vocabulary.words)
+    parts, tokens = _split(corpus, vocabulary)
+    training, held_out, validation = (
+        count_windows(*part, size=size, window=weighting.window, threads=threads) for part in parts
+    )
+    times = np.bincount(parts[0][0], minlength=size).astype(np.int64)
+    rare_words = None
+    if rare is not None:
+        rare_words = count_rare_words(corpus, vocabulary, least=rare, window=weighting.window)
+        context_only = int(rare_words.times.sum()) if rare_words.times is not None else 0
+        tokens |= {
+            "context_only": context_only,
+            "dropped_training": tokens["dropped_training"] - context_only,
+        }
+    return Counts(
+        replace(vocabulary, counts=times),
+        training,
+        held_out if held_out.nnz else None,
+        weighting,
+        tokens,
+        settings,
+        rare_words,
+        validation if validation.nnz else None,
+    )
+
+
+def count_new_words(
+    texts: Iterable[object],
+    vocabulary: Vocabulary,
+    weighting: Weighting,
+    settings: dict[str, Any],
+    *,
+    least: int = 1,
+) -> RowCounts:
+    """The weighted counts, over the words of a run, of the other words of new text.
+
+    They are cut and weighted as the run was; those counted fewer than `least` times are left out.
+    """
+    tokenize = tokenizer(settings.get("tokens") or "words", settings.get("regex"))
+    corpus = index_corpus(texts, tokenize=tokenize)
+    window = _of_text(weighting).window
+    words = count_rare_words(corpus, vocabulary, least=least, window=window)
+    return words.weigh(weighting, vocabulary)
+
+
+def count_alike(
+    texts: Iterable[object],
+    vocabulary: Vocabulary,
+    weighting: Weighting,
+    settings: dict[str, Any],
+    *,
+    tokenized: bool,
+) -> tuple[csr_array, Corpus, NDArray[np.int32]]:
+    """Count new texts with a run's vocabulary, weighting and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
+    tokenize = (
+        None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
+    )
+    corpus = index_corpus(texts, tokenize=tokenize)
+    if len(corpus.ids) == 0:
+        raise InputError("no tokens: the text holds only white space or signs")
+    ids, kept = _kept_ids(corpus, vocabulary)
+    counts = count_windows(
+        ids[kept],
+        corpus.token_segment[kept],
+        size=len(vocabulary.words),
+        window=_of_text(weighting).window,
+    )
+    return counts, corpus, ids
+
+
+def weighted_pairs(
+    ids: NDArray[np.int32],
+    documents: NDArray[np.int64],
+    weighting: Weighting,
+    keep: NDArray[np.float64],
+    chunk: int = 1 << 20,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]]:
+    """The pairs of words near each other in a document, some at a time.
+
+    Yields for each pair its document, the left word, the right word, and the weight n that it
+    has in either direction.
+    """
+    window = _of_text(weighting).window
+    for distance in range(1, min(window, len(ids)) + 1):
+        for start in range(0, len(ids) - distance, chunk):
+            left = slice(start, min(start + chunk, len(ids) - distance))
+            right = slice(left.start + distance, left.stop + distance)
+            near = documents[left] == documents[right]
+            one, other = ids[left][near], ids[right][near]
+            weight = (window + 1 - distance) / window * keep[one] * keep[other]
+            yield documents[left][near], one, other, weight
+
+
+def _of_text(weighting: Weighting) -> WindowWeighting:
+    if not isinstance(weighting, WindowWeighting):
+        raise UsageError(
+            f"new text needs a run that was trained on text; this one has {weighting}: "
+            "give the counts of new rows instead"
+        )
+    return weighting
+
+
+def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str, Any]]:
+    """The texts, and how to cut other text alike: lists of tokens are taken as they are, so other text is cut at white space."""
+    if isinstance(texts, Text):
+        words = texts.settings["tokens"] == "words" and texts.settings["regex"] is None
+        return texts, {name: texts.settings[name] for name in TEXT_SETTINGS} | {"subwords": words}
+    if isinstance(texts, str):
+        return texts, {}
+    rest = iter(texts)
+    first = list(itertools.islice(rest, 1))
+    tokens = "words" if first and isinstance(first[0], str) else "space"
+    return itertools.chain(first, rest), {
+        "tokens": tokens,
+        "regex": None,
+        "document": "line",
+        "subwords": True,
+    }
+
+
+def _split(
+    corpus: Corpus, vocabulary: Vocabulary
+) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:
+    """The kept tokens of each part, with their segments, and where every token went."""
+    ids, kept = _kept_ids(corpus, vocabulary)
+    part_of, segments = corpus.token_part, corpus.token_segment
+    distinct = vocabulary.distinct or len(corpus.distinct)
+    tokens = {"read": len(ids), "documents": corpus.documents, "distinct": distinct}
+    found = []
+    for number, name in enumerate(PARTS):
+        here = kept & (part_of == number)
+        found.append((ids[here], segments[here]))
+        tokens |= {
+            name: len(found[-1][0]),
+            f"dropped_{name}": int((part_of == number).sum()) - len(found[-1][0]),
+        }
+    return found, tokens
+
+
+def _kept_ids(
+    corpus: Corpus, vocabulary: Vocabulary
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    ids = vocabulary.numbers(corpus.distinct)[corpus.ids]
+    return ids, ids != DROPPED
