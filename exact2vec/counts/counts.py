@@ -1,4 +1,4 @@
-"""Counts: k(c, w) with its vocabulary; weighing, saving, loading."""
+"""Counts: k(c, w) with the names of its rows and columns; weighing, merging, saving, loading."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec import runs
-from exact2vec.counts.features import RowCounts
+from exact2vec.counts.features import NamedCounts, RowCounts
 from exact2vec.counts.rare_words import RareWords
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import (
+    PlainWeighting,
     Weighting,
     fields_of,
     numbers_of,
@@ -29,6 +30,8 @@ from exact2vec.tables import html_table
 class Counts:
     """Counts k(c, w) of the training, held-out and validation parts, and how to count alike.
 
+    Columns are the words that are predicted, rows the contexts. Where they are the same names in
+    the same order, the counts are square and `contexts` is None. Counts are int64, or float64.
     `held_out` and `validation` are None where no pairs are in them. `rare` are the words that are
     contexts only, None where they were not asked for. `tokens` says where each token went.
     """
@@ -41,36 +44,97 @@ class Counts:
     settings: dict[str, Any] = field(default_factory=dict)
     rare: RareWords | None = None
     validation: csr_array | None = None
+    contexts: Vocabulary | None = None
+
+    @classmethod
+    def from_matrix(
+        cls,
+        matrix: Any,
+        rows: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        weighting: Weighting | None = None,
+    ) -> "Counts":
+        """The counts of any scipy matrix or array: row c, column w holds k(c, w) ≥ 0.
+
+        Integers stay exact, other numbers are float64; entries that stand twice are summed. Names
+        are text; without them rows are "row 0", … and columns "column 0", …. Counts are weighted
+        as they are, unless a `weighting` is given.
+
+        Raises InputError for a value that is negative, not finite or above 1e15, a name that
+        stands twice, other numbers of names than of rows and columns, and counts of nothing.
+
+        >>> Counts.from_matrix([[2, 0, 1], [0, 3, 0]], rows=["ann", "bob"])
+        Counts(2 rows, 3 columns, 3 cells, held out: none)
+        """
+        named = NamedCounts.of_matrix(matrix, rows, columns)
+        counts = named.matrix
+        if counts.nnz == 0:
+            raise InputError("counts: the matrix holds nothing but zeros")
+        row_totals, column_totals = (np.asarray(counts.sum(axis=axis)).ravel() for axis in (1, 0))
+        square = named.rows == named.names
+        return cls(
+            Vocabulary(named.names, column_totals),
+            counts,
+            None,
+            weighting or PlainWeighting(),
+            {},
+            contexts=None if square else Vocabulary(named.rows, row_totals),
+        )
 
     @property
     def words(self) -> list[str]:
         return self.vocabulary.words
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of what is predicted; the same as `words`."""
+        return self.vocabulary.words
+
+    @property
+    def rows(self) -> list[str]:
+        """The names of the contexts."""
+        return (self.contexts or self.vocabulary).words
+
+    @property
+    def square(self) -> bool:
+        """Whether rows and columns are the same names in the same order."""
+        return self.contexts is None
+
     @cached_property
     def keep(self) -> NDArray[np.float64]:
-        """s_w, the factor of each word in the weighting."""
+        """s_w, the factor of each column in the weighting."""
         return self.weighting.keep(self.vocabulary.counts, self.vocabulary.total)
+
+    @cached_property
+    def row_keep(self) -> NDArray[np.float64]:
+        """s_c, the factor of each row in the weighting."""
+        if self.contexts is None:
+            return self.keep
+        return self.weighting.keep(self.contexts.counts, self.contexts.total)
 
     @property
     def held_out_digest(self) -> str | None:
-        """Held-out losses compare only where this is equal: it covers vocabulary, weighting and held-out pairs."""
+        """Held-out losses compare only where this is equal: it covers names, weighting and held-out pairs."""
         if self.held_out is None:
             return None
         numbers = numbers_of(self.weighting).values()
-        covered = repr((self.words, *numbers, self.vocabulary.counts.tolist()))
+        contexts = [] if self.contexts is None else [self.rows, self.contexts.counts.tolist()]
+        covered = repr((self.words, *numbers, self.vocabulary.counts.tolist(), *contexts))
         digest = hashlib.sha256(covered.encode("utf-8", "backslashreplace"))
         for array in (self.held_out.indptr, self.held_out.indices, self.held_out.data):
-            digest.update(np.ascontiguousarray(array, np.int64).tobytes())
+            wide = np.float64 if array.dtype.kind == "f" else np.int64
+            digest.update(np.ascontiguousarray(array, wide).tobytes())
         return digest.hexdigest()
 
     @cached_property
     def unigram(self) -> NDArray[np.float64]:
         """p(w), the share of the weighted pairs of the training part that w ends."""
-        return unigram(self.keep * (self.training.T @ self.keep))
+        return unigram(self.keep * (self.training.T @ self.row_keep))
 
     def weigh(self, counts: csr_array) -> csr_array:
         """The weighted pairs n(c, w) of k(c, w), float32."""
-        return self.weighting.weigh(counts, self.keep, self.keep)
+        return self.weighting.weigh(counts, self.row_keep, self.keep)
 
     def weigh_rare(self) -> RowCounts | None:
         """The weighted counts of the rare words, as rows that can be folded in."""
@@ -84,13 +148,11 @@ class Counts:
         for other in others:
             self._refuse_another_kind(other)
         parts = [self, *others]
-        words = replace(
-            self.vocabulary,
-            counts=sum((part.vocabulary.counts for part in others), self.vocabulary.counts),
-        )
+        contexts = [part.contexts for part in parts if part.contexts is not None]
         return replace(
             self,
-            vocabulary=words,
+            vocabulary=_merged_names([part.vocabulary for part in parts]),
+            contexts=_merged_names(contexts) if contexts else None,
             training=_sum([part.training for part in parts]),
             held_out=_sum([part.held_out for part in parts]),
             validation=_sum([part.validation for part in parts]),
@@ -103,6 +165,7 @@ class Counts:
             name
             for name, same in (
                 ("words", self.words == other.words),
+                ("rows", self.rows == other.rows or self.words != other.words),
                 ("weighting", self.weighting == other.weighting),
                 ("settings", self.settings == other.settings),
                 ("rare words asked for", (self.rare is None) == (other.rare is None)),
@@ -136,6 +199,9 @@ class Counts:
             folder / "vocabulary.json",
             {"words": self.words, "counts": self.vocabulary.counts.tolist()},
         )
+        if self.contexts is not None:
+            contexts = {"words": self.rows, "counts": self.contexts.counts.tolist()}
+            runs.write_json(folder / "rows.json", contexts)
         runs.write_json(
             folder / "counting.json",
             {
@@ -157,23 +223,28 @@ class Counts:
         counting = run.json("counting.json")
         arrays = run.arrays("counts.safetensors")
         weighting = weighting_of(counting["weighting"])
-        size = len(vocabulary.words)
+        contexts = read_vocabulary(run, "rows.json") if "rows.json" in run.files else None
+        shape = len((contexts or vocabulary).words), len(vocabulary.words)
         return cls(
             vocabulary,
-            _matrix(arrays, "training.", size, folder),
-            _matrix(arrays, "held_out.", size, folder) if "held_out.data" in arrays else None,
+            _matrix(arrays, "training.", shape, folder),
+            _matrix(arrays, "held_out.", shape, folder) if "held_out.data" in arrays else None,
             weighting,
             counting["tokens"],
             counting["settings"],
             rare=_rare(run, arrays, vocabulary, weighting) if "rare.json" in run.files else None,
-            validation=_matrix(arrays, "validation.", size, folder)
+            validation=_matrix(arrays, "validation.", shape, folder)
             if "validation.data" in arrays
             else None,
+            contexts=contexts,
         )
 
     def __repr__(self) -> str:
         held = "none" if self.held_out is None else f"{self.held_out.nnz:,} cells"
-        size = f"{len(self.words):,} words, {self.training.nnz:,} cells"
+        names = f"{len(self.words):,} words"
+        if not self.square:
+            names = f"{len(self.rows):,} rows, {len(self.words):,} columns"
+        size = f"{names}, {self.training.nnz:,} cells"
         numbers = numbers_of(self.weighting).items()
         weighting = "".join(f", {name}={value:g}" for name, value in numbers)
         return f"Counts({size}, held out: {held}{weighting})"
@@ -184,15 +255,22 @@ class Counts:
 
 def _token_rows(counts: Counts) -> list[tuple[str, str]]:
     tokens = counts.tokens
+    numbers = numbers_of(counts.weighting)
+    values = ", ".join(f"{value:g}" for value in numbers.values())
+    weighting = [(", ".join(numbers), values)] if numbers else []
+    if not tokens:
+        return [
+            ("rows", f"{len(counts.rows):,}"),
+            ("columns", f"{len(counts.words):,}"),
+            ("cells counted", f"{counts.training.nnz:,}"),
+            *weighting,
+        ]
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
     some = [
         (title, f"{tokens[name]:,}")
         for name, title in (("validation", "for validation"), ("context_only", "context only"))
         if tokens.get(name)
     ]
-    numbers = numbers_of(counts.weighting)
-    values = ", ".join(f"{value:g}" for value in numbers.values())
-    weighting = [(", ".join(numbers), values)] if numbers else []
     return [
         ("tokens read", f"{tokens['read']:,}"),
         ("for training", f"{tokens['training']:,}"),
@@ -218,13 +296,14 @@ def unigram(column_totals: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(smoothed / smoothed.sum())
 
 
-def read_vocabulary(run: runs.Run) -> Vocabulary:
+def read_vocabulary(run: runs.Run, name: str = "vocabulary.json") -> Vocabulary:
     """The vocabulary of a run folder, its two columns checked against each other."""
-    stored = run.json("vocabulary.json")
-    words, counts = stored["words"], np.array(stored["counts"], np.int64)
+    stored = run.json(name)
+    words, counts = stored["words"], np.array(stored["counts"])
     if len(words) != len(counts) or len(set(words)) != len(words):
         raise CorruptFileError(
-            f"{run.folder / 'vocabulary.json'}: {len(words)} words, {len(counts)} counts, {len(set(words))} distinct; they should be as many"
+            f"{run.folder / name}: {len(words)} words, {len(counts)} counts, "
+            f"{len(set(words))} distinct; they should be as many"
         )
     return Vocabulary(words, counts)
 
@@ -246,6 +325,11 @@ def _rare(
         )
     known = None if times is None else np.array(times, np.int64)
     return RareWords(words, _as_counted(counts), known, stored["kept_tokens"])
+
+
+def _merged_names(parts: Sequence[Vocabulary]) -> Vocabulary:
+    counts = [part.counts for part in parts]
+    return replace(parts[0], counts=sum(counts[1:], counts[0]))
 
 
 def _sum(parts: Sequence[csr_array | None]) -> Any:
@@ -276,9 +360,9 @@ def _arrays(counts: csr_array) -> dict[str, NDArray[Any]]:
 
 
 def _matrix(
-    arrays: dict[str, NDArray[Any]], prefix: str, size: int, folder: str | Path
+    arrays: dict[str, NDArray[Any]], prefix: str, shape: tuple[int, int], folder: str | Path
 ) -> csr_array:
-    matrix = runs.compressed_rows(arrays, prefix, (size, size), Path(folder) / "counts.safetensors")
+    matrix = runs.compressed_rows(arrays, prefix, shape, Path(folder) / "counts.safetensors")
     return _as_counted(matrix)
 
 

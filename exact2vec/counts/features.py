@@ -34,11 +34,16 @@ class NamedMatrix:
     """
 
     what: ClassVar[str] = "matrix"
+    kept_as: ClassVar[dict[str, type]] = dict.fromkeys("biuf", np.float32)  # by the kind given
 
     def __init__(
         self, matrix: Any, rows: Sequence[str], names: Sequence[str] | None = None
     ) -> None:
-        found = coo_array(matrix)
+        whole = coo_array(matrix)
+        kind = whole.data.dtype.kind
+        if kind not in "biuf":
+            raise InputError(f"{self.what}: values must be real numbers; got {whole.data.dtype}")
+        found = whole.astype(np.float64, copy=True)  # sums of small integers would overflow
         found.sum_duplicates()
         self.rows = list(rows)
         self.names = (
@@ -52,15 +57,13 @@ class NamedMatrix:
                 raise InputError(f"{self.what}: names are text; got the {side} {strange[0]!r}")
             if twice := [name for name, times in Counter(given).items() if times > 1]:
                 raise InputError(f"{self.what}: the {side} {twice[0]!r} stands twice")
-        if not (np.isrealobj(found.data) and found.data.dtype.kind in "biuf"):
-            raise InputError(f"{self.what}: values must be real numbers; got {found.data.dtype}")
         bad = np.flatnonzero(~((found.data >= 0) & (found.data <= LARGEST)))
         if len(bad):
             row, column = self.rows[found.row[bad[0]]], self.names[found.col[bad[0]]]
             raise InputError(
                 f"{self.what}: values must be finite, from 0 to {LARGEST:g}; {row!r} has {found.data[bad[0]].item()!r} for {column!r}"
             )
-        self.matrix: csr_array = found.astype(np.float32).tocsr()
+        self.matrix: csr_array = found.astype(self.kept_as[kind]).tocsr()
         self.matrix.eliminate_zeros()
 
     @classmethod
@@ -96,6 +99,29 @@ class RowCounts(NamedMatrix):
     """Weighted counts n(c, w) of new rows c with words w."""
 
     what = "counts"
+
+
+class NamedCounts(NamedMatrix):
+    """Counts k(c, w) from elsewhere, int64 where they are integers and float64 otherwise."""
+
+    what = "counts"
+    kept_as: ClassVar[dict[str, type]] = dict.fromkeys("biu", np.int64) | {"f": np.float64}
+
+    @classmethod
+    def of_matrix(
+        cls, matrix: Any, rows: Sequence[str] | None, columns: Sequence[str] | None
+    ) -> "NamedCounts":
+        """The counts with names of their own where none are given, no row's that of a column."""
+        given = coo_array(matrix)
+        if given.ndim != 2:
+            raise InputError(f"counts: wanted a matrix; got {given.ndim} dimension")
+        return cls(
+            given,
+            [f"row {row}" for row in range(given.shape[0])] if rows is None else rows,
+            [f"column {column}" for column in range(given.shape[1])]
+            if columns is None
+            else columns,
+        )
 
 
 def read_features(path: str | Path) -> Features:

@@ -79,7 +79,9 @@ def hash_of(counts: Counts) -> str:
     """The SHA-256 of the training counts with their words."""
     import hashlib
 
-    digest = hashlib.sha256(repr(counts.words).encode("utf-8", "backslashreplace"))
+    names = counts.words if counts.square else (counts.rows, counts.words)
+    digest = hashlib.sha256(repr(names).encode("utf-8", "backslashreplace"))
     for array in (counts.training.indptr, counts.training.indices, counts.training.data):
-        digest.update(np.ascontiguousarray(array, np.int64).tobytes())
+        wide = np.float64 if array.dtype.kind == "f" else np.int64
+        digest.update(np.ascontiguousarray(array, wide).tobytes())
     return digest.hexdigest()
