@@ -9,7 +9,8 @@ def pages() -> str:
     """Each command's --help, 100 columns wide."""
     parts = ["# The command line\n\nMade by `python docs/make_cli.py`; a test compares it.\n"]
     parent = click.Context(main, info_name="exact2vec", **main.context_settings)
-    for name, command in main.commands.items():
+    for name in main.list_commands(parent):
+        command = main.commands[name]
         context = click.Context(
             command, parent=parent, info_name=name, max_content_width=100, terminal_width=100
         )

@@ -27,7 +27,6 @@ ROOMS = [
     "train",
     "see",
     "estimator",
-    "console",
     "cli",
     "__main__",
 ]

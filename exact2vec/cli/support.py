@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from exact2vec import __version__
 from exact2vec.errors import Exact2VecError, ResourceError
 from exact2vec.options import WHICH_VECTORS, Option
 from exact2vec.tables import finite
@@ -32,16 +33,21 @@ MAP = click.option(
     help="how the map is made; umap is an extra",
 )
 FORCE = click.option("--force", is_flag=True, help="replace an existing output")
-
-
+ORDER = (
+    *("train", "neighbors", "evaluate", "fold-in", "export"),
+    *("loss", "report", "explore", "check"),
+)
 SUBWORDS = ("min_n", "max_n")  # one flag, --subwords
 
 
 class Commands(click.Group):
-    """Turns every Exact2VecError into one line and its exit code; lists the commands in the order of their use."""
+    """Turns every Exact2VecError into one line and its exit code.
+
+    The commands are listed in the order of their use.
+    """
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return list(self.commands)
+        return sorted(self.commands, key=ORDER.index)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):
@@ -72,6 +78,15 @@ class Commands(click.Group):
             if "allocate memory" not in str(error):
                 raise
             fail(OUT_OF_MEMORY, ResourceError.exit_code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="exact2vec")
+def main() -> None:
+    """Embeddings trained with the exact softmax negative log-likelihood.
+
+    Try: exact2vec train python-docs -o runs/python-docs
+    """
 
 
 def fail(message: str, code: int) -> None:
@@ -141,3 +156,19 @@ def tell(line: str) -> None:
 
 def silent(line: str) -> None:
     pass
+
+
+def announce_compilation(say: Callable[[str], None]) -> None:
+    """`say` one line when a loop is compiled, until the command ends."""
+    from exact2vec.compiled import compilation_announced
+
+    click.get_current_context().with_resource(compilation_announced(say))
+
+
+def text_like(vectors: Any, paths: tuple[str, ...], **changed: Any) -> Any:
+    """The Text of these files, cut into tokens and documents as that of the run was."""
+    from exact2vec.counts.counting import TEXT_SETTINGS
+    from exact2vec.counts.read import Text
+
+    settings = {name: vectors.settings[name] for name in TEXT_SETTINGS if name in vectors.settings}
+    return Text(*paths, **settings | changed)

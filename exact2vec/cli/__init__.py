@@ -1,0 +1,11 @@
+"""The command line: arguments ↔ calls, nothing else. stdout is data, stderr is talk."""
+
+from exact2vec.cli import commands, drawing, training
+from exact2vec.cli.support import main
+
+__all__ = ["commands", "drawing", "main", "run", "training"]
+
+
+def run() -> None:
+    """The console entry point."""
+    main(prog_name="exact2vec")

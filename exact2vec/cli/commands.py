@@ -1,0 +1,262 @@
+"""The commands that ask a run: neighbors, evaluate, fold-in, export, check."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exact2vec.cli.support import (
+    FORCE,
+    JSON,
+    WHICH,
+    announce_compilation,
+    emit,
+    main,
+    options,
+    printable,
+    tell,
+    text_like,
+)
+from exact2vec.errors import UsageError
+from exact2vec.options import OPTIONS, strengths_of_new_rows
+
+FOLD_IN_PRIOR = (
+    "strengths, the first of which pulls the new rows; needed where RUN has no prior  "
+    "[default: RUN's]"
+)
+
+
+@main.command()
+@click.argument("run")
+@click.argument("expressions", nargs=-1, required=True, metavar="WORD…")
+@click.option(
+    "--given",
+    is_flag=True,
+    help="p(word | WORD…) in per cent and nats instead of neighbours; "
+    "several words are one joint query",
+)
+@click.option(
+    "--weighted", is_flag=True, help="with --given: the model's own p, subsampling not divided out"
+)
+@click.option(
+    "-n", "--topn", default=10, show_default=True, type=click.IntRange(1), help="how many words"
+)
+@click.option(
+    "--trained-only",
+    is_flag=True,
+    help="refuse words that were not trained instead of composing them",
+)
+@WHICH
+@JSON
+def neighbors(
+    run: str,
+    expressions: tuple[str, ...],
+    given: bool,
+    weighted: bool,
+    topn: int,
+    trained_only: bool,
+    which: Any,
+    as_json: bool,
+) -> None:
+    """The words nearest to each WORD by cosine, or to an expression such as "king - man + woman".
+
+    A word that was not trained is composed of its n-grams and features where they are known,
+    and said to be.
+
+    Example: exact2vec neighbors runs/python-docs server "list - string + number"
+    """
+    from exact2vec.cli import messages
+    from exact2vec.vectors.vectors import load
+
+    if weighted and not given:
+        raise UsageError("--weighted needs --given: it says which p(word | …) is meant")
+    if given and which != "sum":
+        raise UsageError(
+            "--which chooses the vectors of neighbours; p(word | …) with --given comes from "
+            "inputs, outputs and biases together"
+        )
+    vectors = load(run)
+    if given:
+        words = [word for expression in expressions for word in expression.split()]
+        answer = messages.probable_words(
+            vectors, words, topn, trained_only=trained_only, weighted=weighted
+        )
+    else:
+        answer = messages.near_words(
+            vectors, expressions, topn, trained_only=trained_only, which=which
+        )
+    for line in answer.notes:
+        tell(line)
+    emit(answer.data if as_json else None, answer.table)
+
+
+@main.command()
+@click.argument("run")
+@click.argument("texts", nargs=-1, metavar="[TEXT…]")
+@click.option(
+    "--similarity",
+    multiple=True,
+    metavar="FILE",
+    help="lines: word TAB word TAB score; Spearman's rank correlation",
+)
+@click.option(
+    "--analogies",
+    multiple=True,
+    metavar="FILE",
+    help="lines: a b c answer; share answered by the nearest word",
+)
+@click.option(
+    "--restrict",
+    default=30_000,
+    show_default=True,
+    type=click.IntRange(4),
+    help="analogies among this many most frequent words",
+)
+@WHICH
+@click.option(
+    "--document",
+    type=click.Choice(OPTIONS["document"].choices),
+    help="what a document of TEXT is  [default: as in the run]",
+)
+@options([OPTIONS[name] for name in ("encoding", "errors", "threads")])
+@JSON
+def evaluate(
+    run: str,
+    texts: tuple[str, ...],
+    as_json: bool,
+    document: str | None,
+    encoding: str,
+    errors: str,
+    **extra: Any,
+) -> None:
+    """The exact NLL of RUN beside its baselines, computed anew; of new TEXT too.
+
+    Example: exact2vec evaluate runs/python-docs news.txt
+    """
+    announce_compilation(tell)
+    from exact2vec.cli import messages
+    from exact2vec.vectors.evaluate import evaluate as evaluated
+    from exact2vec.vectors.vectors import load
+
+    text = None
+    if texts:
+        changed = {"document": document} if document else {}
+        text = text_like(load(run), texts, encoding=encoding, errors=errors, **changed)
+    found = evaluated(run, text, **extra)
+    for note in text.notes if text else ():
+        tell(note)
+    emit(asdict(found) if as_json else None, messages.evaluation(found))
+
+
+@main.command("fold-in")
+@click.argument("run")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT…")
+@click.option("-o", "--output", required=True, metavar="OUT", help="the folder of vectors to write")
+@click.option(
+    "--features", metavar="FILE", help="features of the new rows, among those that were trained"
+)
+@click.option(
+    "--min-count",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="text: new words counted less often are left out",
+)
+@options([OPTIONS[name] for name in ("encoding", "errors", "threads")])
+@click.option(
+    "--prior",
+    metavar="STRENGTHS",
+    callback=lambda _, __, given: given and strengths_of_new_rows(given),
+    help=FOLD_IN_PRIOR,
+)
+@FORCE
+def fold_in(
+    run: str,
+    inputs: tuple[str, ...],
+    output: str,
+    features: str | None,
+    min_count: int,
+    encoding: str,
+    errors: str,
+    force: bool,
+    **extra: Any,
+) -> None:
+    """Input vectors for new rows, outputs fixed: RUN with them beside its words goes to OUT.
+
+    INPUT: text, whose words that RUN does not know are the new rows, or one .csv, .parquet or
+    .npz of row, word, count.
+    Example: exact2vec fold-in runs/python-docs news.txt -o runs/with-news
+    """
+    from exact2vec import runs
+
+    folder = Path(output)
+    runs.check_output(folder, force=force)
+    if folder.resolve() == Path(run).resolve():
+        raise UsageError(
+            f"{output} is the run itself, whose counts and history would be lost: "
+            "name another folder"
+        )
+    announce_compilation(tell)
+    from exact2vec.cli import messages
+    from exact2vec.counts.counting import count_new_words
+    from exact2vec.counts.features import READERS, read_features, read_row_counts
+    from exact2vec.vectors.vectors import load
+
+    vectors = load(run)
+    if len(inputs) > 1 and any(Path(name).suffix in READERS for name in inputs):
+        raise UsageError(
+            f"INPUT is text, or one table of row, word, count; got {len(inputs)}, tables among them"
+        )
+    if Path(inputs[0]).suffix in READERS:
+        counts = read_row_counts(inputs[0])
+    else:
+        text = text_like(vectors, inputs, encoding=encoding, errors=errors)
+        counted_like = vectors.vocabulary, vectors.weighting, vectors.settings
+        counts = count_new_words(text, *counted_like, least=min_count)
+    found = vectors.fold_in(counts, read_features(features) if features else None, **extra)
+    found.save(folder, force=force)
+    for line in messages.folded(found, counts, output):
+        tell(line)
+
+
+@main.command()
+@click.argument("run")
+@click.argument("output", metavar="OUT.{vec,bin}")
+@WHICH
+@click.option(
+    "--words",
+    metavar="FILE",
+    help="words, one a line, to write as well where they can be composed or were folded in",
+)
+@FORCE
+def export(run: str, output: str, which: Any, words: str | None, force: bool) -> None:
+    """Write the vectors as word2vec text (.vec, .txt) or binary (.bin), as gensim reads them.
+
+    Example: exact2vec export runs/python-docs python-docs.vec
+    """
+    from exact2vec.vectors.formats import export as exported
+    from exact2vec.vectors.formats import read_words
+    from exact2vec.vectors.vectors import load
+
+    if Path(output).exists() and not force:
+        raise UsageError(f"{output} exists; use --force to replace it")
+    vectors = load(run)
+    asked = read_words(words) if words else []
+    written = exported(vectors, output, which=which, words=asked)
+    composed = f", {written - len(vectors):,} of them composed or folded in" if words else ""
+    tell(f"{output}: {written:,} words{composed}, {vectors.vector_size} numbers each ({which})")
+
+
+@main.command()
+@click.argument("run")
+def check(run: str) -> None:
+    """Verify the SHA-256 of every file of RUN.
+
+    Example: exact2vec check runs/python-docs
+    """
+    from exact2vec import runs
+
+    for name, size in runs.open_run(Path(run)).check():
+        click.echo(f"{size:>12,} bytes  {printable(name)}")
+    tell(f"{run}: every file is as it was written")

@@ -1,0 +1,144 @@
+"""The command that trains."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from exact2vec.cli.support import (
+    FORCE,
+    QUIET,
+    announce_compilation,
+    chosen,
+    fail,
+    main,
+    options,
+    silent,
+    tell,
+)
+from exact2vec.errors import DivergedError, UsageError
+from exact2vec.options import COUNTING, READING, TRAINING, subword_lengths, validation_share
+
+SUBWORDS_HELP = (
+    "character n-grams of these lengths describe a word; no: none  "
+    "[default: 3-6 for words, no for --tokens space and --regex]"
+)
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, metavar="INPUT…")
+@click.option("-o", "--output", required=True, metavar="RUN", help="the run folder to write")
+@options(READING + COUNTING + TRAINING)
+@click.option(
+    "--subwords",
+    metavar="MIN-MAX",
+    callback=lambda _, __, given: subword_lengths(given),
+    help=SUBWORDS_HELP,
+)
+@click.option(
+    "--features",
+    metavar="FILE",
+    help="what is known of rows beside their counts: "
+    ".csv or .parquet of row, feature, value, or .npz",
+)
+@FORCE
+@QUIET
+def train(
+    inputs: tuple[str, ...],
+    output: str,
+    subwords: dict[str, int],
+    features: str | None,
+    force: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Count, start, fit, and write everything to RUN.
+
+    INPUT: text files (plain, .gz, .zst), folders, - for stdin, or python-docs.
+    Example: exact2vec train corpus.txt -o runs/corpus
+    """
+    from exact2vec import runs
+
+    folder = Path(output)
+    runs.check_output(folder, force=force)
+    given |= {"min_n": 3, "max_n": None} | subwords
+    refuse_what_contradicts(given, features)
+    if not inputs and (sys.stdin is None or sys.stdin.isatty()):
+        raise UsageError(
+            "nothing to read: name a file, a folder or python-docs, or pipe text into the command"
+        )
+    say = silent if quiet else tell
+    announce_compilation(say)
+    from exact2vec.cli import messages
+    from exact2vec.counts.features import read_features
+    from exact2vec.estimator import Exact2Vec
+    from exact2vec.see.progress import shown
+    from exact2vec.see.report import QUICK_CELLS
+
+    known = read_features(features) if features else None
+    counts = counted(inputs, given, say, quiet=quiet)
+    model = Exact2Vec(**chosen(COUNTING + TRAINING, given))
+    provenance = {"inputs": list(inputs), "command": ["exact2vec", *sys.argv[1:]]}
+    try:
+        model.fit(
+            counts,
+            features=known,
+            listen=lambda records: shown(records, len(counts.words), quiet=quiet),
+        )
+    except (DivergedError, KeyboardInterrupt) as error:
+        if hasattr(model, "wv"):
+            model.save(folder, force=force, provenance=provenance)
+            why = str(error) if isinstance(error, DivergedError) else "interrupted"
+            fail(
+                f"{why}; {output} holds the last good vectors, of epoch {model.last_.epoch:g}",
+                getattr(error, "exit_code", 130),
+            )
+        raise
+    quick = counts.training.nnz <= QUICK_CELLS
+    model.save(folder, force=force, provenance=provenance, report=quick)
+    for line in messages.closing(model.wv, model.last_, output):
+        say(line)
+    page = folder / "report.html"
+    say(f"     open {page} in a browser" if quick else f"     exact2vec report {output}")
+
+
+def refuse_what_contradicts(given: dict[str, Any], features: str | None) -> None:
+    """UsageError for flags of train that do not go together."""
+    if given["prior"] is None and (given["max_n"] or features or given["rare"]):
+        raise UsageError(
+            "--subwords, --features and --rare need a prior: "
+            "leave out --prior no, or leave them out"
+        )
+    source = click.get_current_context().get_parameter_source("max_epochs")
+    if source is not ParameterSource.DEFAULT and given["epochs"] != "auto":
+        raise UsageError(
+            "--max-epochs is the limit of --epochs auto; with a number of epochs leave it out"
+        )
+    if given["rare"] and not given["prior"][0]:
+        raise UsageError(
+            "--rare needs a --prior whose first strength is above 0: "
+            "it pulls the words that are contexts only"
+        )
+
+
+def counted(
+    inputs: tuple[str, ...], given: dict[str, Any], say: Callable[[str], None], *, quiet: bool
+) -> Any:
+    """The Counts of INPUT, and what to say of them."""
+    from exact2vec.cli import messages
+    from exact2vec.counts.counting import count_text
+    from exact2vec.counts.read import Text
+    from exact2vec.see.progress import waiting
+
+    text = Text(*(inputs or ("-",)), **chosen(READING, given))
+    given["validation"] = validation_share(given["validation"], given["epochs"])
+    with waiting("reading and counting", quiet=quiet):
+        counts = count_text(text, threads=given["threads"], **chosen(COUNTING, given))
+    epochs = given["max_epochs"] if given["epochs"] == "auto" else given["epochs"]
+    opening = messages.opening(counts, given["vector_size"], epochs, given["threads"])
+    for line in [*text.notes, *opening]:
+        say(line)
+    return counts
