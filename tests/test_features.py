@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from exact2vec.counts.feature_files import read_features, read_row_counts
 from exact2vec.counts.features import (
     Describer,
     Features,
     RowCounts,
     ngrams,
-    read_features,
-    read_row_counts,
 )
 from exact2vec.errors import InputError, UsageError
 

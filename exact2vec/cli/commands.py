@@ -200,7 +200,7 @@ def fold_in(
     announce_compilation(tell)
     from exact2vec.cli import messages
     from exact2vec.counts.counting import count_new_words
-    from exact2vec.counts.features import READERS, read_features, read_row_counts
+    from exact2vec.counts.feature_files import READERS, read_features, read_row_counts
     from exact2vec.vectors.vectors import load
 
     vectors = load(run)

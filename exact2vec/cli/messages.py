@@ -13,7 +13,8 @@ from exact2vec.loss.sweep import Losses
 from exact2vec.options import available_threads
 from exact2vec.train.fit import Record
 from exact2vec.vectors.evaluate import Evaluation, NewText, Similarity
-from exact2vec.vectors.vectors import Vectors, Which, signed_words
+from exact2vec.vectors.queries import Which, signed_words
+from exact2vec.vectors.vectors import Vectors
 
 FLOPS_A_THREAD = 55e9  # of a pass, on a common core
 SWEEP_SHARE = 0.4  # of a pass

@@ -73,7 +73,7 @@ def train(
     say = silent if quiet else tell
     announce_compilation(say)
     from exact2vec.cli import messages
-    from exact2vec.counts.features import read_features
+    from exact2vec.counts.feature_files import read_features
     from exact2vec.estimator import Exact2Vec
     from exact2vec.see.progress import shown
     from exact2vec.see.report import QUICK_CELLS

@@ -1,4 +1,4 @@
-"""What each character does in a text, and the compiled loop that reduces text to its tokens as bytes."""
+"""What each character does in a text, and the loop that reduces text to its tokens as bytes."""
 
 import functools
 import re
@@ -19,7 +19,10 @@ BLANK = 2  # the place in a reduction's state of: whether the line has been blan
 
 @functools.cache
 def character_classes(tokens: str, size: int) -> NDArray[np.uint8]:
-    """The class of each of the first `size` code points: in "words" letters and digits with their marks, in "space" all that is not white space."""
+    """The class of each of the first `size` code points.
+
+    A token holds letters and digits with their marks ("words"), or all but white space ("space").
+    """
     signs = "".join(map(chr, range(size)))
     classes = np.full(size, BETWEEN if tokens == "words" else LETTER, np.uint8)
     if tokens == "words":
@@ -70,10 +73,12 @@ def _put(out, end, code):  # type: ignore[no-untyped-def]
 def reduce_text(  # type: ignore[no-untyped-def]
     codes, classes, documents, limit, state, out, block_ends, block_tokens, block_documents
 ):
-    """(bytes written, blocks ended): tokens in UTF-8 with one space between them, and a line end behind each block.
+    """The tokens in UTF-8: (bytes written, blocks ended).
 
-    A token is a LETTER, then letters, marks, and apostrophes between two letters. A block is a document, cut after each `limit` tokens.
-    `codes` must end between tokens. `state` holds the tokens of the open block, the number of the document and whether the line is blank.
+    One space stands between tokens, a line end behind each block. A token is a LETTER, then
+    letters, marks, and apostrophes between two letters. A block is a document, cut after each
+    `limit` tokens. `codes` must end between tokens. `state` holds the tokens of the open block,
+    the number of the document and whether the line is blank.
     """
     end, blocks, in_block, document, blank = 0, 0, state[0], state[1], state[2]
     in_token = waiting = False

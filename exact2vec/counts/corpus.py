@@ -31,7 +31,10 @@ TRAINING, HELD_OUT, VALIDATION = range(3)
 
 @dataclass(frozen=True)
 class Corpus:
-    """What was read: `ids[i]` is the place in `distinct` of the i-th token; blocks are stretches of documents."""
+    """What was read: `ids[i]` is the place in `distinct` of the i-th token.
+
+    Blocks are stretches of documents.
+    """
 
     ids: NDArray[np.int32]
     distinct: list[str]
@@ -53,7 +56,10 @@ class Corpus:
 
     @property
     def token_segment(self) -> NDArray[np.int32]:
-        """Windows stay within a segment: the neighbouring blocks of a document that lie in the same part."""
+        """The segment of each token: neighbouring blocks of a document that lie in the same part.
+
+        Windows stay within a segment.
+        """
         starts = np.ones(len(self.block_part), bool)
         starts[1:] = (np.diff(self.block_document) != 0) | (
             self.block_part[1:] != self.block_part[:-1]
@@ -66,7 +72,10 @@ def index_corpus(
     draw: "Draw | None" = None,
     tokenize: Callable[[str], list[str]] | None = None,
 ) -> Corpus:
-    """The corpus of a `Text`, by compiled loops where they know its tokens, or of documents as `pieces_of` takes them."""
+    """The corpus of a `Text`, or of documents as `pieces_of` takes them.
+
+    Compiled loops read a `Text` whose kind of tokens they know.
+    """
     if isinstance(texts, Text) and texts.tokens is not None:
         return index_text(texts, texts.tokens, draw)
     return index_pieces(pieces_of(texts, tokenize), draw)
@@ -74,10 +83,11 @@ def index_corpus(
 
 @dataclass(frozen=True)
 class Draw:
-    """Draws the part of a block by the keyed BLAKE2 hash of its tokens (UTF-8, joined by spaces), as a number in [0, 1).
+    """Draws the part of a block by the hash of its tokens, as a number in [0, 1).
 
-    Below `held_out` the block is held out, below `held_out` + `validation` it is in the validation part: duplicates stay together, and neither the order of the
-    files nor their encoding matters.
+    Below `held_out` the block is held out. Below `held_out` + `validation` it is in the validation
+    part. Duplicates stay together, and neither the order of the files nor their encoding matters.
+    The hash is a keyed BLAKE2 of the tokens in UTF-8, joined by spaces.
     """
 
     held_out: float = 0.0
@@ -124,7 +134,10 @@ def index_pieces(pieces: Iterable[Piece], draw: Draw | None = None) -> Corpus:
 
 
 def index_text(text: Text, tokens: str, draw: Draw | None = None) -> Corpus:
-    """What `index_pieces` makes of `text`, by compiled loops: one thread reduces the text to its tokens, another numbers them."""
+    """What `index_pieces` makes of `text`, by compiled loops.
+
+    One thread reduces the text to its tokens, another numbers them.
+    """
     reduction, numbering = _Reduction(tokens, draw), Numbering()
     ids: list[NDArray[np.int32]] = []
     with ThreadPoolExecutor(1) as other:
@@ -231,7 +244,8 @@ def pieces_of(
 ) -> Iterator[Piece]:
     """Each text or list of tokens as one document, checked.
 
-    With `tokenize`, a str is a document to be cut into tokens; without, it is the usual mistake of a string given as a list of words.
+    With `tokenize`, a str is a document to be cut into tokens. Without, it is refused: a string
+    given as a list of words is a usual mistake.
     """
     if isinstance(texts, str):
         raise TypeError("got a string; did you mean [text.split()]?")
@@ -252,13 +266,15 @@ def _tokens_of(text: object, number: int, tokenize: Callable[[str], list[str]] |
     if isinstance(text, str):
         if tokenize is None:
             raise TypeError(
-                f"sentence {number} is a string; did you mean [text.split()], a list of lists of words?"
+                f"sentence {number} is a string; did you mean [text.split()], "
+                "a list of lists of words?"
             )
         return tokenize(text)
     tokens: list[str] = list(text)  # type: ignore[call-overload]
     for token in tokens:
         if not isinstance(token, str):
             raise TypeError(
-                f"sentence {number} holds {token!r} of type {type(token).__name__}; tokens are strings"
+                f"sentence {number} holds {token!r} of type {type(token).__name__}; "
+                "tokens are strings"
             )
     return tokens

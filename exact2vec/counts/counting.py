@@ -174,7 +174,10 @@ def count_alike(
     *,
     tokenized: bool,
 ) -> tuple[csr_array, Corpus, NDArray[np.int32]]:
-    """Count new texts with a run's vocabulary, weighting and tokens: k(c, w), what was read, and the word number of each token (or −1)."""
+    """Count new texts with a run's vocabulary, weighting and tokens.
+
+    Returns k(c, w), what was read, and the word number of each token, −1 for an unknown one.
+    """
     tokenize = (
         None if tokenized else tokenizer(settings.get("tokens") or "words", settings.get("regex"))
     )
@@ -224,7 +227,10 @@ def _of_text(weighting: Weighting) -> WindowWeighting:
 
 
 def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str, Any]]:
-    """The texts, and how to cut other text alike: lists of tokens are taken as they are, so other text is cut at white space."""
+    """The texts, and how to cut other text alike.
+
+    Lists of tokens are taken as they are, so other text is cut at white space.
+    """
     if isinstance(texts, Text):
         words = texts.settings["tokens"] == "words" and texts.settings["regex"] is None
         return texts, {name: texts.settings[name] for name in TEXT_SETTINGS} | {"subwords": words}

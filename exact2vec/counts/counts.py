@@ -115,7 +115,10 @@ class Counts:
 
     @property
     def held_out_digest(self) -> str | None:
-        """Held-out losses compare only where this is equal: it covers names, weighting and held-out pairs."""
+        """The SHA-256 of names, weighting and held-out pairs.
+
+        Held-out losses compare only where it is equal.
+        """
         if self.held_out is None:
             return None
         numbers = numbers_of(self.weighting).values()
@@ -174,7 +177,8 @@ class Counts:
         ]
         if differing:
             raise UsageError(
-                f"counts merge where they were counted alike; these differ in {', '.join(differing)}. "
+                "counts merge where they were counted alike; "
+                f"these differ in {', '.join(differing)}. "
                 "Count each part with vocabulary= and the same options"
             )
 
@@ -290,7 +294,10 @@ def has_counts(folder: str | Path) -> bool:
 
 
 def unigram(column_totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """p(w), the share of the pairs that w ends; a word without pairs counts half the smallest total, so that log p is finite."""
+    """p(w), the share of the pairs that w ends.
+
+    A word without pairs counts half the smallest total, so that log p is finite.
+    """
     least = column_totals[column_totals > 0].min()
     smoothed = np.where(column_totals > 0, column_totals, least / 2)
     return np.asarray(smoothed / smoothed.sum())

@@ -1,12 +1,8 @@
-"""What is known of a row beside its counts: the character n-grams of a word, or any sparse matrix of features."""
+"""What is known of a row beside its counts: n-grams of a word, or any matrix of features."""
 
-import csv
-import io
 import unicodedata
-import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -19,18 +15,17 @@ from scipy.sparse import coo_array, csr_array, hstack
 
 from exact2vec import runs
 from exact2vec.errors import InputError, UsageError
-from exact2vec.files import open_decompressed
 
-COLUMNS = {"features": ("row", "feature", "value"), "counts": ("row", "word", "count")}
 LARGEST = 1e15  # value: the squares of larger ones would leave float32
 Kind = TypeVar("Kind", bound="NamedMatrix")
 
 
 class NamedMatrix:
-    """Any scipy matrix with names of its rows and columns, its values non-negative and finite; entries that stand twice are summed.
+    """Any scipy matrix of non-negative values, with names of its rows and columns.
 
-    Raises InputError for a value that is negative, not a number or above 1e15, a name that is no text or stands twice, or names that are not as many as
-    the matrix has rows and columns.
+    Entries that stand twice are summed. Raises InputError for a value that is negative, not a
+    number or above 1e15, for a name that is no text or stands twice, and for other numbers of
+    names than of rows and columns.
     """
 
     what: ClassVar[str] = "matrix"
@@ -50,8 +45,10 @@ class NamedMatrix:
             [str(number) for number in range(found.shape[1])] if names is None else list(names)
         )
         if found.shape != (len(self.rows), len(self.names)):
-            sizes = f"{found.shape[0]} × {found.shape[1]}, there are {len(self.rows)} row names and {len(self.names)} column names"
-            raise InputError(f"{self.what}: the matrix is {sizes}")
+            raise InputError(
+                f"{self.what}: the matrix is {found.shape[0]} × {found.shape[1]}, "
+                f"there are {len(self.rows)} row names and {len(self.names)} column names"
+            )
         for side, given in (("row", self.rows), ("column", self.names)):
             if strange := [name for name in given if not isinstance(name, str)]:
                 raise InputError(f"{self.what}: names are text; got the {side} {strange[0]!r}")
@@ -61,7 +58,8 @@ class NamedMatrix:
         if len(bad):
             row, column = self.rows[found.row[bad[0]]], self.names[found.col[bad[0]]]
             raise InputError(
-                f"{self.what}: values must be finite, from 0 to {LARGEST:g}; {row!r} has {found.data[bad[0]].item()!r} for {column!r}"
+                f"{self.what}: values must be finite, from 0 to {LARGEST:g}; "
+                f"{row!r} has {found.data[bad[0]].item()!r} for {column!r}"
             )
         self.matrix: csr_array = found.astype(self.kept_as[kind]).tocsr()
         self.matrix.eliminate_zeros()
@@ -71,7 +69,8 @@ class NamedMatrix:
         """`given`, refused where it is a matrix without names."""
         if not isinstance(given, cls):
             raise UsageError(
-                f"{cls.what} must be e2v.{cls.__name__}(matrix, rows, names), whose names are compared with the run's; got {type(given).__name__}"
+                f"{cls.what} must be e2v.{cls.__name__}(matrix, rows, names), whose names are "
+                f"compared with the run's; got {type(given).__name__}"
             )
         return given
 
@@ -81,11 +80,14 @@ class NamedMatrix:
         return {name: number for number, name in enumerate(self.rows)}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.rows):,} rows, {len(self.names):,} columns, {self.matrix.nnz:,} values)"
+        rows, columns = f"{len(self.rows):,} rows", f"{len(self.names):,} columns"
+        return f"{type(self).__name__}({rows}, {columns}, {self.matrix.nnz:,} values)"
 
 
 class Features(NamedMatrix):
-    """Known features of named rows. Rows that are not trained are welcome: they get composed vectors.
+    """Known features of named rows.
+
+    Rows that are not trained are welcome: they get composed vectors.
 
     >>> from scipy.sparse import csr_array
     >>> Features(csr_array([[1, 0], [1, 2]]), rows=["tea", "milk"], names=["drink", "white"])
@@ -124,33 +126,6 @@ class NamedCounts(NamedMatrix):
         )
 
 
-def read_features(path: str | Path) -> Features:
-    """The Features of a file: csv or parquet with an entry (row, feature, value) a line, or npz.
-
-    A row without features is stated by a value of 0. The npz holds the arrays of scipy.sparse.save_npz in csr form (data, indices, indptr, shape)
-    and the names, `rows` and `names`, as arrays of text; nothing in it is a pickle.
-    """
-    return _read(path, Features)
-
-
-def read_row_counts(path: str | Path) -> RowCounts:
-    """The RowCounts of a file: csv or parquet of (row, word, count), or npz as for features."""
-    return _read(path, RowCounts)
-
-
-def _read(path: str | Path, kind: type[Kind]) -> Kind:
-    path = Path(path)
-    if path.suffix not in READERS:
-        raise UsageError(f"{kind.what}: {path} must end in one of {', '.join(READERS)}")
-    with open_decompressed(path) as file:
-        data = file.read()
-    try:
-        found: Kind = READERS[path.suffix](data, kind)
-        return found
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
 def ngrams(word: str, min_n: int, max_n: int) -> list[str]:
     """The distinct n-grams of <word> in NFC, as code points, in order of length and place.
 
@@ -169,7 +144,10 @@ def ngrams(word: str, min_n: int, max_n: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Describer:
-    """From the name of a row to its features f: 1/√n for each of its n known n-grams, then the known features as they are."""
+    """From the name of a row to its features f.
+
+    They are 1/√n for each of its n known n-grams, then the known features as they are.
+    """
 
     grams: list[str]
     min_n: int = 3
@@ -184,20 +162,24 @@ class Describer:
     def learn(
         cls, words: Sequence[str], *, min_n: int = 3, max_n: int = 6, known: Features | None = None
     ) -> tuple["Describer", csr_array]:
-        """The Describer that knows the n-grams which two or more of `words` share (none where `max_n` is 0), and how it describes `words`.
+        """The Describer that knows the n-grams which two or more words share, and its words.
+
+        The second result are the features of `words`. Where `max_n` is 0 no n-gram is known.
 
         Raises InputError where `known` lacks one of `words`.
         """
         if 0 < max_n < min_n:
             raise UsageError(
-                f"subwords: n-grams from {min_n} to {max_n} are none; max_n must be at least min_n, or 0 for none"
+                f"subwords: n-grams from {min_n} to {max_n} are none; "
+                "max_n must be at least min_n, or 0 for none"
             )
         described = words if known is None else Features.checked(known).place
         if known is not None and (missing := [word for word in words if word not in described]):
             shown = ", ".join(map(repr, missing[:5]))
             raise InputError(
-                f"features: {len(missing):,} of the {len(words):,} trained rows are not among its {len(known.rows):,}: {shown}. "
-                f"Is it for another vocabulary? A row without features is stated by a value of 0"
+                f"features: {len(missing):,} of the {len(words):,} trained rows are not among its "
+                f"{len(known.rows):,}: {shown}. Is it for another vocabulary? "
+                "A row without features is stated by a value of 0"
             )
         place: dict[str, int] = {}
         found = [
@@ -217,7 +199,10 @@ class Describer:
         return len(self.grams) + (len(self.known.names) if self.known else 0)
 
     def describe(self, words: Sequence[str]) -> csr_array:
-        """f of each of `words`, one a row, float32; of a word without any known feature an empty row."""
+        """f of each of `words`, one a row, float32.
+
+        The row of a word without any known feature is empty.
+        """
         found = [
             [
                 self.place[gram]
@@ -285,116 +270,3 @@ def restored(names: dict[str, Any], arrays: dict[str, NDArray[Any]], path: Path)
             runs.compressed_rows(arrays, "features.", shape, path), names["rows"], names["features"]
         )
     return Describer(names["ngrams"], names["min_n"], names["max_n"], known)
-
-
-def _read_csv(data: bytes, kind: type[Kind]) -> Kind:
-    try:
-        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8"
-        ) from error
-    try:
-        if (header := next(lines, [])) != list(COLUMNS[kind.what]):
-            raise InputError(
-                f"line 1: wanted the header {','.join(COLUMNS[kind.what])}, got {','.join(header)[:60]!r}"
-            )
-        return _gather(_csv_entries(lines, COLUMNS[kind.what]), kind)
-    except csv.Error as error:
-        raise InputError(f"line {lines.line_num}: {error}") from error
-
-
-def _csv_entries(lines: Any, columns: Sequence[str]) -> Iterator[tuple[str, str, float]]:
-    for fields in filter(None, lines):
-        try:
-            row, name, value = fields
-            number = float(value)
-        except ValueError:
-            raise InputError(
-                f"line {lines.line_num}: wanted {','.join(columns)}, got {','.join(fields)[:60]!r}"
-            ) from None
-        if not 0 <= number <= LARGEST:
-            raise InputError(
-                f"line {lines.line_num}: values must be finite, from 0 to {LARGEST:g}; {row!r} has {value} for {name!r}"
-            )
-        yield row, name, number
-
-
-def _read_parquet(data: bytes, kind: type[Kind]) -> Kind:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputError(
-            "parquet needs pyarrow: pip install 'exact2vec[parquet]', or write csv"
-        ) from error
-    names = COLUMNS[kind.what]
-    try:
-        columns = pyarrow.parquet.read_table(
-            pyarrow.BufferReader(data), columns=list(names)
-        ).to_pydict()
-        if any(isinstance(cell, bytes | None) for name in names for cell in columns[name]):
-            raise ValueError("a name is null or no text")
-        entries = [
-            (str(row), str(name), float(value))
-            for row, name, value in zip(*(columns[name] for name in names), strict=True)
-        ]
-    except (pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"wanted parquet with the columns {', '.join(names)}, none of them null: {str(error).splitlines()[0]}"
-        ) from error
-    return _gather(entries, kind)
-
-
-def _read_npz(data: bytes, kind: type[Kind]) -> Kind:
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            if "format" in arrays and (form := arrays["format"].item()) not in (b"csr", "csr"):
-                raise ValueError(f"the matrix is {form!r}")
-            matrix = csr_array(
-                (arrays["data"], arrays["indices"], arrays["indptr"]), shape=tuple(arrays["shape"])
-            )
-            matrix.check_format(full_check=True)
-            return kind(matrix, *(arrays[name].tolist() for name in ("rows", "names")))
-    except InputError:
-        raise
-    except NPZ_FAULTS as error:
-        raise InputError(
-            f"wanted an npz of data, indices, indptr, shape (csr), rows and names (text): {error}"
-        ) from error
-
-
-def _gather(entries: Iterable[tuple[str, str, float]], kind: type[Kind]) -> Kind:
-    rows: dict[str, int] = {}
-    names: dict[str, int] = {}
-    cells = [
-        (rows.setdefault(row, len(rows)), names.setdefault(name, len(names)), value)
-        for row, name, value in entries
-    ]
-    if not cells:
-        raise InputError("no entries")
-    row, column, value = (np.array(part) for part in zip(*cells, strict=True))
-    return kind(
-        coo_array((value.astype(np.float64), (row, column)), shape=(len(rows), len(names))),
-        list(rows),
-        list(names),
-    )
-
-
-NPZ_FAULTS = (
-    LookupError,
-    ValueError,
-    OverflowError,
-    OSError,
-    EOFError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-READERS: dict[str, Callable[[bytes, Any], Any]] = {
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
-    ".npz": _read_npz,
-}

@@ -1,4 +1,7 @@
-"""Tokens as numbers: a hash table from the bytes of a token to its number, each match verified byte by byte."""
+"""Tokens as numbers: a hash table from the bytes of a token to its number.
+
+Each match is verified byte by byte.
+"""
 
 import itertools
 
@@ -82,7 +85,10 @@ class Numbering:
 
 @compiled
 def _number(text, place, found, count, slots, hashes, starts, known, size):  # type: ignore[no-untyped-def]
-    """Number the tokens from `place` on, stopping where the table is half full: (place, count, size). FNV-1a, linear probing."""
+    """Number the tokens from `place` on, until the table is half full: (place, count, size).
+
+    FNV-1a, linear probing.
+    """
     mask = np.uint64(len(slots) - 1)
     while place < len(text) and size < len(hashes):
         end = place

@@ -1,4 +1,4 @@
-"""The corpus that every Python carries: its documentation, about 318,000 words, needing no download."""
+"""The corpus that every Python carries: its documentation, about 318,000 words."""
 
 import ast
 import inspect
@@ -13,9 +13,10 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def documents() -> Iterator[str]:
-    """Each topic of pydoc, then each docstring of the public modules of the standard library, once, in order of path.
+    """Each topic of pydoc, then each docstring of the public modules of the standard library.
 
-    The modules are parsed, never imported. Raises InputError where this Python carries no library sources.
+    Each stands once, in order of path. The modules are parsed, never imported. Raises InputError
+    where this Python carries no library sources.
     """
     library = Path(sysconfig.get_paths()["stdlib"])
     topics = library / "pydoc_data" / "topics.py"

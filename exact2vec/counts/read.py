@@ -1,4 +1,7 @@
-"""From files, folders and stdin to tokens, streamed: no buffer grows with the text or with a line."""
+"""From files, folders and stdin to tokens, streamed.
+
+No buffer grows with the text or with a line.
+"""
 
 import codecs
 import contextlib
@@ -43,7 +46,11 @@ class Piece(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Some text, what its line ends mean ("line": each ends a document, "paragraph": a blank one does, "file": none), and whether the document ends with it."""
+    """Some text, and whether its document ends with it.
+
+    `document` says what a line end means: with "line" each ends a document, with "paragraph" a
+    blank line does, with "file" none.
+    """
 
     text: str
     document: str
@@ -51,12 +58,15 @@ class Stretch(NamedTuple):
 
 
 class Text:
-    """Tokens of files, folders, stdin ("-") or "python-docs", read anew by each `for piece in text`.
+    """Tokens of files, folders, stdin ("-") or "python-docs".
+
+    They are read anew by each `for piece in text`.
 
     >>> [piece.tokens for piece in Text("python-docs")][0][:3]
     ['the', 'assert', 'statement']
 
-    After a reading, `notes` holds what a user should hear of it: files skipped, characters replaced, text that looks hard-wrapped.
+    After a reading, `notes` holds what a user should hear of it: files skipped, characters
+    replaced, text that looks hard-wrapped.
     """
 
     def __init__(
@@ -129,7 +139,8 @@ class Text:
         text = [file for file in found if file.suffix.lower() in TEXT_SUFFIXES]
         if not text:
             raise InputError(
-                f"{path}: a folder without text (wanted files ending in {', '.join(TEXT_SUFFIXES[1:])}, or without an ending)"
+                f"{path}: a folder without text (wanted files ending in "
+                f"{', '.join(TEXT_SUFFIXES[1:])}, or without an ending)"
             )
         empty = [file for file in text if not file.stat().st_size]
         for skipped, why in (
@@ -137,9 +148,9 @@ class Text:
             (empty, "skipped: empty (0 bytes)"),
         ):
             if skipped:
-                self.notes.append(
-                    f"{path}: {len(skipped)} file{'s' * (len(skipped) > 1)} {why}: {', '.join(file.name for file in skipped[:5])}{' …' * (len(skipped) > 5)}"
-                )
+                names = ", ".join(file.name for file in skipped[:5]) + " …" * (len(skipped) > 5)
+                files = f"{len(skipped)} file{'s' * (len(skipped) > 1)}"
+                self.notes.append(f"{path}: {files} {why}: {names}")
         return [file for file in text if file not in empty] or text
 
     def _stretches(self, stream: Readable, name: str) -> Iterator[Stretch]:
@@ -153,15 +164,20 @@ class Text:
         yield Stretch("", self.document, True)
         if replaced:
             self.notes.append(
-                f"{name}: {replaced:,} characters U+FFFD stand for bytes that are not {self.encoding}"
+                f"{name}: {replaced:,} characters U+FFFD stand for bytes that are not "
+                f"{self.encoding}"
             )
         if self.document == "line" and lines >= 100 and characters < 91 * lines:
             self.notes.append(
-                f"{name}: lines of {characters // lines - 1} characters on average look hard-wrapped; windows stop at each line: consider --document paragraph"
+                f"{name}: lines of {characters // lines - 1} characters on average look "
+                "hard-wrapped; windows stop at each line: consider --document paragraph"
             )
 
     def _decoded(self, stream: Readable, name: str) -> Iterator[str]:
-        """Decoded text with \\n for every line end; an InputError names the offset of a byte that is not text."""
+        """Decoded text with \\n for every line end.
+
+        An InputError names the offset of a byte that is not text.
+        """
         decoder = codecs.getincrementaldecoder(self.encoding)(self.errors)
         newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
         offset, first = 0, True
@@ -176,7 +192,8 @@ class Text:
                 at = offset - pending + error.start
                 byte = error.object[error.start]
                 raise InputError(
-                    f"{name}: byte {byte:#04x} at offset {at:,} is not {self.encoding} ({error.reason}); use --encoding, or --errors replace"
+                    f"{name}: byte {byte:#04x} at offset {at:,} is not {self.encoding} "
+                    f"({error.reason}); use --encoding, or --errors replace"
                 ) from error
             except UnicodeError as error:
                 raise InputError(
@@ -201,12 +218,14 @@ def _refuse_other_unicode(data: bytes, name: str, encoding: str) -> None:
     for other, (place, mark) in PACKED.items():
         if data.startswith(mark, place):
             raise InputError(
-                f"{name} looks like {other}, which is not read here; make plain text, .gz or .zst of it first"
+                f"{name} looks like {other}, which is not read here; "
+                "make plain text, .gz or .zst of it first"
             )
     for halves, other in ((data[1:4096:2], "utf-16-le"), (data[0:4096:2], "utf-16-be")):
         if halves.count(0) > len(halves) / 2 and not encoding.startswith(("utf-16", "utf-32")):
             raise InputError(
-                f"{name} holds more NULs than text and looks like UTF-16 without a byte order mark; use --encoding {other}"
+                f"{name} holds more NULs than text and looks like UTF-16 without a byte order "
+                f"mark; use --encoding {other}"
             )
 
 
@@ -216,7 +235,10 @@ def _read(stream: Readable, name: str) -> bytes:
 
 
 def _whole_tokens(chunks: Iterable[str], between_tokens: Callable[[str], bool]) -> Iterator[str]:
-    """The chunks, each cut behind its last character between tokens; the rest comes with the next."""
+    """The chunks, each cut behind its last character between tokens.
+
+    The rest comes with the next chunk.
+    """
     unfinished: list[str] = []
     for chunk in chunks:
         head, tail = _cut(chunk, between_tokens)
@@ -238,7 +260,10 @@ def _cut(text: str, between_tokens: Callable[[str], bool]) -> tuple[str, str]:
 
 
 def _between_words(sign: str) -> bool:
-    """Whether text may be cut behind `sign` without a change of its words: not where it could take part in one, or in how its neighbour is lower-cased."""
+    """Whether text may be cut behind `sign` without a change of its words.
+
+    It may not where the sign could take part in a word, or in how its neighbour is lower-cased.
+    """
     return sign in ",;!?/|、。，；！？" or unicodedata.category(sign) in (
         "Zs",
         "Zl",
@@ -254,8 +279,9 @@ def _between_words(sign: str) -> bool:
 def tokenizer(tokens: str = "words", regex: str | None = None) -> Callable[[str], list[str]]:
     """The function from text to tokens.
 
-    "words": lower-cased, NFC; runs of letters with their combining marks, digits and inner apostrophes (’ becomes ').
-    "space": whatever white space parts, as it stands. `regex`: its matches, within white space, as they stand.
+    "words" are lower-cased and in NFC: runs of letters with their combining marks, digits and
+    inner apostrophes (’ becomes '). "space" is whatever white space parts, as it stands. With
+    `regex`, tokens are its matches within white space, as they stand.
 
     >>> tokenizer()("Don’t PANIC: it's 42 o'clock_'")
     ["don't", 'panic', "it's", '42', "o'clock"]

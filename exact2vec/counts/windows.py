@@ -13,7 +13,7 @@ from exact2vec.options import available_threads
 
 Rows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]  # lengths of rows, words, counts
 CHUNKS = 64  # of rows; more than threads, so that none waits long for another
-FEW_PAIRS = 64  # up to here the pairs of a context are sorted, above they are summed in a row of accumulators
+FEW_PAIRS = 64  # of a context: up to here they are sorted, above summed in accumulators
 SHIFT = 4
 STRETCH = 1 << SHIFT  # accumulators under one flag
 
@@ -26,10 +26,11 @@ def count_windows(
     window: int,
     threads: int | None = None,
 ) -> csr_array:
-    """k(c, w) = Σ (window + 1 − distance) over the ordered pairs of tokens at most `window` apart in one segment, int64.
+    """k(c, w) = Σ (window + 1 − distance) over ordered pairs of tokens in one segment, int64.
 
-    Symmetric, `size` × `size`, rows with sorted columns, no stored zeros. Each context has its pairs summed at once, so only those of rare contexts
-    are ever sorted; the result does not depend on `threads`.
+    The pairs are at most `window` apart. The matrix is symmetric, `size` × `size`, its rows have
+    sorted columns and no stored zeros. Each context has its pairs summed at once, so only those
+    of rare contexts are ever sorted. The result does not depend on `threads`.
     """
     starts, places = _places_by_context(ids, size)
     unsigned = ids.view(np.uint32)  # an index that needs no check for counting from the end
@@ -130,7 +131,7 @@ def _joined(chunks: list[Rows | None], size: int, pool: ThreadPoolExecutor) -> c
 
 @compiled
 def _places_by_context(ids, size):  # type: ignore[no-untyped-def]
-    """(starts, places): the places of context c in the text are places[starts[c] : starts[c + 1]], in order."""
+    """(starts, places): context c stands at places[starts[c] : starts[c + 1]], in order."""
     starts = np.zeros(size + 1, np.int64)
     for word in ids:
         starts[word + 1] += 1
@@ -151,7 +152,10 @@ def _places_by_context(ids, size):  # type: ignore[no-untyped-def]
 def _count_rows(  # type: ignore[no-untyped-def]
     contexts, starts, places, ids, segment, bounds, window, size, lengths, words, counts
 ):
-    """Write the rows of `contexts` into words and counts, their lengths into `lengths`; the number of cells written."""
+    """Write the rows of `contexts` into words and counts, their lengths into `lengths`.
+
+    Returns the number of cells written.
+    """
     sums = np.zeros(size + STRETCH, np.int64)
     flags = np.zeros(size // STRETCH + 1, np.uint8)
     stored = 0
