@@ -4,7 +4,7 @@
     ├── UsageError          2   an argument out of its range; an output that exists   (a ValueError)
     │   └── LossInputError      scores, targets or weights that a loss cannot take
     ├── InputError          3   data that cannot be counted or trained on             (a ValueError)
-    │   └── UnknownWordError    a word without a vector, with its nearest spellings   (a KeyError too)
+    │   └── UnknownWordError    a word without a vector, with its nearest spellings  (a KeyError)
     ├── CorruptFileError    4   a file of ours that is not what was written
     ├── ResourceError       5   memory, disk
     └── DivergedError       6   the loss ran away; the last good vectors are kept
@@ -74,7 +74,11 @@ class DivergedError(Exact2VecError):
 
 
 class LossInputError(UsageError, RuntimeError, IndexError, TypeError):
-    """Scores, targets or weights that a loss cannot take. Also each kind of error that torch raises there, so that code which catches torch's catches ours."""
+    """Scores, targets or weights that a loss cannot take.
+
+    It is each kind of error that torch raises there, so that code which catches torch's errors
+    catches ours.
+    """
 
 
 class LossWarning(UserWarning):

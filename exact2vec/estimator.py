@@ -1,4 +1,7 @@
-"""Exact2Vec: scikit-learn manners over counts → train → vectors, and the run folder that the command line shares."""
+"""Exact2Vec: scikit-learn manners over counts → train → vectors.
+
+The command line writes its run folders with it.
+"""
 
 import math
 import platform
@@ -35,11 +38,13 @@ Listener = Callable[[Iterator[Record]], Iterator[Record]]
 class Exact2Vec:
     """Train word vectors with the exact softmax loss.
 
-    >>> model = Exact2Vec(vector_size=2, epochs=3, held_out=0).fit([["sun", "moon"], ["dog", "cat"]] * 20)
+    >>> model = Exact2Vec(vector_size=2, epochs=3, held_out=0)
+    >>> model = model.fit([["sun", "moon"], ["dog", "cat"]] * 20)
     >>> model.wv.most_similar("sun", topn=1)[0][0]
     'moon'
 
-    Arguments are those of `count_text` and `fit`. After `fit`: `wv` (Vectors), `counts_`, `history_` (a dict a measured record, nats).
+    Arguments are those of `count_text` and `fit`. After `fit` there are `wv` (Vectors), `counts_`,
+    and `history_`, a dict for each measured record with losses in nats.
     """
 
     def __init__(
@@ -109,7 +114,8 @@ class Exact2Vec:
         for name, value in params.items():
             if name not in self.get_params():
                 raise UsageError(
-                    f"{name!r} is not an argument of Exact2Vec; it has {', '.join(self.get_params())}"
+                    f"{name!r} is not an argument of Exact2Vec; "
+                    f"it has {', '.join(self.get_params())}"
                 )
             setattr(self, name, value)
         return self
@@ -122,16 +128,18 @@ class Exact2Vec:
         features: Features | None = None,
         listen: Listener | None = None,
     ) -> "Exact2Vec":
-        """Train on lists of tokens, a `Text`, or `Counts`; `features` are what is known of the rows beside their counts.
+        """Train on lists of tokens, a `Text`, or `Counts`.
 
-        `listen` sees the records of `fit` pass, as a progress bar does; a notebook shows one.
+        `features` are what is known of the rows beside their counts. `listen` sees the records of
+        `fit` pass, as a progress bar does; a notebook shows one.
 
         Raises DivergedError, with `wv` and `history_` as last measured, where the loss runs away.
         """
         prior: Any = checked(**self.get_params())["prior"]
         if self.rare is not None and not (prior and prior[0]):
             raise UsageError(
-                "rare words are folded in with the first strength of the prior: give prior=(150, 500), or leave rare out"
+                "rare words are folded in with the first strength of the prior: "
+                "give prior=(150, 500), or leave rare out"
             )
         self.counts_ = sentences if isinstance(sentences, Counts) else self._count(sentences)
         self.history_ = History()
@@ -152,7 +160,10 @@ class Exact2Vec:
         return self
 
     def score(self, sentences: Iterable[object], y: None = None) -> float:
-        """The mean log-likelihood of new sentences under this vocabulary and weighting, nats per pair; higher is better."""
+        """The mean log-likelihood of new sentences, nats per pair; higher is better.
+
+        They are counted and weighted as the text was that this model was trained on.
+        """
         return -float(
             new_text(
                 self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads
@@ -179,7 +190,10 @@ class Exact2Vec:
         provenance: dict[str, Any] | None = None,
         report: bool = False,
     ) -> None:
-        """Write a run folder: what `load`, `evaluate` and the command line read. `report` adds report.html, to be opened in a browser."""
+        """Write a run folder: what `load`, `evaluate` and the command line read.
+
+        `report` adds report.html, to be opened in a browser.
+        """
         with runs.create(Path(folder), kind="run", force=force) as part:
             self.counts_.write(part)
             self.wv.write(part)
@@ -221,7 +235,10 @@ class Exact2Vec:
 
 
 def history_row(record: Record) -> dict[str, Any]:
-    """What history.jsonl holds of a record: losses in nats per pair; `exact` is false for estimates."""
+    """What history.jsonl holds of a record: losses in nats per pair.
+
+    `exact` is false for estimates.
+    """
     training, held_out = record.losses, record.held_out
     return {
         "step": record.step,

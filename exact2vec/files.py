@@ -77,7 +77,8 @@ def sha256(path: Path) -> str:
 def open_decompressed(path: Path) -> Iterator[Readable]:
     """Open a plain, gzip or zstd file, told apart by its first bytes and not by its name.
 
-    Raises InputError for a missing or unreadable file, and for a compressed one that is cut off or fails its checksum.
+    Raises InputError for a missing or unreadable file, and for a compressed one that is cut off
+    or fails its checksum.
     """
     with input_errors_named(str(path)), open(path, "rb") as file, decompressed(file) as plain:
         yield plain
@@ -99,7 +100,7 @@ def decompressed(file: io.BufferedReader) -> Iterator[Readable]:
 
 @contextlib.contextmanager
 def input_errors_named(name: str) -> Iterator[None]:
-    """Turn what the operating system or a decompressor says of an input into one line that names it."""
+    """Turn what the system or a decompressor says of an input into one line that names it."""
     try:
         yield
     except FileNotFoundError as error:
@@ -110,14 +111,18 @@ def input_errors_named(name: str) -> Iterator[None]:
         raise InputError(f"{name} is a folder, a file was wanted") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
-            f"{name}: the compressed data is cut off or damaged ({error}); nothing was trained on the part"
+            f"{name}: the compressed data is cut off or damaged ({error}); "
+            "nothing was trained on the part"
         ) from error
     except OSError as error:
         raise InputError(f"{name[:80]} cannot be read: {error.strerror or error}") from error
 
 
 class _ZstdFile(io.RawIOBase):
-    """Every frame of a zstd file; EOFError where the last one is cut off (the library's own reader ends silently)."""
+    """Every frame of a zstd file; EOFError where the last one is cut off.
+
+    The library's own reader ends silently there.
+    """
 
     def __init__(self, file: Readable) -> None:
         try:

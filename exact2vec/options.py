@@ -51,7 +51,10 @@ class Option:
         return f"{noun} of {' and '.join(bounds)}" if bounds else noun
 
     def parse(self, given: Value, name: str = "") -> Value:
-        """The checked value; a UsageError naming the range otherwise (and the option as `name`). None stands for 'not set' where that is the default."""
+        """The checked value; a UsageError names the range otherwise, and the option as `name`.
+
+        None stands for 'not set' where that is the default.
+        """
         if given is None and self.default is None:
             return None
         try:
@@ -117,7 +120,9 @@ WHICH_VECTORS = ("sum", "inputs", "outputs", "composed")
 
 
 def strengths_of_new_rows(given: Value) -> tuple[float, float]:
-    """Two strengths, the first above 0: without one, a row that is folded in has no optimum of its own.
+    """Two strengths, the first above 0.
+
+    Without a first strength, a row that is folded in has no optimum of its own.
 
     >>> strengths_of_new_rows("150,500")
     (150.0, 500.0)
@@ -125,7 +130,8 @@ def strengths_of_new_rows(given: Value) -> tuple[float, float]:
     found = OPTIONS["prior"].parse(given, "prior")
     if not isinstance(found, tuple) or not found[0]:
         raise UsageError(
-            f"the prior of new rows must be two numbers, the first above 0, such as 150,500; got {given!r}"
+            "the prior of new rows must be two numbers, the first above 0, such as 150,500; "
+            f"got {given!r}"
         )
     return found[0], found[1]
 
@@ -195,7 +201,8 @@ COUNTING = (
         "held_out",
         0.02,
         float,
-        "share of the documents kept for the held-out NLL, chosen by a hash of their tokens; 0 is none",
+        "share of the documents kept for the held-out NLL, drawn by a hash of their tokens; "
+        "0 is none",
         least=0,
         below=1,
     ),
@@ -203,7 +210,8 @@ COUNTING = (
         "validation",
         0.0,
         float,
-        "share of the documents kept, besides, for validation: their NLL decides when --epochs auto stops (which makes it 0.02)",
+        "share of the documents kept for validation as well: their NLL decides when "
+        "--epochs auto stops (which makes it 0.02)",
         least=0,
         below=1,
     ),
@@ -211,7 +219,8 @@ COUNTING = (
         "rare",
         None,
         int,
-        "words counted at least this often but below --min-count get an input vector as contexts only, by fold-in",
+        "words counted at least this often but below --min-count are contexts only: "
+        "they get an input vector by fold-in",
         least=1,
     ),
 )
@@ -221,7 +230,8 @@ TRAINING = (
         "epochs",
         4,
         passes,
-        "each costs a pass over all rows, the frequent visited more often; 0 writes the start; auto: until the NLL of --validation stops falling",
+        "passes over all rows, of which the frequent are visited more often; 0 writes the start; "
+        "auto goes on until the NLL of --validation stops falling",
         least=0,
     ),
     Option("max_epochs", 20, int, "with --epochs auto: at most this many", least=1),
@@ -245,14 +255,16 @@ TRAINING = (
         "prior",
         (150.0, 500.0),
         strengths,
-        "shrinkage of inputs and outputs, in weighted pairs of window 5: a row keeps about N / (N + strength) of what it learned; no: none",
+        "shrinkage of inputs and outputs, in weighted pairs of window 5: a row of N pairs keeps "
+        "about N / (N + strength) of what it learned; no: none",
     ),
     Option("min_n", 3, int, "the shortest character n-gram of a word", least=1),
     Option(
         "max_n",
         None,
         int,
-        "the longest character n-gram of a word, 0: no n-grams; by default 6 for words and 0 for other tokens",
+        "the longest character n-gram of a word; 0 is no n-grams; "
+        "by default 6 for words and 0 for other tokens",
         least=0,
     ),
     Option(
@@ -266,7 +278,8 @@ TRAINING = (
         "exact_every",
         1,
         int,
-        "passes between exact losses (0: at the start and the end only); between them an estimate, marked as such",
+        "passes from one exact loss to the next; 0: at the start and the end only; "
+        "between them stands an estimate, marked as such",
         least=0,
     ),
     Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),

@@ -1,6 +1,7 @@
 """A run folder: plain files under names of ours, and a manifest with the SHA-256 of each.
 
-Written whole or not at all; read only after every byte that is used has been checked. docs/files.md describes the files.
+It is written whole or not at all, and read only after every byte that is used has been checked.
+docs/files.md describes the files.
 """
 
 import contextlib
@@ -48,7 +49,8 @@ class Run:
             raise CorruptFileError(f"{path} is missing; the run folder is not complete") from error
         if hashlib.sha256(data).hexdigest() != self.files[name]:
             raise CorruptFileError(
-                f"{path} is not the file that was written (its SHA-256 differs); restore it, or train again"
+                f"{path} is not the file that was written (its SHA-256 differs); "
+                "restore it, or train again"
             )
         return data
 
@@ -111,7 +113,10 @@ def open_run(folder: Path) -> Run:
 
 @contextlib.contextmanager
 def create(folder: Path, *, kind: str, force: bool = False) -> Iterator[Path]:
-    """A new folder to write into, put in its place whole at the end, with its manifest; nothing is left of it after an error."""
+    """A new folder to write into, put in its place whole at the end, with its manifest.
+
+    Nothing is left of it after an error.
+    """
     check_output(folder, force=force)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     with full_disk_named(folder):
@@ -131,7 +136,10 @@ def create(folder: Path, *, kind: str, force: bool = False) -> Iterator[Path]:
 
 
 def check_output(folder: Path, *, force: bool) -> None:
-    """Refuse, before any work, an output that could not be written or would replace something else than a run."""
+    """Refuse an output that could not be written or would replace something else than a run.
+
+    This happens before any work.
+    """
     _printable_path(folder)
     if not folder.name:
         raise UsageError(f"{str(folder)!r} does not name a folder to write")
@@ -140,7 +148,8 @@ def check_output(folder: Path, *, force: bool) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MANIFEST).is_file():
             raise UsageError(
-                f"{folder} exists and is not a run folder; name another, it is not replaced even with --force"
+                f"{folder} exists and is not a run folder; name another, "
+                "it is not replaced even with --force"
             )
         if not force:
             raise UsageError(f"{folder} exists; use --force to replace it")
@@ -150,13 +159,17 @@ def check_output(folder: Path, *, force: bool) -> None:
             if path.name not in {MANIFEST, *open_run(folder).files}
         ):
             raise UsageError(
-                f"{folder} holds files that are not of the run, {', '.join(strangers[:5])}: move them away, --force would delete them"
+                f"{folder} holds files that are not of the run, {', '.join(strangers[:5])}: "
+                "move them away, --force would delete them"
             )
     _try_to_write(folder)
 
 
 def check_page(path: Path, *, force: bool) -> None:
-    """Refuse, before any work, a single file that could not be written or would replace something without `force`."""
+    """Refuse a single file that could not be written or would replace one without `force`.
+
+    This happens before any work.
+    """
     _printable_path(path)
     if path.is_dir() or (path.exists() and not force):
         raise UsageError(
@@ -188,20 +201,25 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def compressed_rows(
     arrays: Mapping[str, NDArray[Any]], prefix: str, shape: tuple[int, int], path: Path
 ) -> Any:
-    """The sparse matrix of PREFIXindptr, PREFIXindices and PREFIXdata; CorruptFileError where they are not rows of that shape."""
+    """The sparse matrix of PREFIXindptr, PREFIXindices and PREFIXdata.
+
+    CorruptFileError where they are not rows of that shape.
+    """
     from scipy.sparse import csr_array
 
     try:
         indptr, indices, data = (arrays[prefix + name] for name in ("indptr", "indices", "data"))
         if len(indptr) != shape[0] + 1:
             raise CorruptFileError(
-                f"{path}: {shape[0]:,} names of rows, but {prefix[:-1]} has {len(indptr) - 1:,} rows; they should be as many"
+                f"{path}: {shape[0]:,} names of rows, but {prefix[:-1]} has "
+                f"{len(indptr) - 1:,} rows; they should be as many"
             )
         matrix = csr_array((data, indices, indptr), shape=shape)
         matrix.check_format(full_check=True)
     except (KeyError, ValueError) as error:
         raise CorruptFileError(
-            f"{path}: {prefix[:-1]} is no matrix of {shape[0]:,} × {shape[1]:,} in compressed rows: {error}"
+            f"{path}: {prefix[:-1]} is no matrix of {shape[0]:,} × {shape[1]:,} in compressed "
+            f"rows: {error}"
         ) from error
     return matrix
 
@@ -261,5 +279,6 @@ def _printable_path(folder: Path) -> None:
         raise UsageError(f"{str(folder)[:60]!r} cannot be the name of a folder: {error}") from error
     if "\0" in str(folder) or too_long:
         raise UsageError(
-            f"{str(folder)[:60]!r} cannot be the name of a folder: it is too long (200 bytes at most), or holds a NUL"
+            f"{str(folder)[:60]!r} cannot be the name of a folder: "
+            "it is too long (200 bytes at most), or holds a NUL"
         )

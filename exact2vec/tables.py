@@ -1,4 +1,4 @@
-"""Tables for notebooks, rows of text as HTML with every cell escaped; and numbers as JSON can say them."""
+"""Tables for notebooks, as HTML with every cell escaped; and numbers as JSON can say them."""
 
 import html
 import math
@@ -11,9 +11,10 @@ def html_table(
 ) -> str:
     """An HTML table, its cells to the right, digits of one width.
 
-    >>> print(html_table(["word"], [["<b>"]]).replace("<tbody>", "\\n<tbody>"))
-    <table style="text-align: right; font-variant-numeric: tabular-nums"><thead><tr><th>word</th></tr></thead>
-    <tbody><tr><td>&lt;b&gt;</td></tr></tbody></table>
+    >>> print(html_table(["word"], [["<b>"]]).replace("><t", ">\\n<t", 2))
+    <table style="text-align: right; font-variant-numeric: tabular-nums">
+    <thead>
+    <tr><th>word</th></tr></thead><tbody><tr><td>&lt;b&gt;</td></tr></tbody></table>
     """
     named = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in header)
@@ -21,7 +22,8 @@ def html_table(
         "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
         for row in rows
     )
-    return f'<table style="text-align: right; font-variant-numeric: tabular-nums">{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    table = '<table style="text-align: right; font-variant-numeric: tabular-nums">'
+    return f"{table}{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def finite(data: Any) -> Any:

@@ -30,7 +30,10 @@ ALL_CELLS, CELLS_A_ROW = 2_000_000, 60
 
 
 def explorer(run: str | Path | None = None, *, served: bool = False, plane: str = "pca") -> bytes:
-    """The page, UTF-8. It works from disk and from any static host; `served` lets it ask its own server for composed words."""
+    """The page, UTF-8, which works from disk and from any static host.
+
+    `served` lets it ask its own server for composed words.
+    """
     data = {"run": None if run is None else run_data(gather(run), plane)}
     return page(
         "explorer.html",
@@ -54,11 +57,16 @@ def write_folder(
 
 
 def run_data(run: Gathered, plane: str) -> dict[str, Any]:
-    """What words.js reads. The vectors go whole, so that the page computes p(w | c) and neighbours itself, from the run's own numbers."""
+    """What words.js reads.
+
+    The vectors go whole: the page computes p(w | c) and neighbours from the run's own numbers.
+    """
     vectors, losses = run.vectors, run.training_losses
-    if 2 * vectors.inputs.nbytes > LARGEST_BYTES:
+    needed = 2 * vectors.inputs.nbytes
+    if needed > LARGEST_BYTES:
         raise ResourceError(
-            f"{run.path}: {2 * vectors.inputs.nbytes / 1e6:,.0f} MB of vectors are more than the {LARGEST_BYTES / 1e6:,.0f} MB that a page can hold; "
+            f"{run.path}: {needed / 1e6:,.0f} MB of vectors are more than the "
+            f"{LARGEST_BYTES / 1e6:,.0f} MB that a page can hold; "
             "train with a smaller --max-vocab or --vector-size to explore, or use exact2vec report"
         )
     found = MAPS[plane](vectors.vectors)
@@ -89,12 +97,21 @@ def run_data(run: Gathered, plane: str) -> dict[str, Any]:
 def map_note(method: str, faithful: float | None) -> str:
     """How far distances on the map can be trusted."""
     if faithful is None:
-        return f"{method}: near words are near in the vectors too; larger distances, sizes and gaps between groups mean nothing."
-    return f"The two principal components of the vectors: {100 * faithful:.1f} % of their variance, so most of what separates words is not to be seen here."
+        return (
+            f"{method}: near words are near in the vectors too; "
+            "larger distances, sizes and gaps between groups mean nothing."
+        )
+    return (
+        f"The two principal components of the vectors: {100 * faithful:.1f} % of their variance, "
+        "so most of what separates words is not to be seen here."
+    )
 
 
 def cells(counts: csr_array) -> dict[str, Any]:
-    """k(c, w) of every cell where there are few, of the largest of each row otherwise; and what each row holds in all."""
+    """k(c, w) of every cell where there are few, of the largest of each row otherwise.
+
+    With them goes what each row holds in all.
+    """
     row_cells, row_total = (
         np.diff(counts.indptr),
         np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel(),

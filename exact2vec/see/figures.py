@@ -1,4 +1,7 @@
-"""Figures for paper and notebook: data in, matplotlib Figure out; `save` writes svg, png or pdf by suffix."""
+"""Figures for paper and notebook: data in, matplotlib Figure out.
+
+`save` writes svg, png or pdf by suffix.
+"""
 
 import functools
 import io
@@ -40,7 +43,10 @@ LOOK: dict[Any, Any] = {
 
 
 def log_curve(p: ArrayLike | None = None, *, mark: Sequence[float] = ()) -> "Figure":
-    """p against log p, and against the loss −log p in nats, at `p` (500 points from 1e-7 to .9); `mark` are probabilities drawn on the second.
+    """p against log p, and p against the loss −log p in nats.
+
+    `p` are the points of the curves, by default 500 from 1e-7 to 0.9. `mark` are probabilities
+    that are drawn on the second curve.
 
     >>> from exact2vec.see.figures import log_curve
     >>> x, y = log_curve().axes[1].lines[0].get_data()
@@ -61,14 +67,21 @@ def log_curve(p: ArrayLike | None = None, *, mark: Sequence[float] = ()) -> "Fig
 
 
 def of_loss(found: Explanation | Descent | None, target: int | None = None) -> "Figure":
-    """What `exact2vec loss --figure` draws: the steps of a Descent, otherwise −log p, with the classes of an Explanation on it."""
+    """What `exact2vec loss --figure` draws: the steps of a Descent, otherwise −log p.
+
+    The classes of an Explanation are marked on it.
+    """
     if isinstance(found, Descent):
         return steps(found.losses, found.weights, target or 0)
     return log_curve(mark=found.probabilities if found else ())
 
 
 def steps(losses: Sequence[float], weights: ArrayLike, target: int) -> "Figure":
-    """Gradient descent in two panels: the loss before each step (nats), and every weight before each step and after the last."""
+    """Gradient descent in two panels.
+
+    They show the loss before each step (nats), and every weight before each step and after the
+    last.
+    """
     path = np.asarray(weights, np.float64)
     figure, (left, right) = _panels(2)
     left.plot(range(len(losses)), losses, "o-", color=BLUE, markersize=4)
@@ -91,9 +104,10 @@ def steps(losses: Sequence[float], weights: ArrayLike, target: int) -> "Figure":
 def training_curve(
     history: Sequence[Mapping[str, Any]], baselines: Mapping[str, float]
 ) -> "Figure":
-    """Training and held-out NLL after each pass (nats a pair; a bar is a standard error), with `baselines` as horizontal lines.
+    """Training and held-out NLL after each pass, nats a pair; a bar is a standard error.
 
-    `history` are rows of history.jsonl; `baselines` maps a label such as "unigram", "ln V" or "floor" to nats a pair.
+    `history` are rows of history.jsonl. `baselines` maps a label such as "unigram", "ln V" or
+    "floor" to the nats a pair of a horizontal line.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -127,7 +141,11 @@ def training_curve(
 
 
 def frequency_bands(bands: Sequence[str], nll: Mapping[str, Sequence[float | None]]) -> "Figure":
-    """NLL (nats a pair) by how often a word was counted: one line a name of `nll`, one place a band; None where a band has no pairs."""
+    """NLL (nats a pair) by how often a word was counted.
+
+    There is one line for each name of `nll`, with one place for each band. A value is None where
+    the band has no pairs.
+    """
     figure, (axes,) = _panels(1)
     for number, (name, values) in enumerate(nll.items()):
         numbers = [np.nan if value is None else value for value in values]
@@ -155,7 +173,10 @@ def word_map(
     labels: int = 60,
     colour_name: str = "",
 ) -> "Figure":
-    """Words at their two coordinates, the first `labels` of them that find room written out; `colour` is a number a word."""
+    """Words at their two coordinates, coloured by a number each (`colour`).
+
+    The first `labels` words that find room are written out.
+    """
     from matplotlib.patheffects import withStroke
 
     x, y = np.asarray(points, np.float64).T
@@ -184,7 +205,7 @@ def word_map(
 def _with_room(
     x: NDArray[np.float64], y: NDArray[np.float64], words: Sequence[str], most: int
 ) -> list[int]:
-    """The first places whose words would not be written over another, on a page of 62 × 40 signs."""
+    """The first places whose words are not written over another, on a page of 62 × 40 signs."""
     width, height = np.ptp(x) / 62 or 1.0, np.ptp(y) / 40 or 1.0
     found: list[tuple[float, float, float]] = []
     places: list[int] = []
@@ -200,7 +221,10 @@ def _with_room(
 
 
 def save(figure: "Figure", path: str | Path, *, force: bool = False) -> None:
-    """Write svg, png or pdf by suffix: the same bytes for the same figure. UsageError for another suffix, or a file that exists without `force`."""
+    """Write svg, png or pdf by suffix: the same bytes for the same figure.
+
+    UsageError for another suffix, or for a file that exists without `force`.
+    """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(
@@ -226,7 +250,7 @@ def _bytes(figure: "Figure", kind: str) -> bytes:
 
 @functools.cache
 def _drawing() -> "type[Figure]":
-    """A Figure of its own, outside pyplot: nothing to close, no window opened; a notebook shows it."""
+    """A Figure of its own, outside pyplot: there is nothing to close, and a notebook shows it."""
     from matplotlib.figure import Figure
 
     class Drawing(Figure):

@@ -1,4 +1,7 @@
-"""What the pages show of a run, gathered: from its folder, or from memory while it is being written."""
+"""What the pages show of a run, gathered.
+
+It comes from the run's folder, or from memory while that is being written.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +37,10 @@ class Gathered:
 
     @property
     def comparable(self) -> str:
-        """Equal where losses compare: same vocabulary, weighting, and held-out pairs (training pairs where none are held out)."""
+        """Equal where losses compare: same vocabulary, weighting and held-out pairs.
+
+        Training pairs count where none are held out.
+        """
         return self.counts.held_out_digest or repr((hash_of(self.counts), self.counts.weighting))
 
     @property
@@ -60,11 +66,15 @@ class Gathered:
 
 
 def gather(folder: str | Path) -> Gathered:
-    """Read a run folder; InputError where it holds vectors or counts alone, CorruptFileError where a byte differs."""
+    """Read a run folder.
+
+    Raises InputError where it holds vectors or counts alone, CorruptFileError where a byte differs.
+    """
     run = runs.open_run(Path(folder))
     if "summary.json" not in run.files or not has_counts(folder):
         raise InputError(
-            f"{folder} is not a trained run with its counts: name a folder that exact2vec train wrote"
+            f"{folder} is not a trained run with its counts: "
+            "name a folder that exact2vec train wrote"
         )
     history, times = (run.lines(f"{name}.jsonl") for name in ("history", "times"))
     config, summary, provenance = (

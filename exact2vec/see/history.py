@@ -1,4 +1,4 @@
-"""History: the measured records of a training, as a list of dicts that a notebook shows as a table."""
+"""History: the measured records of a training, which a notebook shows as a table."""
 
 from typing import Any
 

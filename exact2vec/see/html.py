@@ -1,4 +1,7 @@
-"""One HTML file from the parts in see/page: no request leaves it, and only the scripts it was written with can run."""
+"""One HTML file from the parts in see/page.
+
+No request leaves it, and only the scripts it was written with can run.
+"""
 
 import base64
 import hashlib
@@ -24,10 +27,10 @@ def page(
     data: Any,
     connect: str = "'none'",
 ) -> bytes:
-    """The file `template` with its {{styles}}, {{scripts}}, {{data}} and {{policy}} filled in, UTF-8.
+    """The file `template` with {{styles}}, {{scripts}}, {{data}} and {{policy}} filled in, UTF-8.
 
-    The Content-Security-Policy names each script by its SHA-256: what a word might smuggle in does not run, and nothing is loaded.
-    `connect` is where the page may send requests.
+    The Content-Security-Policy names each script by its SHA-256. So what a word might smuggle in
+    does not run, and nothing is loaded. `connect` is where the page may send requests.
     """
     sources = [_script(PARTS / script) for script in scripts]
     hashes = " ".join(
@@ -35,7 +38,8 @@ def page(
         for source in sources
     )
     parts = {
-        "policy": f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "policy": f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; "
         f"connect-src {connect}; base-uri 'none'; form-action 'none'",
         "styles": "".join(
             f"<style>{(PARTS / style).read_text('utf-8')}</style>" for style in styles
@@ -48,7 +52,9 @@ def page(
 
 
 def json_text(data: Any) -> str:
-    """JSON in ASCII that cannot end its script element: `<` is written \\u003c; what is not finite is null.
+    """JSON in ASCII that cannot end its script element: `<` is written \\u003c.
+
+    What is not finite is null.
 
     >>> json_text({"word": "</script>", "nll": float("nan")})
     '{"word":"\\\\u003c/script>","nll":null}'
@@ -57,7 +63,10 @@ def json_text(data: Any) -> str:
 
 
 def packed(array: NDArray[Any]) -> dict[str, Any]:
-    """An array for a page: little-endian bytes in base64, with the name that JavaScript's typed arrays use."""
+    """An array for a page: little-endian bytes in base64.
+
+    Its kind is named as JavaScript names its typed arrays.
+    """
     kind = {
         "float32": "Float32Array",
         "float64": "Float64Array",
@@ -73,7 +82,10 @@ def packed(array: NDArray[Any]) -> dict[str, Any]:
 
 
 def _script(path: Path) -> str:
-    """A script as the browser will hash it; one that could end its own element, or that the parser would change, is a mistake of ours."""
+    """A script as the browser will hash it.
+
+    One that could end its own element, or that the parser would change, is a mistake of ours.
+    """
     source = path.read_text("utf-8")
     for sign in ("</script", "<!--", "\r", "\0"):
         if sign in source:

@@ -1,4 +1,7 @@
-"""What report and explorer show of a run, as numbers: losses word by word, frequency bands, calibration, a plane of the vectors."""
+"""What report and explorer show of a run, as numbers.
+
+These are losses word by word, frequency bands, calibration, and a plane of the vectors.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -20,9 +23,11 @@ CALIBRATION_EDGES = np.arange(-8.0, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class WordLosses:
-    """For each word, over the weighted pairs of one part, nats a pair (nan without pairs): as context (`row_*`) and as the word predicted.
+    """The losses of each word over the weighted pairs of one part, nats a pair.
 
-    `row_pairs` are the N_c, `column_pairs` the N_w; the means Σ N_c·row_nll / N and Σ N_w·column_nll / N are both the NLL of the part.
+    `row_*` are of the word as a context, `column_*` of the word as what is predicted; nan where it
+    has no pairs. `row_pairs` are the N_c, `column_pairs` the N_w. Both means, Σ N_c·row_nll / N and
+    Σ N_w·column_nll / N, are the NLL of the part.
     """
 
     row_nll: Numbers
@@ -37,7 +42,10 @@ class WordLosses:
 def word_losses(
     vectors: Vectors, counts: Counts, part: csr_array, *, threads: int | None = None
 ) -> WordLosses:
-    """−log p(w | c), summed over the counted cells of `part` by row and by column, a stretch of rows at a time."""
+    """−log p(w | c), summed over the counted cells of `part` by row and by column.
+
+    One stretch of rows is computed at a time.
+    """
     size, unigram = len(vectors), -np.log(vectors.unigram)
     rows_of, columns_of = np.zeros((4, size)), np.zeros((2, size))
     for stretch in stretches(part):
@@ -67,7 +75,10 @@ def word_losses(
 
 
 def stretches(counts: csr_array, cells: int = 2_000_000) -> Iterator[csr_array]:
-    """Matrices of the same shape with stretches of the rows, about `cells` cells each: their temporaries stay small."""
+    """Matrices of the same shape with stretches of the rows, about `cells` cells each.
+
+    So what is computed of each stays small.
+    """
     start = 0
     while start < counts.shape[0]:
         stop = max(
@@ -103,7 +114,9 @@ class Band:
 def frequency_bands(
     word_counts: NDArray[np.int64] | NDArray[np.float64],
 ) -> tuple[list[Band], NDArray[np.int64]]:
-    """Bands between 1, 3, 10, 30, 100, …, and the place of each word's band; bands without words are left out.
+    """Bands between 1, 3, 10, 30, 100, …, and the place of each word's band.
+
+    Bands without words are left out.
 
     >>> bands, place = frequency_bands(np.array([450, 40, 31, 2]))
     >>> [band.label for band in bands], place.tolist()
@@ -130,7 +143,11 @@ def band_means(
 
 @dataclass(frozen=True)
 class Calibration:
-    """Cells (c, w) in bins of the predicted p: mean predicted p, mean counted share n/N_c, the share of all pairs, and the cells of a bin."""
+    """Cells (c, w) in bins of the predicted p, from `rows` contexts.
+
+    A bin has the mean predicted p, the mean counted share n/N_c, the share of all pairs that it
+    holds, and the number of its cells.
+    """
 
     predicted: list[float]
     counted: list[float]
@@ -142,9 +159,11 @@ class Calibration:
 def calibration(
     vectors: Vectors, weighted: csr_array, *, rows: int = CALIBRATION_ROWS, seed: int = 1
 ) -> Calibration:
-    """Predicted against counted probability, over all words of `rows` contexts drawn with probability N_c / N, with replacement.
+    """Predicted against counted probability, over all words of some contexts.
 
-    Half a decade a bin. Every draw weighs the same, so that a bin's means are those over the pairs (Hansen and Hurwitz 1943).
+    `rows` contexts are drawn with probability N_c / N, with replacement. A bin is half a decade.
+    Every draw weighs the same, so that a bin's means are those over the pairs (Hansen and Hurwitz
+    1943).
     """
     totals = np.asarray(weighted.sum(axis=1, dtype=np.float64)).ravel()
     draws = np.random.default_rng([seed, rows]).choice(len(totals), rows, p=totals / totals.sum())
@@ -171,7 +190,10 @@ def calibration(
 
 @dataclass(frozen=True)
 class Plane:
-    """Two coordinates a word, and how they came about: `faithful` is the share of the variance they hold, None where distances mean little."""
+    """Two coordinates a word, and the method that made them.
+
+    `faithful` is the share of the variance they hold, None where distances mean little.
+    """
 
     points: Numbers
     method: str
@@ -179,7 +201,10 @@ class Plane:
 
 
 def principal_plane(vectors: NDArray[np.float32]) -> Plane:
-    """The two principal components of the rows; each axis points to where its largest loading is positive."""
+    """The two principal components of the rows.
+
+    Each axis points to where its largest loading is positive.
+    """
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     values, axes = np.linalg.eigh(centred.T @ centred)
     first = axes[:, ::-1][:, :2]
@@ -191,12 +216,16 @@ def principal_plane(vectors: NDArray[np.float32]) -> Plane:
 
 
 def umap_plane(vectors: NDArray[np.float32], *, seed: int = 1) -> Plane:
-    """UMAP of the rows by cosine. Source: McInnes, Healy and Melville 2018. Needs the extra `umap`."""
+    """UMAP of the rows by cosine; needs the extra `umap`.
+
+    Source: McInnes, Healy and Melville 2018.
+    """
     try:
         import umap
     except ImportError as error:
         raise UsageError(
-            "--map umap needs the package umap-learn: pip install 'exact2vec[umap]'; without it there is --map pca"
+            "--map umap needs the package umap-learn: pip install 'exact2vec[umap]'; "
+            "without it there is --map pca"
         ) from error
     if len(vectors) < 5:
         raise UsageError(f"--map umap needs at least 5 words; there are {len(vectors)}")
@@ -228,7 +257,11 @@ def wilson_interval(right: float, n: int, *, z: float = 1.959964) -> tuple[float
 
 
 def rank_interval(rho: float | None, n: int, *, z: float = 1.959964) -> tuple[float, float] | None:
-    """The 95 % interval of Spearman's ρ over `n` pairs, None below 4: tanh(artanh ρ ± z·√((1 + ρ²/2)/(n − 3))). Source: Bonett and Wright 2000.
+    """The 95 % interval of Spearman's ρ over `n` pairs, None below 4 pairs.
+
+        tanh(artanh ρ ± z·√((1 + ρ²/2) / (n − 3)))
+
+    Source: Bonett and Wright 2000.
 
     >>> [round(end, 3) for end in rank_interval(0.6, 100)]
     [0.444, 0.721]
@@ -242,8 +275,8 @@ def rank_interval(rho: float | None, n: int, *, z: float = 1.959964) -> tuple[fl
 def nearest(
     vectors: Vectors, words: Sequence[int], topn: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """For each of `words` the `topn` nearest others by cosine, inputs + outputs, and the cosines."""
-    from exact2vec.vectors.vectors import unit_rows
+    """For each of `words` the `topn` nearest others, and their cosines of inputs + outputs."""
+    from exact2vec.vectors.queries import unit_rows
 
     unit = unit_rows(vectors.vectors)
     topn = min(topn, len(unit) - 1)

@@ -1,4 +1,7 @@
-"""The progress of a training: a line a measured record, and on a terminal one bar with ETA below them."""
+"""The progress of a training: a line a measured record.
+
+On a terminal one bar with the time left stands below them.
+"""
 
 import contextlib
 import importlib
@@ -38,7 +41,10 @@ def shown(records: Iterable[Record], words: int, *, quiet: bool = False) -> Iter
 
 
 def in_notebook() -> bool:
-    """Whether this is a notebook's kernel, which shows HTML; IPython is asked only where it is loaded already."""
+    """Whether this is a notebook's kernel, which shows HTML.
+
+    IPython is asked only where it is loaded already.
+    """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None and getattr(shell, "kernel", None) is not None
 
@@ -60,21 +66,28 @@ def notebook_bar(records: Iterable[Record]) -> Iterator[Record]:
 def _bar_html(record: Record | None) -> str:
     if record is None:
         return "<progress></progress> counted; the spectral start"
-    loss = (
-        ""
-        if record.training is None
-        else f"  nll{_mean(record.training)}"
-        + (f"  held-out{_mean(record.held_out)}" if record.held_out else "")
-    )
-    return f'<progress value="{record.step}" max="{max(record.steps, 1)}"></progress> epoch {record.epoch:.2f}{loss}'
+    measured = (("nll", record.training), ("held-out", record.held_out))
+    loss = "".join(f"  {name}{_mean(losses)}" for name, losses in measured if losses)
+    bar = f'<progress value="{record.step}" max="{max(record.steps, 1)}"></progress>'
+    return f"{bar} epoch {record.epoch:.2f}{loss}"
 
 
 def line(record: Record, words: int) -> str:
-    """`epoch 2/4  nll 7.8157  held-out 7.8567  unigram 8.3200  floor 6.1000  ln V 10.40`; `nll≈ … ± …` for an estimate."""
+    """The losses of a record in one line; an estimate is `nll≈ … ± …`.
+
+    `epoch 2/4  nll 7.8157  held-out 7.8567  unigram 8.3200  floor 6.1000  ln V 10.40`
+    """
     training = record.losses
-    held_out = f"held-out{_mean(record.held_out)}" if record.held_out else "held-out none"
-    validation = f"validation{_mean(record.validation)}  " if record.validation else ""
-    return f"{_epoch(record)}  nll{_mean(training)}  {held_out}  {validation}unigram {training.unigram:.4f}  floor {training.floor:.4f}  ln V {math.log(words):.2f}"
+    parts = [
+        _epoch(record),
+        f"nll{_mean(training)}",
+        f"held-out{_mean(record.held_out)}" if record.held_out else "held-out none",
+        *([f"validation{_mean(record.validation)}"] if record.validation else []),
+        f"unigram {training.unigram:.4f}",
+        f"floor {training.floor:.4f}",
+        f"ln V {math.log(words):.2f}",
+    ]
+    return "  ".join(parts)
 
 
 def _epoch(record: Record) -> str:
@@ -91,7 +104,10 @@ def _mean(losses: Losses) -> str:
 
 
 def _moves() -> bool:
-    """Whether stderr is a terminal whose cursor may be moved: not a dumb one, nor where NO_COLOR asks for plain text."""
+    """Whether stderr is a terminal whose cursor may be moved.
+
+    A dumb one is not, nor is one where NO_COLOR asks for plain text.
+    """
     return (
         sys.stderr is not None
         and sys.stderr.isatty()
@@ -101,7 +117,10 @@ def _moves() -> bool:
 
 
 def _bar(records: Iterable[Record], words: int) -> Iterator[Record]:
-    """A bar that is gone at the end, and a printed line a measured record above it, so that neither cuts the other off at 80 columns."""
+    """A bar that is gone at the end, and above it a printed line a measured record.
+
+    So neither cuts the other off at 80 columns.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

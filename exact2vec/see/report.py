@@ -30,7 +30,9 @@ from exact2vec.vectors.evaluate import Analogies, Similarity, word_analogies, wo
 SCRIPTS = ("dom.js", "map.js", "curves.js", "report.js")
 NEIGHBOURS_OF, NEIGHBOURS = 2_000, 8
 TABLE_WORDS, LEAST_PAIRS = 15, 100.0
-QUICK_CELLS = 3_000_000  # counted cells up to which train writes a report too: 1.8 s at .6 M of them, 36 s at 25.6 M
+# Counted cells up to which train writes a report too. It takes 1.8 s with 0.6 M cells, and 36 s
+# with 25.6 M.
+QUICK_CELLS = 3_000_000
 READ = {
     "read": "tokens read",
     "documents": "documents",
@@ -53,9 +55,10 @@ def report(
     similarity: Sequence[str | Path] = (),
     analogies: Sequence[str | Path] = (),
 ) -> Path:
-    """Write one HTML file of the runs in `paths` and return its path: `output`, or the first run's with .html behind it.
+    """Write one HTML file of the runs in `paths` and return its path.
 
-    Raises InputError where the runs do not compare: other words, weighting or held-out pairs.
+    It is `output`, or the path of the first run with .html behind it. Raises InputError where the
+    runs do not compare: other words, weighting or held-out pairs.
     """
     if not paths:
         raise UsageError("report needs at least one run folder")
@@ -71,8 +74,9 @@ def refuse_overlay(runs: Sequence[Gathered]) -> None:
     for other in runs[1:]:
         if other.comparable != runs[0].comparable:
             raise InputError(
-                f"{runs[0].path} and {other.path} do not compare: their words, weighting or held-out pairs differ, so their losses are of "
-                "different things; make a report of each"
+                f"{runs[0].path} and {other.path} do not compare: their words, weighting or "
+                "held-out pairs differ, so their losses are of different things; "
+                "make a report of each"
             )
 
 
@@ -175,7 +179,10 @@ def run_data(run: Gathered, plane: str) -> dict[str, Any]:
 
 
 def band_data(losses: WordLosses, place: Any, bands: int) -> dict[str, list[float | None]]:
-    """Means of each band, nats a pair: its words as contexts, and as the words to predict, each beside the unigram's."""
+    """Means of each band, nats a pair: its words as contexts, and as the words to predict.
+
+    Each stands beside the unigram's.
+    """
     return {
         "context": band_means(losses.row_nll, losses.row_pairs, place, bands),
         "context_unigram": band_means(losses.row_unigram, losses.row_pairs, place, bands),
@@ -195,7 +202,10 @@ def calibrated(found: Calibration) -> dict[str, Any]:
 
 
 def predicted(run: Gathered, *, best: bool) -> list[list[Any]]:
-    """(word, times counted, loss, unigram's loss, gain) of the words predicted best or worst: by gain, unigram − loss, in the training part."""
+    """(word, times counted, loss, unigram's loss, gain) of the words predicted best or worst.
+
+    The gain is the unigram's loss minus the loss, in the training part.
+    """
     losses = run.training_losses
     gain = np.where(
         losses.column_pairs >= LEAST_PAIRS, losses.column_unigram - losses.column_nll, np.nan
@@ -219,7 +229,10 @@ def predicted(run: Gathered, *, best: bool) -> list[list[Any]]:
 def evaluation_rows(
     run: Gathered, similarity: Sequence[str | Path], analogies: Sequence[str | Path]
 ) -> list[list[Any]]:
-    """(what, value, 95 % interval, measured on): exact sums have no interval; rank correlations and shares do."""
+    """(what, value, 95 % interval, measured on) of each number.
+
+    Exact sums have no interval; rank correlations and shares do.
+    """
     rows: list[list[Any]] = []
     for name in ("training", "held_out"):
         losses: Mapping[str, Any] | None = run.summary[name]

@@ -28,7 +28,10 @@ def serve(
     port: int = 8765,
     ready: Callable[[str], None] = print,
 ) -> None:
-    """Answer until interrupted; `ready` is told the address. A port in use gives way to the next free one."""
+    """Answer until interrupted; `ready` is told the address.
+
+    A port in use gives way to the next free one.
+    """
     server = listening(page, vectors, port)
     try:
         ready(f"http://{LOOPBACK}:{server.server_port}/")
@@ -40,7 +43,7 @@ def serve(
 
 
 def listening(page: bytes, vectors: Vectors | None, port: int) -> ThreadingHTTPServer:
-    """A server bound to 127.0.0.1 at `port`, or the next free of 20; ResourceError where none is."""
+    """A server bound to 127.0.0.1 at `port` or the next free of 20; ResourceError for none."""
     handler = type("PageHandler", (Handler,), {"page": page, "vectors": vectors})
     for number in range(port, min(port + PORTS_TRIED, 65536)):
         try:
@@ -60,7 +63,10 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET / is the page, GET /composed?word=W what the run makes of an unseen word; any other Host is 403, path 404, method 405."""
+    """Answers GET / with the page, GET /composed?word=W with what is known of an unseen word.
+
+    Any other Host is 403, any other path 404, any other method 405.
+    """
 
     page: bytes
     vectors: Vectors | None
@@ -102,7 +108,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def composed(vectors: Vectors, word: str) -> dict[str, Any] | None:
-    """For a word that has a vector but was not trained: what stands near it (log p) and its neighbours (cosine); None otherwise."""
+    """What stands near a word (log p) and its neighbours (cosine).
+
+    None but for a word that has a vector and was not trained.
+    """
     if word in vectors.key_to_index or word not in vectors:
         return None
     try:

@@ -1,4 +1,7 @@
-"""Which rows are visited when: the frequent ones often, the rare ones in rotation, with their weight."""
+"""Which rows are visited when: frequent ones often, the others in rotation.
+
+The others weigh the more.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,12 +11,17 @@ from numpy.typing import NDArray
 
 PARTS = 3  # of an epoch
 FREQUENT = 0.2  # share of the rows that every part visits
-TURNS = 6  # parts until each of the others has had its turn: FREQUENT + (1 − FREQUENT) / TURNS = 1 / PARTS
+# Parts until each of the others has had its turn: FREQUENT + (1 − FREQUENT) / TURNS = 1 / PARTS
+TURNS = 6
 FEW_ROWS = 64  # below, every part visits all rows
 
 
 class Block(NamedTuple):
-    """Rows of one step, the weight of each, the epochs done when the step is, and whether that ends a third of an epoch."""
+    """Rows of one step with the weight of each.
+
+    `epoch` are the epochs done when the step is. `ends_part` says whether the step ends a third of
+    an epoch.
+    """
 
     rows: NDArray[np.int64]
     weights: NDArray[np.float32]
@@ -24,8 +32,9 @@ class Block(NamedTuple):
 def blocks(totals: NDArray[np.float64], epochs: int, block_rows: int, seed: int) -> Iterator[Block]:
     """The blocks of `epochs`, each of which costs as much as one visit to every row with pairs.
 
-    A third of an epoch visits the fifth of the rows with the largest totals, and a sixth of the others, which weigh six times: the expected gradient
-    is that of all rows. Two epochs visit every row. (Fewer than 64 rows are all visited in every third of an epoch.)
+    A third of an epoch visits the fifth of the rows with the largest totals, and a sixth of the
+    others, which weigh six times as much. So the expected gradient is that of all rows, and two
+    epochs visit every row. Fewer than 64 rows are all visited in every third of an epoch.
     """
     order = np.argsort(-totals, kind="stable")[: np.count_nonzero(totals)]
     frequent, others = np.split(

@@ -9,10 +9,11 @@ PATIENCE = 2  # epochs without a new low before the end: one alone is often nois
 
 @dataclass(frozen=True)
 class Schedule:
-    """The rate falls linearly from its first value to a tenth of it at the end, which is fixed, or chosen as training goes.
+    """The rate falls linearly from its first value to a tenth of it at the end.
 
-    `ends` are the steps at which each epoch ends. Where the end is not `fixed`, two epochs without a new low of the NLL of the part kept
-    for validation are followed by a last one, in which the rate falls from where it is to the final value.
+    The end is `fixed`, or chosen as training goes; `ends` are the steps at which each epoch ends.
+    It is chosen by the validation NLL: two epochs without a new low are followed by a last one, in
+    which the rate falls from where it is to the final value.
     """
 
     ends: tuple[int, ...]
@@ -32,7 +33,10 @@ class Schedule:
         return highest - (highest - FINAL_RATE) * (step - first) / (self.steps - first)
 
     def exact_at(self, step: int, exact_every: int) -> bool:
-        """Whether exact losses are due at the end of an epoch: at the last, every `exact_every` epochs, and always while the end is being chosen."""
+        """Whether exact losses are due at the end of an epoch.
+
+        They are at the last, every `exact_every` epochs, and always while the end is being chosen.
+        """
         epoch = self.ends.index(step) + 1
         return (
             step == self.steps or not self.fixed or (exact_every > 0 and epoch % exact_every == 0)

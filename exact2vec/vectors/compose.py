@@ -1,4 +1,7 @@
-"""Vectors of rows that were never trained: composed of known features, or folded in from counts of their own."""
+"""Vectors of rows that were never trained.
+
+They are composed of known features, or folded in from counts of their own.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,14 +24,20 @@ ROW_ARRAYS = ("inputs", "means", "outputs", "described", "pairs")
 
 @dataclass(frozen=True)
 class Composer:
-    """Composes f·G_x and f·G_u from the features f of a row; `maps` are G_x and G_u, features × dim, `strengths` κ_x and κ_u."""
+    """Composes f·G_x and f·G_u from the features f of a row.
+
+    `maps` are G_x and G_u, features × dim; `strengths` are κ_x and κ_u.
+    """
 
     describer: Describer
     maps: tuple[NDArray[np.float32], NDArray[np.float32]]
     strengths: tuple[float, float]
 
     def compose(self, names: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The input and output vectors of `names`, one a row; zeros for a row without known features."""
+        """The input and output vectors of `names`, one a row.
+
+        A row without known features is zeros.
+        """
         features = self.describer.describe(names)
         return np.asarray(features @ self.maps[0]), np.asarray(features @ self.maps[1])
 
@@ -48,14 +57,18 @@ class Composer:
         )
 
     def of(self, features: Features | None) -> "Composer":
-        """This Composer for rows described by other `features`, whose names must be among those that were trained."""
+        """This Composer for rows described by other `features`.
+
+        The names of their columns must be among those that were trained.
+        """
         if features is None:
             return self
         trained = self.describer.known.names if self.describer.known else []
         place = {name: number for number, name in enumerate(trained)}
         if strange := [name for name in Features.checked(features).names if name not in place]:
             raise InputError(
-                f"features: {len(strange):,} of the {len(features.names):,} columns were not trained: {', '.join(map(repr, strange[:5]))}"
+                f"features: {len(strange):,} of the {len(features.names):,} columns were not "
+                f"trained: {', '.join(map(repr, strange[:5]))}"
             )
         cells = features.matrix.tocoo()
         columns = np.array([place[name] for name in features.names], np.int32)[cells.col]
@@ -83,7 +96,8 @@ class Composer:
         describer = restored(names, arrays, run.folder / ARRAYS)
         if {len(arrays["input_map"]), len(arrays["output_map"])} != {describer.size}:
             raise CorruptFileError(
-                f"{run.folder / ARRAYS}: there are {describer.size:,} features, the maps have {len(arrays['input_map']):,} rows; they should be as many"
+                f"{run.folder / ARRAYS}: there are {describer.size:,} features, the maps have "
+                f"{len(arrays['input_map']):,} rows; they should be as many"
             )
         return cls(
             describer,
@@ -94,9 +108,11 @@ class Composer:
 
 @dataclass(frozen=True)
 class Folded:
-    """Rows folded in: `inputs` from counts of their own; `means` and `outputs` composed of features where `described`; `pairs` are their weighted counts.
+    """Rows folded in, whose `inputs` come from counts of their own.
 
-    `without` names rows that got no vector, `unknown` the words whose counts could not be used, `unknown_share` their share of the pairs.
+    `means` and `outputs` are composed of features where a row is `described`. `pairs` are the
+    weighted counts of each row. `without` names rows that got no vector, `unknown` the words whose
+    counts could not be used, and `unknown_share` is their share of the pairs.
     """
 
     names: list[str]
@@ -148,11 +164,13 @@ class Folded:
         arrays: dict[str, Any] = run.arrays(FOLDED_ARRAYS)
         if {len(array) for array in arrays.values()} != {len(told["names"])}:
             raise CorruptFileError(
-                f"{run.folder / FOLDED_ARRAYS}: {len(told['names']):,} names, other numbers of rows; they should be as many"
+                f"{run.folder / FOLDED_ARRAYS}: {len(told['names']):,} names, other numbers of "
+                "rows; they should be as many"
             )
         try:
             return cls(**told, **arrays)
         except TypeError as error:
             raise CorruptFileError(
-                f"{run.folder / FOLDED_NAMES} and {FOLDED_ARRAYS} do not hold what they should: {error}"
+                f"{run.folder / FOLDED_NAMES} and {FOLDED_ARRAYS} do not hold what they should: "
+                f"{error}"
             ) from error

@@ -19,7 +19,8 @@ from exact2vec.loss.sweep import Losses, sweep
 from exact2vec.loss.tiles import WeightedCounts, rows_of
 from exact2vec.loss.tiles_cpu import CompiledNLL
 from exact2vec.loss.workers import Workers
-from exact2vec.vectors.vectors import Vectors, Which, load, unit_rows
+from exact2vec.vectors.queries import Which, unit_rows
+from exact2vec.vectors.vectors import Vectors, load
 
 BLOCK_ROWS = 256
 RESAMPLES = 1000

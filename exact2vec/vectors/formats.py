@@ -7,17 +7,20 @@ import numpy as np
 
 from exact2vec.errors import InputError, UsageError
 from exact2vec.files import open_decompressed, write_whole
-from exact2vec.vectors.vectors import Vectors, Which
+from exact2vec.vectors.queries import Which
+from exact2vec.vectors.vectors import Vectors
 
 
 def export(
     vectors: Vectors, path: str | Path, *, which: Which = "sum", words: Sequence[str] = ()
 ) -> int:
-    """Write word2vec text (.vec, .txt) or binary (.bin): float32, read back bit for bit by gensim; the number of words written.
+    """Write word2vec text (.vec, .txt) or binary (.bin); returns the number of words written.
 
-    `words` are written as well, those that were not trained as they are composed or folded in; UnknownWordError for one that cannot be.
+    The numbers are float32, which gensim reads back bit for bit. `words` are written as well:
+    those that were not trained as they are composed or folded in.
 
-    Raises InputError, and writes nothing, for a word with white space that the format cannot hold.
+    Raises UnknownWordError for one of `words` that has no vector, and InputError for a word with
+    white space, which the format cannot hold. Nothing is written then.
     """
     path = Path(path)
     if path.suffix not in WRITERS:
@@ -31,7 +34,8 @@ def export(
     for word in all_words:
         if not word or any(sign in word for sign in " \n") or not _encodes(word):
             raise InputError(
-                f"the word {word!r} cannot be written to word2vec files: it is empty, no UTF-8, or holds a space or a line end"
+                f"the word {word!r} cannot be written to word2vec files: "
+                "it is empty, no UTF-8, or holds a space or a line end"
             )
     matrix = np.stack([*vectors.matrix(which), *(vectors.vector(word, which) for word in others)])
     header = f"{len(all_words)} {vectors.vector_size}\n".encode()

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +15,10 @@ from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import Weighting, fields_of, weighting_of
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
-from exact2vec.options import WHICH_VECTORS, strengths_of_new_rows
+from exact2vec.options import strengths_of_new_rows
 from exact2vec.tables import html_table
 from exact2vec.vectors.compose import Composer, Folded
-
-Which = Literal["sum", "inputs", "outputs", "composed"]
-
-
-def _check_which(which: str) -> None:
-    if which not in WHICH_VECTORS:
-        raise UsageError(f"which must be one of {', '.join(WHICH_VECTORS)}; got {which!r}")
+from exact2vec.vectors.queries import Which, check_which, log_softmax, unit_rows
 
 
 @runtime_checkable
@@ -42,10 +36,11 @@ class Parameters(Protocol):
 
 
 class Vectors:
-    """Input vectors x_c, output vectors u_w and biases b_w with their words; `vectors` is inputs + outputs.
+    """Input vectors x_c, output vectors u_w and biases b_w with their words.
 
-    A word that was not trained has vectors too where its n-grams or features are known (`composer`), or where it was folded in (`folded`):
-    `word in vectors` is true exactly where `vectors[word]` returns. `key_to_index` lists the trained words alone.
+    `vectors` is inputs + outputs. A word that was not trained has vectors too where its n-grams or
+    features are known (`composer`), or where it was folded in (`folded`): `word in vectors` is true
+    exactly where `vectors[word]` returns. `key_to_index` lists the trained words alone.
 
     >>> from exact2vec import count_text, fit
     >>> counts = count_text(["sun moon", "dog cat"] * 20, held_out=0)
@@ -111,12 +106,15 @@ class Vectors:
         return int(self.inputs.shape[1])
 
     def matrix(self, which: str = "sum") -> NDArray[np.float32]:
-        """One row a trained word: inputs + outputs, inputs, outputs, or what is composed of its features, f·(G_x + G_u)."""
+        """One row a trained word: the sum inputs + outputs, inputs, outputs, or composed.
+
+        What is composed of the word's features f is f·(G_x + G_u).
+        """
         if which == "sum":
             return np.asarray(self.inputs + self.outputs)
         if which == "composed":
             return self._composed
-        _check_which(which)
+        check_which(which)
         return self.inputs if which == "inputs" else self.outputs
 
     @cached_property
@@ -162,10 +160,13 @@ class Vectors:
         )
 
     def vector(self, word: Any, which: Which = "sum") -> NDArray[np.float32]:
-        """The vector of a trained, folded-in or composed word; UnknownWordError, with the nearest spellings, where there is none."""
+        """The vector of a trained, folded-in or composed word.
+
+        Where there is none, an UnknownWordError names the nearest spellings.
+        """
         if not isinstance(word, str):
             raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
-        _check_which(which)
+        check_which(which)
         number = self.key_to_index.get(word)
         if which == "composed" and number is not None:
             composed = self.matrix(which)[number]
@@ -174,7 +175,8 @@ class Vectors:
                     word,
                     len(self),
                     [],
-                    f"none of the n-grams and features of {word!r} is known, so nothing composes it",
+                    f"none of the n-grams and features of {word!r} is known, "
+                    "so nothing composes it",
                 )
             return np.asarray(composed)
         inputs, outputs = (
@@ -187,7 +189,10 @@ class Vectors:
         return np.asarray(inputs + outputs)
 
     def known_as(self, word: str) -> str:
-        """How a word has its vector: "trained", "folded in", or "composed"; UnknownWordError where it has none."""
+        """How a word has its vector: "trained", "folded in", or "composed".
+
+        UnknownWordError where it has none.
+        """
         if word in self.key_to_index:
             return "trained"
         self._untrained(word, "inputs")
@@ -196,7 +201,10 @@ class Vectors:
     def _untrained(self, word: str, which: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if self.folded is not None and (number := self.folded.place.get(word)) is not None:
             if which != "inputs" and not self.folded.described[number]:
-                why = f"{word!r} was folded in without features: it has an input vector alone, which='inputs' (--which inputs)"
+                why = (
+                    f"{word!r} was folded in without features: it has an input vector alone, "
+                    "which='inputs' (--which inputs)"
+                )
                 raise UnknownWordError(word, len(self), [], why)
             return (self.folded.means if which == "composed" else self.folded.inputs)[
                 number
@@ -214,7 +222,8 @@ class Vectors:
             return f"{message}, and it has neither counts nor features"
         if self.composer is None or not self.composer.describer.size:
             return message
-        return f"{message}, and none of its {'n-grams' if self.composer.describer.known is None else 'features'} is known"
+        what = "n-grams" if self.composer.describer.known is None else "features"
+        return f"{message}, and none of its {what} is known"
 
     def nearest_spellings(self, word: str) -> list[str]:
         """Trained words that are spelled alike."""
@@ -228,11 +237,12 @@ class Vectors:
         prior: tuple[float, float] | None = None,
         threads: int | None = None,
     ) -> "Vectors":
-        """These vectors with the rows of `counts` beside them: each minimises its own objective with the outputs fixed (vectors/fold_in.py).
+        """These vectors with the rows of `counts` beside them.
 
-        `features` describe the new rows by features that were trained. `prior` is needed where the run has none; its first number is κ_x in
-        weighted pairs of window 5.
-        `folded` of the result says what could not be used.
+        Each minimises its own objective with the outputs fixed (vectors/fold_in.py). `features`
+        describe the new rows by features that were trained. `prior` is needed where the run has
+        none; its first number is κ_x in weighted pairs of window 5. `folded` of the result says
+        what could not be used.
         """
         from exact2vec.vectors.fold_in import fold_in
 
@@ -267,7 +277,10 @@ class Vectors:
         *,
         which: Which = "sum",
     ) -> list[tuple[str, float]]:
-        """The words of largest cosine with Σ positive − Σ negative (each of length 1), those words left out."""
+        """The words of largest cosine with Σ positive − Σ negative, those words left out.
+
+        Each vector is divided by its length first.
+        """
         plus, minus = (
             [words] if isinstance(words, str) else list(words) for words in (positive, negative)
         )
@@ -295,9 +308,12 @@ class Vectors:
     def log_probabilities(
         self, context: str | Sequence[str], *, weighted: bool = False, gamma: float = 1.0
     ) -> NDArray[np.float64]:
-        """log p(w | c) of every word, nats, for one context or jointly for several: ∝ Π p(w | c_i) / p(w)^((k − 1) γ).
+        """log p(w | c) of every word in nats, for one context or jointly for several.
 
-        Unless `weighted`, the subsampling is divided out of each p: ∝ p(w | c) / s_w and p(w) / s_w, the text's own.
+            p(w | c_1 … c_k) ∝ Π p(w | c_i) / p(w)^((k − 1) γ)
+
+        Unless `weighted`, the subsampling is divided out, which leaves the text's own shares:
+        p(w | c) / s_w and p(w) / s_w stand in the place of p(w | c) and p(w).
         """
         words = [context] if isinstance(context, str) else list(context)
         if not words:
@@ -305,10 +321,10 @@ class Vectors:
         inputs = np.stack([self.vector(word, "inputs") for word in words]).astype(np.float64)
         scores = inputs @ self.outputs.T.astype(np.float64) + self.bias
         divided_out = np.zeros(len(self)) if weighted else np.log(self.keep)
-        joint = (_log_softmax(scores) - divided_out).sum(axis=0) - (len(words) - 1) * gamma * (
+        joint = (log_softmax(scores) - divided_out).sum(axis=0) - (len(words) - 1) * gamma * (
             np.log(self.unigram) - divided_out
         )
-        return _log_softmax(joint)
+        return log_softmax(joint)
 
     def predict_output_word(
         self, context_words_list: Sequence[str], topn: int = 10
@@ -352,7 +368,10 @@ class Vectors:
 
 
 def load(folder: str | Path) -> Vectors:
-    """The vectors of a run folder, or of one that `Vectors.save` wrote; CorruptFileError where a byte differs."""
+    """The vectors of a run folder, or of one that `Vectors.save` wrote.
+
+    CorruptFileError where a byte differs.
+    """
     run = runs.open_run(Path(folder))
     if "vectors.safetensors" not in run.files:
         raise InputError(f"{folder} holds counts, no vectors: train first")
@@ -362,7 +381,8 @@ def load(folder: str | Path) -> Vectors:
     lengths = {name: len(array) for name, array in arrays.items()}
     if set(lengths.values()) != {len(vocabulary.words)}:
         raise CorruptFileError(
-            f"{folder}: the vocabulary has {len(vocabulary.words):,} words, the vectors {lengths}; they should be as many"
+            f"{folder}: the vocabulary has {len(vocabulary.words):,} words, the vectors {lengths}; "
+            "they should be as many"
         )
     return Vectors(
         vocabulary,
@@ -375,36 +395,3 @@ def load(folder: str | Path) -> Vectors:
         Composer.read(run),
         Folded.read(run),
     )
-
-
-def signed_words(expression: str) -> tuple[list[str], list[str]]:
-    """The words to add and to subtract.
-
-    >>> signed_words("king - man + woman")
-    (['king', 'woman'], ['man'])
-    """
-    plus: list[str] = []
-    minus: list[str] = []
-    sign: list[str] | None = plus
-    for term in expression.split():
-        if term in ("+", "-") and sign is None:
-            sign = plus if term == "+" else minus
-        elif sign is not None and (term not in ("+", "-")):
-            sign.append(term)
-            sign = None
-        else:
-            raise UsageError(f"{expression!r} is not a word, or words joined by ' + ' and ' - '")
-    if sign is not None:
-        raise UsageError(f"{expression!r} ends without a word")
-    return plus, minus
-
-
-def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of length 1; a row of zeros stays zero."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(length == 0, 1, length))
-
-
-def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = scores - scores.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))

@@ -1,0 +1,51 @@
+"""Queries: which vectors, expressions of words, directions, and probabilities of scores."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exact2vec.errors import UsageError
+from exact2vec.options import WHICH_VECTORS
+
+Which = Literal["sum", "inputs", "outputs", "composed"]
+
+
+def check_which(which: str) -> None:
+    """UsageError for vectors that there are none of."""
+    if which not in WHICH_VECTORS:
+        raise UsageError(f"which must be one of {', '.join(WHICH_VECTORS)}; got {which!r}")
+
+
+def signed_words(expression: str) -> tuple[list[str], list[str]]:
+    """The words to add and to subtract.
+
+    >>> signed_words("king - man + woman")
+    (['king', 'woman'], ['man'])
+    """
+    plus: list[str] = []
+    minus: list[str] = []
+    sign: list[str] | None = plus
+    for term in expression.split():
+        if term in ("+", "-") and sign is None:
+            sign = plus if term == "+" else minus
+        elif sign is not None and (term not in ("+", "-")):
+            sign.append(term)
+            sign = None
+        else:
+            raise UsageError(f"{expression!r} is not a word, or words joined by ' + ' and ' - '")
+    if sign is not None:
+        raise UsageError(f"{expression!r} ends without a word")
+    return plus, minus
+
+
+def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of length 1; a row of zeros stays zero."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(length == 0, 1, length))
+
+
+def log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log p of each row of scores, nats."""
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
