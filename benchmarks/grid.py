@@ -1,9 +1,10 @@
-"""The held-out NLL of settings around the defaults, on corpora from 64 thousand to 17 million words.
+"""The held-out NLL of settings around the defaults, from 64 thousand to 17 million words.
 
     python benchmarks/grid.py ../shared/data benchmarks/results/grid.jsonl [PROBLEM…]
 
-Defaults are to be chosen on the problems of one half and reported on the other; `python benchmarks/grid.py` without data prints the table of the results.
-Appends a line a run: problem, settings, exact losses in nats, seconds. Where a line is there already, the run is not repeated.
+Defaults are chosen on the problems of one half and reported on the other. Without data,
+`python benchmarks/grid.py` prints the table of the results. Each run appends a line: problem,
+settings, exact losses in nats, seconds. Where a line is there already, the run is not repeated.
 """
 
 import itertools
@@ -66,7 +67,8 @@ PROBLEMS: dict[str, tuple[str, list[str], dict[str, Any], int]] = {
 }
 EPOCHS = (1, 2, 4)
 BASE = ("vector_size", "epochs", "prior")
-# where rows have few pairs for their numbers, the default prior is run too; its strengths have a grid of their own, rare.py
+# Where rows have few pairs for their numbers, the default prior is run too. Its strengths have a
+# grid of their own in rare.py.
 FEW_WORDS, LONG = 8_000, 300
 AROUND: list[dict[str, Any]] = [
     {},
@@ -114,7 +116,10 @@ def runs(
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """For each problem, prior and number of epochs the held-out NLL of the defaults, the best of the grid, and the distance."""
+    """The held-out NLL of the defaults, the best of the grid, and the distance.
+
+    There is a row for each problem, prior and number of epochs.
+    """
     lines = [
         "| problem | half | words | prior | epochs | defaults | best | distance | best with |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -138,8 +143,10 @@ def table(rows: list[dict[str, Any]]) -> str:
             or "the defaults"
         )
         lines.append(
-            f"| {problem} | {best['half']} | {best['words']:,} | {'150,500' if prior else 'no'} | {epochs} | {ours[0]['held_out_nll']:.4f} "
-            f"| {best['held_out_nll']:.4f} | {ours[0]['held_out_nll'] - best['held_out_nll']:.4f} | {settings} |"
+            f"| {problem} | {best['half']} | {best['words']:,} | {'150,500' if prior else 'no'} "
+            f"| {epochs} | {ours[0]['held_out_nll']:.4f} "
+            f"| {best['held_out_nll']:.4f} | "
+            f"{ours[0]['held_out_nll'] - best['held_out_nll']:.4f} | {settings} |"
         )
     return "\n".join(lines)
 

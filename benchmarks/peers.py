@@ -1,14 +1,22 @@
-"""Whole commands from text to vectors, ours and those of the sampled tools, interleaved: seconds, memory, and what the vectors are worth.
+"""Whole commands from text to vectors, ours and those of the sampled tools, interleaved.
 
-    python benchmarks/peers.py run ../shared/data SCRATCH benchmarks/results/peers.jsonl       trains with every method and scores; begins the file anew
-    python benchmarks/peers.py softmax SCRATCH benchmarks/results/peers.jsonl                  adds fastText's full softmax, pairs a second
-    python benchmarks/peers.py table                                                           puts the tables into docs/measured.md
-    python benchmarks/peers.py figure docs/see/peers.svg                                       quality over seconds
+They show seconds, memory, and what the vectors are worth.
 
-Each method runs as a process of its own on the unpacked wiki.txt, D = 100, window 5, min-count 20, two threads; imports, counting and writing count.
-A line holds wall and CPU seconds, peak memory, and for each set the result with a 95 % interval by bootstrap over its items (1,000 draws, seed 0), all on the
-items whose words every method has. `difference` lines compare with each of REFERENCES, item by item, over the same draws. Ours are the sums of inputs and
-outputs; the composed vectors of the same runs are scored too.
+Train with every method and score; this begins the file anew:
+    python benchmarks/peers.py run ../shared/data SCRATCH benchmarks/results/peers.jsonl
+Add fastText's full softmax, pairs a second:
+    python benchmarks/peers.py softmax SCRATCH benchmarks/results/peers.jsonl
+Put the tables into docs/measured.md, and draw quality over seconds:
+    python benchmarks/peers.py table
+    python benchmarks/peers.py figure docs/see/peers.svg
+
+Each method runs as a process of its own on the unpacked wiki.txt, with D = 100, window 5,
+min-count 20 and two threads. Imports, counting and writing count.
+
+A line holds wall and CPU seconds, peak memory, and for each set the result with a 95 % interval by
+bootstrap over its items (1,000 draws, seed 0). All are on the items whose words every method has.
+`difference` lines compare with each of REFERENCES, item by item, over the same draws. Ours are the
+sums of inputs and outputs; the composed vectors of the same runs are scored too.
 """
 
 import json
@@ -63,7 +71,10 @@ def fasttext(text: Path, out: Path, **settings: Any) -> None:
 
 
 def spectral(text: Path, out: Path) -> None:
-    """The singular vectors of the positive PMI of gensim-like counts, √singular value: PPMI-SVD alone (scipy)."""
+    """PPMI-SVD alone (scipy): singular vectors of the positive PMI of gensim-like counts.
+
+    Each is multiplied by √ its singular value.
+    """
     from scipy.sparse.linalg import svds
 
     from exact2vec import Text, count_text
@@ -82,7 +93,10 @@ def spectral(text: Path, out: Path) -> None:
 
 
 def edrep(text: Path, out: Path) -> None:
-    """EDRep (Dall'Amico and Belliardo 2024) of the conditional distributions of our counts, with its own defaults but the dimension."""
+    """EDRep (Dall'Amico and Belliardo 2024) of the conditional distributions of our counts.
+
+    All but the dimension are its own defaults.
+    """
     from EDRep import CreateEmbedding
     from scipy.sparse import csr_matrix, diags
 
@@ -118,9 +132,10 @@ def ours(text: Path, out: Path, *, epochs: int, seed: int = 1, **settings: Any) 
 
 
 def softmax_rate(scratch: Path, results: Path) -> None:
-    """Append how many pairs a second fastText's full softmax trains on, over the same words: one epoch over 4 kB of text after a list of them all.
+    """Append how many pairs a second fastText's full softmax trains on, over the same words.
 
-    With all words of min-count 20 in the vocabulary; pairs are tokens · (ws + 1), since a window is drawn from 1 to ws on each side.
+    It runs one epoch over a list of all words of min-count 20 and 4 kB of text. Pairs are
+    tokens · (ws + 1), since a window is drawn from 1 to ws on each side.
     """
     import fasttext as library
 
@@ -236,7 +251,7 @@ def run(data: Path, scratch: Path, results: Path) -> None:
 
 
 def score(data: Path, scratch: Path, results: Path) -> None:
-    """Append a `scores` line for each method and a `difference` line for each and each reference."""
+    """Append a `scores` line for each method, and a `difference` line for each reference too."""
     found = {name: vectors_of(scratch / name) for name in METHODS if (scratch / name).exists()}
     found |= {
         f"{name}, composed": vectors_of(scratch / name, "composed")
@@ -273,7 +288,7 @@ def score(data: Path, scratch: Path, results: Path) -> None:
 
 
 def items(folder: Path, common: set[str]) -> dict[str, Any]:
-    """For each set its items among the common words: pairs with scores, or questions of four words."""
+    """Each set's items among the common words: pairs with scores, or questions of four words."""
     found: dict[str, Any] = {name: [] for name in SETS}
     for name, file in zip(SETS[:3], ("wordsim353.tsv", "simlex999.tsv", "rg65.tsv"), strict=True):
         for line in (folder / file).read_text().lower().splitlines():
@@ -295,7 +310,10 @@ def items(folder: Path, common: set[str]) -> dict[str, Any]:
 def _score(
     words: list[str], vectors: NDArray[np.float32], questions: list[Any]
 ) -> NDArray[np.float64]:
-    """For pairs an array of (cosine, human score) rows; for questions whether each is answered among the first 30,000 words."""
+    """For pairs an array of (cosine, human score) rows; for questions whether each is answered.
+
+    Answers are looked for among the first 30,000 words.
+    """
     from exact2vec.vectors.vectors import unit_rows
 
     place, unit = {word: number for number, word in enumerate(words)}, unit_rows(vectors)
@@ -328,7 +346,10 @@ def _value(found: NDArray[np.float64]) -> float:
 def _interval(
     found: NDArray[np.float64], reference: NDArray[np.float64] | None = None
 ) -> dict[str, Any]:
-    """The value (or the difference from the reference), n, and the 2.5 and 97.5 percentiles over 1,000 bootstrap draws of the items."""
+    """The value or the difference from the reference, n, and the 95 % interval.
+
+    The interval is that of 1,000 bootstrap draws of the items.
+    """
     random = np.random.default_rng(0)
 
     def value(rows: NDArray[np.int64]) -> float:
@@ -355,7 +376,10 @@ def scores_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Seconds, and each set with its interval; then the differences, and who is ahead at each budget of seconds."""
+    """Seconds, and each set with its interval; then the differences.
+
+    At the end stands who is ahead at each budget of seconds.
+    """
     scores, runs = scores_of(rows), runs_of(rows)
     lines = [
         "| method | wall s | CPU s | peak GB | held-out NLL | " + " | ".join(SETS) + " |",
@@ -366,9 +390,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells = [_cell(scores[name][which]) for which in SETS]
         nll = f"{of['held_out_nll']:.3f}" if "held_out_nll" in of else "no likelihood"
         lines.append(
-            f"| {name} | {of['seconds']:.0f} | {of['cpu_seconds']:.0f} | {of['peak_bytes'] / 1e9:.1f} | {nll} | "
-            + " | ".join(cells)
-            + " |"
+            f"| {name} | {of['seconds']:.0f} | {of['cpu_seconds']:.0f} | "
+            f"{of['peak_bytes'] / 1e9:.1f} | {nll} | " + " | ".join(cells) + " |"
         )
     return "\n".join([*lines, "", differences(rows), "", budgets(rows), "", *softmax_lines(rows)])
 
@@ -393,7 +416,10 @@ def differences(rows: list[dict[str, Any]]) -> str:
 
 
 def budgets(rows: list[dict[str, Any]]) -> str:
-    """For each budget the best result on each set of ours and of the others, of the methods that end within it."""
+    """For each budget the best result on each set, of ours and of the others.
+
+    Methods that end within the budget take part.
+    """
     scores, runs = scores_of(rows), runs_of(rows)
     lines = ["| within | | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 2)]
     for seconds in BUDGETS:
@@ -420,7 +446,8 @@ def budgets(rows: list[dict[str, Any]]) -> str:
 
 def softmax_lines(rows: list[dict[str, Any]]) -> list[str]:
     return [
-        f"fastText's full softmax over {row['words']:,} words: {row['pairs_per_second']:,.0f} pairs a second ({row['pairs']:,} in {row['seconds']:.0f} s)."
+        f"fastText's full softmax over {row['words']:,} words: {row['pairs_per_second']:,.0f} "
+        f"pairs a second ({row['pairs']:,} in {row['seconds']:.0f} s)."
         for row in rows
         if "softmax" in row
     ][-1:]

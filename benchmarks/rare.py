@@ -1,10 +1,16 @@
-"""What shrinkage, n-grams and fold-in do for rare and unseen rows; a line a measurement is added to the JSONL.
+"""What shrinkage, n-grams and fold-in do for rare and unseen rows.
 
-    python benchmarks/rare.py small ../shared/data benchmarks/results/rare.jsonl    # a grid of priors on small texts, several held-out keys
-    python benchmarks/rare.py wiki ../shared/data benchmarks/results/rare.jsonl     # wiki.txt.gz: sets, and words below min-count
-    python benchmarks/rare.py strengths ../shared/data benchmarks/results/rare.jsonl    # a grid of strengths over vocabulary, vector size, window and seeds
+Each measurement adds a line to the JSONL.
 
-Losses in nats per pair. Seconds are wall seconds of a machine that others may share; the load is stated.
+A grid of priors on small texts, with several held-out keys:
+    python benchmarks/rare.py small ../shared/data benchmarks/results/rare.jsonl
+The sets of wiki.txt.gz, and words below min-count:
+    python benchmarks/rare.py wiki ../shared/data benchmarks/results/rare.jsonl
+A grid of strengths over vocabulary, vector size, window and seeds:
+    python benchmarks/rare.py strengths ../shared/data benchmarks/results/rare.jsonl
+
+Losses are in nats per pair. Seconds are wall seconds of a machine that others may share; the load
+is stated.
 """
 
 import sys
@@ -41,7 +47,8 @@ PRIORS: list[dict[str, Any]] = [
     {"prior": (50, 150)},
 ]
 MIN_COUNT, LEAST = 20, 5
-# name: (input, document, counting, vector_size, seeds); a token has window + 1 weighted pairs on average, so strengths in tokens would grow with the window
+# name: (input, document, counting, vector_size, seeds). A token has window + 1 weighted pairs on
+# average, so strengths in tokens would grow with the window.
 STRENGTHS: dict[str, tuple[str, str, dict[str, Any], int, int]] = {
     **{
         f"wiki 10,000 words, D {dim}, window {window}": (
@@ -83,7 +90,10 @@ KEYS, KEYS_WITHOUT_PRIOR, EPOCHS = 5, 3, 20  # of the small texts
 
 
 def small(data: Path, names: list[str]) -> Any:
-    """The held-out NLL of each prior, text and key after 20 epochs, and after each on the way (min-count 3, D = 100, 10 % held out)."""
+    """The held-out NLL of each prior, text and key after each of 20 epochs.
+
+    With min-count 3, D = 100 and 10 % held out.
+    """
     for name in names:
         text = e2v.Text(
             name if name == "python-docs" else data / "text" / name, document=SMALL[name]
@@ -114,7 +124,10 @@ def small(data: Path, names: list[str]) -> Any:
 
 
 def strengths(data: Path, names: list[str], done: list[dict[str, Any]]) -> Any:
-    """The held-out NLL after 4 epochs with each factor of the default strengths, for each problem and seed that has no result yet."""
+    """The held-out NLL after 4 epochs with each factor of the default strengths.
+
+    Every problem and seed that has no result yet is run.
+    """
     known = {
         (row["problem"], row["seed"], row["factor"]) for row in done if row["part"] == "strengths"
     }
@@ -151,7 +164,10 @@ def strengths(data: Path, names: list[str], done: list[dict[str, Any]]) -> Any:
 
 
 def wiki(data: Path) -> Any:
-    """The sets of wiki.txt.gz (D = 100, min-count 20, 4 epochs), and the losses of words counted 5 to 19 times from composed and folded-in vectors."""
+    """The sets of wiki.txt.gz (D = 100, min-count 20, 4 epochs), and the losses of rare words.
+
+    Those are counted 5 to 19 times; their vectors are composed or folded in.
+    """
     text = e2v.Text(data / "text" / "wiki.txt.gz")
     began = time.perf_counter()
     counts = e2v.count_text(text, min_count=MIN_COUNT)
@@ -216,7 +232,10 @@ def wiki(data: Path) -> Any:
 
 
 def _halves_of_questions(path: Path) -> tuple[Path, Path]:
-    """The questions of meaning and of grammar (sections that begin with "gram"), as files of their own."""
+    """The questions of meaning and of grammar, as files of their own.
+
+    Sections of grammar begin with "gram".
+    """
     parts: dict[bool, list[str]] = {False: [], True: []}
     grammar = False
     for line in path.read_text().splitlines(keepends=True):
@@ -270,13 +289,17 @@ def sets_table(rows: list[dict[str, Any]]) -> str:
             f"{sets[name]['rho']:.3f}" for name in ("wordsim353.tsv", "simlex999.tsv", "rg65.tsv")
         )
         lines.append(
-            f"| `{row['which']}` | {rho} | {sets['semantic.txt']['accuracy']:.3f} | {sets['syntactic.txt']['accuracy']:.3f} |"
+            f"| `{row['which']}` | {rho} | {sets['semantic.txt']['accuracy']:.3f} | "
+            f"{sets['syntactic.txt']['accuracy']:.3f} |"
         )
     return "\n".join(lines)
 
 
 def small_table(rows: list[dict[str, Any]]) -> str:
-    """Over the held-out keys, held-out NLL less the unigram's after the last epoch: that of the defaults, and what each other prior has beyond it, paired."""
+    """Held-out NLL less the unigram's after the last epoch, over the held-out keys.
+
+    It is that of the defaults, and what each other prior has beyond it, paired.
+    """
     found: dict[tuple[str, str], dict[int, float]] = {}
     over_passes: dict[str, list[float]] = {}
     for row in rows:
@@ -313,7 +336,11 @@ def small_table(rows: list[dict[str, Any]]) -> str:
 
 
 def strengths_table(rows: list[dict[str, Any]]) -> str:
-    """For each problem the held-out NLL of the default strengths, and what other factors have beyond it: mean over the seeds, their spread in brackets."""
+    """For each problem the held-out NLL of the default strengths, and that of other factors.
+
+    For the others stands what they have beyond it: the mean over the seeds, their spread in
+    brackets.
+    """
     found: dict[str, dict[float, dict[int, float]]] = {}
     for row in rows:
         if row["part"] == "strengths":
@@ -340,9 +367,11 @@ def rare_lines(rows: list[dict[str, Any]]) -> str:
     row = [row for row in rows if row["part"] == "wiki rare words"][-1]
     nll = row["nll"]
     return (
-        f"{row['words']:,} words counted {LEAST} to {MIN_COUNT - 1} times and not trained, half of their occurrences (by document) folded in, "
+        f"{row['words']:,} words counted {LEAST} to {MIN_COUNT - 1} times and not trained, half "
+        "of their occurrences (by document) folded in, "
         f"NLL of the other half: "
-        f"unigram {nll['unigram']:.3f}, composed {nll['composed']:.3f}, folded in {nll['folded in']:.3f} nats a pair."
+        f"unigram {nll['unigram']:.3f}, composed {nll['composed']:.3f}, folded in "
+        f"{nll['folded in']:.3f} nats a pair."
     )
 
 

@@ -1,4 +1,7 @@
-"""Raw results: a JSON object a line, each with the machine and the commit it was measured on; and the tables that docs make of them."""
+"""Raw results, a JSON object a line, and the tables that docs make of them.
+
+Each line has the machine and the commit it was measured on.
+"""
 
 import gzip
 import json

@@ -1,13 +1,20 @@
 """What counting, the start and a pass cost, on two threads and one.
 
-    python benchmarks/speed.py ../shared/data SCRATCH benchmarks/results/speed.jsonl [PART…]     measures
-    python benchmarks/speed.py                                                                    prints the tables
-    python benchmarks/speed.py figure docs/see/scaling.svg                                        cost over tokens and over words
+Measure all parts, or those named:
+    python benchmarks/speed.py ../shared/data SCRATCH benchmarks/results/speed.jsonl [PART…]
+Print the tables, and draw the cost over tokens and over words:
+    python benchmarks/speed.py
+    python benchmarks/speed.py figure docs/see/scaling.svg
 
-Parts: counting (text to counts, saved, peak memory, each in processes of its own, min-count 20, 5 and 1, and text that is not ASCII), pass (a pass beside
-its three matrix products alone at the same and other tile sizes, interleaved), threads (the same training with one and two workers, digests compared),
-order (a pass whose threads sum what they happen to have, so that bytes depend on it, beside ours, whose sums have a fixed order), shares (where the
-seconds of two epochs go), scaling (a pass over tokens and over words, beside the model 6·V²·D).
+The parts are:
+counting  text to counts, saved, with peak memory, each in a process of its own: min-count 20, 5
+          and 1, and text that is not ASCII
+pass      a pass beside its three matrix products alone at several tile sizes, interleaved
+threads   the same training with one and two workers, digests compared
+order     a pass whose threads sum what they happen to have, so that bytes depend on it, beside
+          ours, whose sums have a fixed order
+shares    where the seconds of two epochs go
+scaling   a pass over tokens and over words, beside the model 6·V²·D
 """
 
 import contextlib
@@ -29,10 +36,18 @@ MEASURED = Path(__file__).parents[1] / "docs" / "measured.md"
 COUNT = """
 import json, resource, sys, time
 from exact2vec import Text, count_text
-began = time.perf_counter(); counts = count_text(Text(sys.argv[1]), min_count=int(sys.argv[2])); counted = time.perf_counter() - began
+began = time.perf_counter()
+counts = count_text(Text(sys.argv[1]), min_count=int(sys.argv[2]))
+counted = time.perf_counter() - began
 counts.save(sys.argv[3], force=True)
-print(json.dumps({"counted": counted, "saved": time.perf_counter() - began, "words": len(counts.words), "cells": counts.training.nnz,
-    "tokens": counts.tokens["read"], "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+print(json.dumps({
+    "counted": counted,
+    "saved": time.perf_counter() - began,
+    "words": len(counts.words),
+    "cells": counts.training.nnz,
+    "tokens": counts.tokens["read"],
+    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+}))
 """
 
 
@@ -70,7 +85,10 @@ def counting(data: Path, scratch: Path) -> list[dict[str, Any]]:
 
 
 def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
-    """Seconds of a pass, and of its three products alone at several tile sizes; five rounds, interleaved."""
+    """Seconds of a pass, and of its three products alone at several tile sizes.
+
+    Five rounds, interleaved.
+    """
     import torch
 
     from exact2vec import count_text
@@ -152,7 +170,10 @@ def threads(data: Path, scratch: Path) -> list[dict[str, Any]]:
 
 
 def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
-    """Seconds of two thirds of a pass with sums of a fixed order and with sums of each thread's own, five rounds, interleaved."""
+    """Seconds of two thirds of a pass with sums of a fixed order, and of each thread's own.
+
+    Five rounds, interleaved.
+    """
     import threading
 
     import torch
@@ -218,7 +239,10 @@ def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
 
 
 def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
-    """Seconds of two epochs with the default prior, exact losses at the start and the end, and of their parts; three rounds."""
+    """Seconds of two epochs with the default prior, and of their parts; three rounds.
+
+    Losses are exact at the start and the end.
+    """
     from exact2vec import Text, count_text
     from exact2vec.train import fit
 
@@ -337,7 +361,8 @@ def tables(rows: list[dict[str, Any]]) -> str:
             _middle([row[what] for row in of]) for what in ("counted", "saved", "peak_bytes")
         )
         lines.append(
-            f"| {text}, {of[0]['bytes'] / 1e6:.0f} MB | {min_count} | {of[0]['words']:,} | {of[0]['tokens']:,} "
+            f"| {text}, {of[0]['bytes'] / 1e6:.0f} MB | {min_count} | {of[0]['words']:,} | "
+            f"{of[0]['tokens']:,} "
             f"| {seconds:.1f} s | {saved:.1f} s | {peak / 1e9:.2f} GB |"
         )
     if passes := [row for row in rows if row["part"] == "pass"]:
@@ -351,8 +376,10 @@ def tables(rows: list[dict[str, Any]]) -> str:
         )
         lines += [
             "",
-            f"A pass at V = {passes[0]['words']:,}, D = 100: {seconds:.1f} s, {np.median(ratios):.2f} times (from {min(ratios):.2f} to "
-            f"{max(ratios):.2f}) its three products alone at the best tile size ({best:.1f} s); an exact sweep of the training part: "
+            f"A pass at V = {passes[0]['words']:,}, D = 100: {seconds:.1f} s, "
+            f"{np.median(ratios):.2f} times (from {min(ratios):.2f} to "
+            f"{max(ratios):.2f}) its three products alone at the best tile size ({best:.1f} s); "
+            "an exact sweep of the training part: "
             f"{np.median([row['sweep_seconds'] for row in passes]):.1f} s.",
         ]
     if runs := [row for row in rows if row["part"] == "threads"]:
@@ -360,14 +387,16 @@ def tables(rows: list[dict[str, Any]]) -> str:
         same = len({row["digest"] for row in runs}) == 1
         lines += [
             "",
-            f"One and two workers give {'the same bytes' if same else 'DIFFERENT bytes'}; two: {min(row['seconds'] for row in two):.1f} s where one "
+            f"One and two workers give {'the same bytes' if same else 'DIFFERENT bytes'}; two: "
+            f"{min(row['seconds'] for row in two):.1f} s where one "
             f"takes {min(row['seconds'] for row in one):.1f} s.",
         ]
     if turns := [row["seconds"] for row in rows if row["part"] == "order"]:
         costs = [turn["fixed"] / turn["as it comes"] - 1 for turn in turns]
         lines += [
             "",
-            f"Sums of a fixed order, so that threads change no byte, cost {np.median(costs):.1%} of a pass (from {min(costs):.1%} to {max(costs):.1%}).",
+            f"Sums of a fixed order, so that threads change no byte, cost {np.median(costs):.1%} "
+            f"of a pass (from {min(costs):.1%} to {max(costs):.1%}).",
         ]
     if rounds := [row for row in rows if row["part"] == "shares"]:
         whole = _middle([row["seconds"] for row in rounds])
@@ -387,7 +416,8 @@ def tables(rows: list[dict[str, Any]]) -> str:
             "|---|---|---|---|---|",
         ]
         lines += [
-            f"| {row['tokens']:,} | {row['words']:,} | {row['count_seconds']:.1f} s | {row['pass_seconds']:.1f} s "
+            f"| {row['tokens']:,} | {row['words']:,} | {row['count_seconds']:.1f} s | "
+            f"{row['pass_seconds']:.1f} s "
             f"| {row['model_gigaflops'] / row['pass_seconds']:.0f} |"
             for row in scales
         ]
@@ -395,7 +425,10 @@ def tables(rows: list[dict[str, Any]]) -> str:
 
 
 def figure(rows: list[dict[str, Any]], path: Path) -> None:
-    """Seconds to count over tokens; seconds of a pass over words, beside 6·V²·D flops at the rate of the largest vocabulary."""
+    """Seconds to count over tokens; seconds of a pass over words.
+
+    Beside them stand 6·V²·D flops at the rate of the largest vocabulary.
+    """
     import matplotlib
 
     matplotlib.use("svg")

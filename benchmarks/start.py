@@ -1,10 +1,14 @@
-"""Two spectral starts beside each other: weighted positive PMI, and the first-order solution of the exact loss.
+"""Two spectral starts: weighted positive PMI, and the first-order solution of the exact loss.
 
     python benchmarks/start.py ../shared/data benchmarks/results/start.jsonl
 
-Around u = 0 the loss is minimised, to first order, by products (n − N_c p) / (N_c p). Weighted as the loss weighs them they are S = (n − N_c p)/√(N_c p),
-whose eigenvectors give x and u when the weights are divided out. Each start is tried at several scales (what multiplies the products), the positive
-PMI at several weights too, and judged by its own exact held-out NLL and by that after one and two epochs, on 10,000 words, D = 50.
+Around u = 0 the loss is minimised, to first order, by products (n − N_c p) / (N_c p). Weighted as
+the loss weighs them they are S = (n − N_c p)/√(N_c p), whose eigenvectors give x and u when the
+weights are divided out.
+
+Each start is tried at several scales (what multiplies the products), the positive PMI at several
+weights too. It is judged by its own exact held-out NLL, and by that after one and two epochs, on
+10,000 words with D = 50.
 """
 
 import sys
@@ -22,7 +26,10 @@ SCALES = (0.25, 0.5, 1.0, 1.4)
 
 
 def first_order(counts: csr_array, rank: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """x and u of the largest eigenpairs of n / √(N_c N_w) − √(N_c N_w) / N, divided by √(N_c / N); rows no longer than ten mean rows."""
+    """x and u of the largest eigenpairs of n / √(N_c N_w) − √(N_c N_w) / N.
+
+    They are divided by √(N_c / N); no row is longer than ten mean rows.
+    """
     totals = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
     root = np.sqrt(np.maximum(totals, 1e-9))
     total = totals.sum()

@@ -1,9 +1,10 @@
-"""The whole command on wiki.txt.gz: quality, seconds, peak memory, and whether the printed loss is recomputed.
+"""The whole command on wiki.txt.gz: quality, seconds, peak memory, and the loss recomputed.
 
     python benchmarks/training.py ../shared/data benchmarks/results/training.jsonl
 
-Three runs, of 1 and 2 threads, and of 2 threads with exact losses at the start and the end only. Writes a line a run to the JSONL (settings, machine,
-versions, commit, seconds, peak_bytes, losses in nats) and README's table from them.
+There are three runs: of 1 and 2 threads, and of 2 threads with exact losses at the start and the
+end only. Each writes a line to the JSONL (settings, machine, versions, commit, seconds, peak_bytes,
+losses in nats); README's table is made of them.
 """
 
 import hashlib
@@ -102,26 +103,34 @@ def table(rows: list[dict[str, Any]]) -> str:
     """README's lines, a pure function of the results."""
     first = rows[0]
     lines = [
-        f"{first['tokens_read']:,} words of Wikipedia, {first['words']:,} kept (min-count {first['settings']['min-count']}), "
-        f"{first['settings']['vector-size']} numbers a vector, window {first['settings']['window']}, {first['settings']['epochs']} passes, inputs + outputs;",
-        f"{first['machine']['cores']} shared {first['machine']['processor']} cores, Python {first['machine']['python']}, torch {first['machine']['torch']}:",
+        f"{first['tokens_read']:,} words of Wikipedia, {first['words']:,} kept (min-count "
+        f"{first['settings']['min-count']}), "
+        f"{first['settings']['vector-size']} numbers a vector, window "
+        f"{first['settings']['window']}, {first['settings']['epochs']} passes, inputs + outputs;",
+        f"{first['machine']['cores']} shared {first['machine']['processor']} cores, Python "
+        f"{first['machine']['python']}, torch {first['machine']['torch']}:",
         "",
-        "| threads | exact losses | whole command | peak memory | NLL | held-out NLL | WordSim-353 | SimLex-999 | Google analogies |",
+        "| threads | exact losses | whole command | peak memory | NLL | held-out NLL | "
+        "WordSim-353 | SimLex-999 | Google analogies |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         exact = "every pass" if row["exact_every"] else "start and end"
         lines.append(
-            f"| {row['threads']} | {exact} | {row['seconds']:.0f} s | {row['peak_bytes'] / 1e9:.2f} GB | {row['nll']:.4f} | {row['held_out_nll']:.4f} "
-            f"| {row['wordsim353']['rho']:.3f} | {row['simlex999']['rho']:.3f} | {row['analogies']['accuracy']:.3f} |"
+            f"| {row['threads']} | {exact} | {row['seconds']:.0f} s | "
+            f"{row['peak_bytes'] / 1e9:.2f} GB | {row['nll']:.4f} | {row['held_out_nll']:.4f} "
+            f"| {row['wordsim353']['rho']:.3f} | {row['simlex999']['rho']:.3f} | "
+            f"{row['analogies']['accuracy']:.3f} |"
         )
     same = rows[0]["digests"] == rows[1]["digests"]
     unaccounted = sum(row["tokens_unaccounted"] for row in rows)
     worst = max(row["relative_difference_recomputed"] for row in rows)
     lines += [
         "",
-        f"The unigram's NLL is {first['unigram']:.4f}. With 1 and 2 threads the vectors, counts and history are {'the same bytes' if same else 'DIFFERENT'}; "
-        f"{unaccounted} tokens are unaccounted for; `evaluate` recomputes the printed losses with a relative difference of {worst:.0e}.",
+        f"The unigram's NLL is {first['unigram']:.4f}. With 1 and 2 threads the vectors, counts "
+        f"and history are {'the same bytes' if same else 'DIFFERENT'}; "
+        f"{unaccounted} tokens are unaccounted for; `evaluate` recomputes the printed losses "
+        f"with a relative difference of {worst:.0e}.",
     ]
     return "\n".join(lines)
 

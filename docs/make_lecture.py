@@ -1,4 +1,7 @@
-"""Make docs/lecture.ipynb of docs/lecture.py and execute it: python docs/make_lecture.py [OUTPUT]"""
+"""Make docs/lecture.ipynb of docs/lecture.py and execute it.
+
+python docs/make_lecture.py [OUTPUT]
+"""
 
 import re
 import sys
@@ -20,7 +23,10 @@ class Kernel(AsyncKernelManager):
 
 
 def notebook(source: str) -> nbformat.NotebookNode:
-    """The cells of a script in which `# %%` begins a cell of code and `# %% [markdown]` one of text, not executed."""
+    """The cells of a script, not executed.
+
+    `# %%` begins a cell of code and `# %% [markdown]` one of text.
+    """
     cells = []
     for number, (kind, body) in enumerate(
         re.findall(r"^# %%( \[markdown\])?\n(.*?)(?=^# %%|\Z)", source, re.MULTILINE | re.DOTALL)
@@ -41,7 +47,10 @@ def notebook(source: str) -> nbformat.NotebookNode:
 
 
 def executed(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The same notebook with its outputs; raises CellExecutionError where a cell fails. Times are not recorded."""
+    """The same notebook with its outputs, without times.
+
+    Raises CellExecutionError where a cell fails.
+    """
     NotebookClient(
         made, kernel_name="python3", kernel_manager_class=Kernel, timeout=300, record_timing=False
     ).execute()

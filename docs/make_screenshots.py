@@ -1,4 +1,7 @@
-"""Look at the pages in chromium and write docs/see/*.png: python docs/make_screenshots.py RUN RUN2"""
+"""Look at the pages in chromium and write docs/see/*.png.
+
+python docs/make_screenshots.py RUN RUN2
+"""
 
 import io
 import sys
@@ -21,8 +24,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-TYPICAL = """(() => { const order = document.getElementById('order'); order.value = 'typical'; order.dispatchEvent(new Event('change'));
-  document.getElementById('word').value = 'server'; document.getElementById('search').requestSubmit(); })()"""
+TYPICAL = """(() => {
+  const order = document.getElementById('order');
+  order.value = 'typical';
+  order.dispatchEvent(new Event('change'));
+  document.getElementById('word').value = 'server';
+  document.getElementById('search').requestSubmit();
+})()"""
 TEN_STEPS = "document.getElementById('ten').click()"
 
 

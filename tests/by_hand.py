@@ -133,7 +133,10 @@ def weighted_nll(
 def windows_of_contexts(
     text: Sequence[tuple[int, int]], shape: tuple[int, int], window: int
 ) -> list[list[int]]:
-    """k(c, w) of tokens (row of c or −1, word or −1): for each c the kept words alone, counted outwards from it."""
+    """k(c, w) of tokens, each given as (row of c or −1, word or −1).
+
+    For each c the kept words alone are counted outwards from it.
+    """
     counts = [[0] * shape[1] for _ in range(shape[0])]
     for place, (row, _) in enumerate(text):
         if row >= 0:

@@ -1,4 +1,7 @@
-"""Bad inputs at the command line: one clear line, the exit code of the design, no run folder left behind."""
+"""Bad inputs at the command line.
+
+Each gives one clear line and its exit code, and leaves no run folder behind.
+"""
 
 import bz2
 import contextlib
@@ -522,7 +525,8 @@ def test_a_pipe_closed_in_the_middle(tmp_path):
         ).exit_code
         == 0
     )
-    command = f"{sys.executable} -m exact2vec neighbors {tmp_path}/run w1 -n 19000 | head -1; exit ${{PIPESTATUS[0]}}"
+    asked = f"{sys.executable} -m exact2vec neighbors {tmp_path}/run w1 -n 19000"
+    command = f"{asked} | head -1; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (result.returncode, "Traceback" in result.stderr) == (0, False)
 

@@ -1,4 +1,4 @@
-"""Words that were not trained: composed, folded in, counted as contexts only; at the command line too."""
+"""Words that were not trained: composed, folded in, counted as contexts only."""
 
 import by_hand
 import numpy as np
@@ -55,7 +55,10 @@ def call(*arguments):
 
 
 def row_objective(vectors, counts, means, strength):
-    """(objective, gradient, gradient norm as fold-in states it) of each row at x, in float64 by autograd."""
+    """(objective, gradient, gradient norm as fold-in states it) of each row at x.
+
+    In float64, by autograd.
+    """
     outputs, bias = (
         torch.from_numpy(vectors.outputs).double(),
         torch.from_numpy(vectors.bias).double(),

@@ -111,7 +111,10 @@ def test_a_row_has_a_last_number_and_zeros():
 @settings(max_examples=30)
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.5, 1.0]))
 def test_the_uncounted_mass_is_the_same_both_ways(seed, counted_share):
-    """Two rows of exponentials: where the counted cells hold most of a sum, it is not taken away from it."""
+    """Two rows of exponentials, where the counted cells hold most of a sum.
+
+    What they hold is not taken away from the sum.
+    """
     random = np.random.default_rng(seed)
     scores = random.standard_normal((3, 17)).astype(np.float32)
     scores[:, 4] += 30 * counted_share

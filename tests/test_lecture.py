@@ -1,4 +1,7 @@
-"""The lecture's notebook: made of its script, executed, its committed outputs what it prints; the training's by their properties."""
+"""The lecture's notebook: made of its script, executed, its outputs what it prints.
+
+What the training prints is tested by its properties.
+"""
 
 import base64
 import importlib.util

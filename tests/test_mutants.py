@@ -1,4 +1,7 @@
-"""Deliberate mistakes, each of which must turn its own test file red (`make soak`): tests that cannot fail would show here."""
+"""Deliberate mistakes, each of which must turn its own test file red (`make soak`).
+
+Tests that cannot fail would show here.
+"""
 
 import os
 import shutil

@@ -369,7 +369,10 @@ def problem_of(counts, workers, how, dtype=torch.float64):
 
 
 def at_the_optimum(problem, state):
-    """The vectors that minimise the objective with the pulls of `state` held, by L-BFGS; and the gradient there over that at the start."""
+    """The vectors that minimise the objective with the pulls of `state` held, by L-BFGS.
+
+    The second result is the gradient there over that at the start.
+    """
     dense = torch.from_numpy(problem.counted["training"].matrix.toarray()).double()
     leaves = [value.clone().requires_grad_() for value in (state.inputs, state.outputs, state.bias)]
     optimizer = torch.optim.LBFGS(

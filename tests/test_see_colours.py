@@ -1,4 +1,7 @@
-"""Lines that differ in colour differ for every colour vision, on the pages and in the figures, and never in colour alone."""
+"""Lines that differ in colour differ for every colour vision, and never in colour alone.
+
+This holds on the pages and in the figures.
+"""
 
 import itertools
 import re
@@ -10,7 +13,8 @@ import pytest
 from exact2vec.see import figures
 from exact2vec.see.html import PARTS
 
-# linear RGB as seen without L, M or S cones, full severity. Source: Machado, Oliveira and Fernandes 2009, table 1
+# Linear RGB as seen without L, M or S cones, full severity.
+# Source: Machado, Oliveira and Fernandes 2009, table 1.
 VISION = {
     "normal": np.eye(3),
     "protanopia": np.array(

@@ -1,4 +1,8 @@
-"""The pages in a real browser: the lecture's numbers, every number's line of Python, hostile words, no request, contrast, narrow windows."""
+"""The pages in a real browser.
+
+They show the lecture's numbers and every number's line of Python. Hostile words do nothing, no
+request is made, contrast is enough, and windows may be narrow.
+"""
 
 import contextlib
 import io
@@ -82,7 +86,11 @@ def browser():
 
 @pytest.fixture
 def visit(browser):
-    """Open an address; at the end of the test nothing may have been asked of a network, said in a dialog, thrown, or refused by the policy."""
+    """Open an address.
+
+    At the end of the test nothing may have been asked of a network, said in a dialog, thrown, or
+    refused by the policy.
+    """
     faults, pages = [], []
 
     def visit(address, allowed="file:///", **options):
@@ -125,7 +133,10 @@ def number(text):
 
 
 def until(page, expression):
-    """Wait until it is true; playwright's own wait_for_function needs the eval that the policy refuses."""
+    """Wait until it is true.
+
+    Playwright's own wait_for_function needs the eval that the policy refuses.
+    """
     for _ in range(100):
         if page.evaluate(expression):
             return
@@ -360,7 +371,8 @@ def test_an_unseen_word_is_said_to_be_unseen(visit, folder):
 
 def scripts_and_images(page):
     return page.evaluate(
-        "[document.scripts.length, document.images.length, document.querySelectorAll('b, i, a, iframe, object').length]"
+        "[document.scripts.length, document.images.length, "
+        "document.querySelectorAll('b, i, a, iframe, object').length]"
     )
 
 
@@ -370,7 +382,7 @@ def test_hostile_words_are_text_in_the_explorer(visit, folder):
     before = scripts_and_images(page)
     for word in WORDS:
         page.evaluate(
-            "word => { document.getElementById('word').value = word; document.getElementById('search').requestSubmit(); }",
+            SEARCH,
             word,
         )
         assert page.evaluate("document.getElementById('wordName').textContent") == word
@@ -401,7 +413,7 @@ def test_hostile_words_and_names_are_text_in_the_report(visit, folder):
     assert "<b>other: training" in legend
     for word in WORDS:
         page.evaluate(
-            "word => { document.getElementById('word').value = word; document.getElementById('search').requestSubmit(); }",
+            SEARCH,
             word,
         )
         assert (
@@ -463,19 +475,26 @@ def test_the_policy_runs_nothing_that_was_not_written(browser, folder, name):
     page = browser.new_page()
     page.goto(address(folder / name))
     page.evaluate(
-        "document.addEventListener('securitypolicyviolation', event => { window.refused = event.violatedDirective; })"
+        "document.addEventListener('securitypolicyviolation', "
+        "event => { window.refused = event.violatedDirective; })"
     )
     page.evaluate(
-        "() => { const smuggled = document.createElement('script'); smuggled.text = 'window.smuggled = 1'; document.body.append(smuggled); }"
+        "() => { const smuggled = document.createElement('script'); "
+        "smuggled.text = 'window.smuggled = 1'; document.body.append(smuggled); }"
     )
     until(page, "window.refused")
     assert page.evaluate("[window.smuggled, window.refused]") == [None, "script-src-elem"]
     page.close()
 
 
+SEARCH = """word => {
+  document.getElementById('word').value = word;
+  document.getElementById('search').requestSubmit();
+}"""
 CONTRAST = """() => {
   const parse = (text) => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+  const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => [r, g, b].map((v) => linear(v / 255))
     .reduce((sum, v, place) => sum + v * [0.2126, 0.7152, 0.0722][place], 0);
   const behind = (element) => {
     for (let at = element; at; at = at.parentElement) {
@@ -486,11 +505,17 @@ CONTRAST = """() => {
   };
   const found = [];
   for (const element of document.querySelectorAll("body *")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if ((!own && !element.matches("input")) || !element.getClientRects().length || element.closest("script, style, .modebar")) continue;
+    const isText = (node) => node.nodeType === 3 && node.textContent.trim();
+    const own = [...element.childNodes].some(isText);
+    if (!own && !element.matches("input")) continue;
+    if (!element.getClientRects().length || element.closest("script, style, .modebar")) continue;
     const style = getComputedStyle(element), svg = element instanceof SVGElement;
-    const [one, other] = [light(parse(svg ? style.fill : style.color)), light(behind(element))].sort((a, b) => b - a);
-    found.push([(one + 0.05) / (other + 0.05), element.tagName, element.id, element.getAttribute("class"), element.textContent.slice(0, 30)]);
+    const shown = light(parse(svg ? style.fill : style.color));
+    const [one, other] = [shown, light(behind(element))].sort((a, b) => b - a);
+    found.push([
+      (one + 0.05) / (other + 0.05), element.tagName, element.id,
+      element.getAttribute("class"), element.textContent.slice(0, 30),
+    ]);
   }
   return found;
 }"""

@@ -337,8 +337,11 @@ def test_notebooks_show_tables_in_which_words_are_text(folder):
 
 def test_fit_shows_a_bar_in_a_notebook_and_none_elsewhere():
     code = (
-        "from IPython.core.interactiveshell import InteractiveShell as S; s = S.instance(); s.kernel = object(); "
-        "import exact2vec as e; e.Exact2Vec(vector_size=2, epochs=2, held_out=0).fit([['sun', 'moon'], ['dog', 'cat']] * 20)"
+        "from IPython.core.interactiveshell import InteractiveShell as S; s = S.instance(); "
+        "s.kernel = object(); "
+        "import exact2vec as e; "
+        "model = e.Exact2Vec(vector_size=2, epochs=2, held_out=0); "
+        "model.fit([['sun', 'moon'], ['dog', 'cat']] * 20)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(e2v.__file__).parents[1])}
     shown = subprocess.run(

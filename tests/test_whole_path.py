@@ -1,4 +1,7 @@
-"""From text to vectors and back: command line and Python give the same numbers, files come back bit for bit."""
+"""From text to vectors and back.
+
+Command line and Python give the same numbers, and files come back bit for bit.
+"""
 
 import json
 import math
