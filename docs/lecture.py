@@ -42,6 +42,13 @@ print("ours   ", e2v.NLLLoss()(log_probabilities, target).item())
 print("by hand", -np.log(0.7))
 
 # %% [markdown]
+# An `NLLLoss` is an object. The lecture lists its parts with `dir`; most of what that prints belongs to every module of torch. These are the parts of the loss:
+
+# %%
+print([name for name in dir(torch.nn.NLLLoss()) if not name.startswith("_")][:12], "…")
+e2v.NLLLoss()
+
+# %% [markdown]
 # ## 3. Raw scores → log-softmax → the loss of each target
 #
 # A network gives scores, any real numbers. Softmax makes probabilities of them, $p_i = e^{z_i} / \sum_k e^{z_k}$, and log-softmax their logarithms,

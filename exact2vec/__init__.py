@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "log_softmax": "loss.dense",
-    "nll_loss": "loss.dense",
-    "cross_entropy": "loss.dense",
-    "linear_cross_entropy": "loss.linear",
+    "log_softmax": "loss.functional",
+    "nll_loss": "loss.functional",
+    "cross_entropy": "loss.functional",
+    "linear_cross_entropy": "loss.functional",
     "NLLLoss": "loss.modules",
     "CrossEntropyLoss": "loss.modules",
     "LinearCrossEntropyLoss": "loss.modules",
-    "loss_terms": "loss.terms",
+    "loss_terms": "loss.decomposition",
     "explain": "loss.explain",
     "descend": "loss.explain",
     "Text": "counts.read",
@@ -40,11 +40,15 @@ if TYPE_CHECKING:
     from exact2vec.counts.features import Features, RowCounts
     from exact2vec.counts.read import Text
     from exact2vec.estimator import Exact2Vec
-    from exact2vec.loss.dense import cross_entropy, log_softmax, nll_loss
+    from exact2vec.loss.decomposition import loss_terms
     from exact2vec.loss.explain import descend, explain
-    from exact2vec.loss.linear import linear_cross_entropy
+    from exact2vec.loss.functional import (
+        cross_entropy,
+        linear_cross_entropy,
+        log_softmax,
+        nll_loss,
+    )
     from exact2vec.loss.modules import CrossEntropyLoss, LinearCrossEntropyLoss, NLLLoss
-    from exact2vec.loss.terms import loss_terms
     from exact2vec.see.report import report
     from exact2vec.train.fit import fit
     from exact2vec.vectors.evaluate import evaluate
@@ -54,7 +58,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'exact2vec' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"exact2vec.{_HOME[name]}"), name)
+    found = getattr(importlib.import_module(f"exact2vec.{_HOME[name]}"), name)
+    globals()[name] = found  # a loss is looked up in every step: the next time without this call
+    return found
 
 
 def __dir__() -> list[str]:

@@ -3,13 +3,9 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import csr_array
 
 from exact2vec.counts.counting import count_text
 from exact2vec.errors import DivergedError, UsageError
-from exact2vec.loss.tiles import TiledNLL, WeightedCounts
-from exact2vec.loss.tiles_cpu import CompiledNLL
-from exact2vec.loss.workers import Workers
 from exact2vec.train import fit as fitting
 from exact2vec.train.fit import fit
 
@@ -85,38 +81,12 @@ def test_epochs_that_are_chosen_end_soon_where_the_start_was_best():
 def test_the_steps_of_the_inputs_fall_from_1_and_those_of_the_outputs_from_the_rate(counts):
     taken = []
 
-    def listening(state, block, problem, rate, input_rate):
+    def listening(state, block, cells, problem, rate, input_rate):
         taken.append((rate, input_rate))
-        return step(state, block, problem, rate, input_rate)
+        return step(state, block, cells, problem, rate, input_rate)
 
     step = fitting.step
     with mock.patch.object(fitting, "step", listening):
         list(fit(counts, vector_size=7, epochs=2, rate=0.03, block_rows=11))
     shares = 1 - 0.9 * np.arange(len(taken)) / len(taken)
     np.testing.assert_allclose(taken, np.stack([0.03 * shares, shares], axis=1))
-
-
-def test_a_matrix_whose_columns_are_not_in_order_has_the_same_losses():
-    random = np.random.default_rng(0)
-    dense = random.integers(0, 3, (40, 2500)) * (random.random((40, 2500)) < 0.1)
-    ordered = csr_array(dense.astype(np.float32))
-    mixed = ordered.copy()
-    for row in range(40):
-        cells = slice(*ordered.indptr[row : row + 2])
-        turn = random.permutation(cells.stop - cells.start)
-        mixed.indices[cells], mixed.data[cells] = (
-            ordered.indices[cells][turn],
-            ordered.data[cells][turn],
-        )
-    mixed.has_sorted_indices = mixed.has_canonical_format = False
-    inputs, outputs = (
-        torch.from_numpy(random.standard_normal((size, 8)).astype(np.float32))
-        for size in (40, 2500)
-    )
-    with Workers(2) as workers:
-        for tiled in (TiledNLL(workers, 2500, 40), CompiledNLL(workers, 2500, 40)):
-            one, other = (
-                tiled.losses(inputs, outputs, np.arange(40), [WeightedCounts(matrix)])[0]
-                for matrix in (ordered, mixed)
-            )
-            torch.testing.assert_close(one.nll, other.nll, rtol=0, atol=0)

@@ -18,9 +18,10 @@ from exact2vec.options import COUNTING, OPTIONS, TRAINING
 ROOT = Path(exact2vec.__file__).parent
 ROOMS = [
     "errors",
-    "compiled",
-    "tables",
     "options",
+    "parallel",
+    "jit",
+    "tables",
     "files",
     "format1",
     "runs",

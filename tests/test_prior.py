@@ -15,12 +15,12 @@ from scipy.sparse import csr_array
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.features import Describer, Features
 from exact2vec.errors import InputError, UsageError
+from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.loss.formulas import Pull, count_nll, metric, objective, penalty
-from exact2vec.loss.tiles import TiledNLL, rows_of
-from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
+from exact2vec.parallel import Workers
 from exact2vec.train import fit as fitting
-from exact2vec.train.fit import PULL_STEPS, fit, initial_state, refitted, step
+from exact2vec.train.fit import PULL_STEPS, fit, initial_state, refitted, step, with_cells
 from exact2vec.train.prior import Prior, refit, ridge, ridge_penalty, shares
 from exact2vec.train.rotation import Block, blocks
 from exact2vec.train.updates import pull_gradient, row_weights, shrunk_gradient
@@ -361,7 +361,7 @@ def test_penalty_of_means_is_zero():
 
 def problem_of(counts, workers, how, dtype=torch.float64):
     size = len(counts.words)
-    problem = fitting.problem_of(counts, TiledNLL(workers, size, size, dtype), 0.75, 1)
+    problem = fitting.problem_of(counts, Workspace.of(workers, size, size, dtype), 0.75, 1)
     return replace(
         problem,
         prior=fitting.prior_of(counts, problem.counted["training"], (15.0, 50.0), None, 3, how),
@@ -421,18 +421,19 @@ def test_a_step_where_the_objective_is_least_moves_nothing(longest):
         everything = Block(np.arange(size), np.ones(size, np.float32), 1.0)
         due = PULL_STEPS - 1
         for shift, most, least in ((0.0, 1e-5, 0.0), (0.1, 1.0, 1e-3)):
-            rows = rows_of(inputs + shift, 1.0), rows_of(outputs + shift, bias)
+            rows = inputs + shift, Outputs.of(outputs + shift, bias).rows
             square = torch.full_like(rows[1], 1e-2)
             state = replace(
                 start,
-                input_rows=rows[0].clone(),
+                inputs=rows[0].clone(),
                 output_rows=rows[1].clone(),
                 output_mean=torch.zeros_like(square),
                 output_square=square,
                 step=due,
             )
-            moved = step(state, everything, problem, 0.05, 1.0)
-            for before, after in zip(rows, (moved.input_rows, moved.output_rows), strict=True):
+            cells = problem.counted["training"].block(everything.rows)
+            moved = step(state, everything, cells, problem, 0.05, 1.0)
+            for before, after in zip(rows, (moved.inputs, moved.output_rows), strict=True):
                 assert least <= (after - before).abs().max() <= most
 
 
@@ -465,8 +466,8 @@ def test_three_steps_and_four_are_seven_across_a_refit(counts):
         assert any(block.ends_part for block in plan[6:-2])
 
         def run(state, some):
-            for block in some:
-                state = step(state, block, problem, 0.05, 0.5)
+            for block, cells in with_cells(some, problem):
+                state = step(state, block, cells, problem, 0.05, 0.5)
                 state = refitted(state, problem) if block.ends_part else state
             return state
 
@@ -476,7 +477,7 @@ def test_three_steps_and_four_are_seven_across_a_refit(counts):
         run(half, plan[6:9])
         again, copied = run(pickle.loads(saved), plan[6:]), run(kept, plan[6:])
     for field in (
-        "input_rows",
+        "inputs",
         "output_rows",
         "output_mean",
         "output_square",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from exact2vec.loss.workers import Workers
+from exact2vec.parallel import Workers
 from exact2vec.train import start
 
 

@@ -24,11 +24,11 @@ from exact2vec.counts.counts import unigram
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import WindowWeighting
 from exact2vec.errors import InputError, UnknownWordError, UsageError
+from exact2vec.loss.count_losses import WeightedCounts, exact_losses
+from exact2vec.loss.engine.cells import Outputs, RowLosses, Workspace
 from exact2vec.loss.formulas import count_nll
-from exact2vec.loss.sweep import sweep
-from exact2vec.loss.tiles import RowLosses, TiledNLL, WeightedCounts
-from exact2vec.loss.workers import Workers
 from exact2vec.options import checked
+from exact2vec.parallel import Workers
 from exact2vec.train.updates import row_weights
 from exact2vec.vectors.evaluate import new_text
 from exact2vec.vectors.formats import export
@@ -410,15 +410,15 @@ def test_nothing_depends_on_the_threads_of_the_caller():
             weighted.totals[weighted.totals > 0] * 1.1, weighted.totals[weighted.totals > 0] * 0.3
         )
         weights = row_weights(weighted.totals, 0.75)
-        with patch("exact2vec.loss.sweep.row_losses", return_value=[losses]):
+        with patch("exact2vec.loss.count_losses.row_losses", return_value=[losses]):
             found.append(
                 (
-                    sweep(
-                        TiledNLL(Workers(1), 1, 1),
+                    exact_losses(
                         rows,
-                        rows,
+                        Outputs(rows, 7),
                         [weighted],
                         log_unigram,
+                        Workspace.of(Workers(1), 1, 1),
                         row_weights=weights,
                     ),
                     weights.tolist(),

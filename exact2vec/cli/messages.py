@@ -9,7 +9,7 @@ from typing import Any
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import RowCounts
 from exact2vec.errors import UnknownWordError
-from exact2vec.loss.sweep import Losses
+from exact2vec.loss.count_losses import Losses
 from exact2vec.options import available_threads
 from exact2vec.train.fit import Record
 from exact2vec.vectors.evaluate import Evaluation, NewText, Similarity

@@ -160,7 +160,7 @@ def silent(line: str) -> None:
 
 def announce_compilation(say: Callable[[str], None]) -> None:
     """`say` one line when a loop is compiled, until the command ends."""
-    from exact2vec.compiled import compilation_announced
+    from exact2vec.jit import compilation_announced
 
     click.get_current_context().with_resource(compilation_announced(say))
 

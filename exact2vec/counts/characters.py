@@ -8,7 +8,7 @@ import unicodedata
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.compiled import compiled, inlined
+from exact2vec.jit import compiled, inlined
 
 BETWEEN, WHITE, LINE_END, LETTER, MARK, APOSTROPHE = range(6)
 LINE, PARAGRAPH, FILE = range(3)

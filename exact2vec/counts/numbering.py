@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.compiled import compiled
+from exact2vec.jit import compiled
 
 EMPTY = -1
 SPACE = 32

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from exact2vec.compiled import compiled
 from exact2vec.errors import InputError, UsageError
+from exact2vec.jit import compiled
 from exact2vec.options import checked
 
 STATED_WINDOW = 5  # strengths of a prior are given in the pairs of this window

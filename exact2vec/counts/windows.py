@@ -8,7 +8,7 @@ from jaxtyping import Int32
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from exact2vec.compiled import compiled
+from exact2vec.jit import compiled
 from exact2vec.options import available_threads
 
 Rows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]  # lengths of rows, words, counts

@@ -1,11 +1,13 @@
 """The loss by itself: PyTorch tensors in and out.
 
-formulas.py              WHAT: the definitions; all else is tested against them
-explain.py               one row, a batch, or some steps of descent, shown
-dense.py, modules.py     torch's functions and modules; how, on a CPU: rows.py, kernels.py
-linear.py                the same for scores x·uᵀ + b that are never held whole
-targets.py, checks.py    what counts in a row; what users mistake
-terms.py                 a loss as entropy + excess
-tiles.py, tiles_cpu.py   HOW: the loss of counted pairs, for training, in torch operations and in compiled loops
-sweep.py, workers.py     exact and estimated losses of all rows; threads that change no byte
+formulas.py         WHAT: the definitions; all else is tested against them
+functional.py       log_softmax, nll_loss, cross_entropy, linear_cross_entropy
+modules.py          the same as torch's modules, which say what they compute
+asked.py            what was asked to count → targets.py: t of Σ t_w · −log p_w
+sparse_counts.py    counts in CSR and COO format, read and checked
+validation.py       what users mistake: errors with their cure; suspicions.py: warnings
+layout.py           which dimension holds the classes
+decomposition.py    a loss as entropy + excess
+explain.py          one row, a batch, or some steps of descent, shown
+engine/             HOW: by autograd, in tiles on any device, in compiled loops on a CPU
 """

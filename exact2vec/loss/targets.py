@@ -1,140 +1,185 @@
-"""What a row's loss counts: indices, probabilities and counts as coefficients t ≥ 0 of Σ_w t_w · −log p_w (equations 1, 7–9)."""
+"""What the losses of rows count: target weights t ≥ 0 of Σ_w t_w · −log p_w (equations 1, 7–9)."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from exact2vec.errors import LossInputError
+from exact2vec.loss.sparse_counts import cells_of
+
+CHUNK = 4096  # numbers that torch adds up in one thread
+BLOCK = 1 << 18  # counts of which a wider copy is held
+RAISING = ("cpu", "cuda", "meta")  # devices on which an index out of range is an error
+
 
 @dataclass(frozen=True)
 class Targets:
-    """t = the stored cells (sorted by row) + `dense`, which may be one row for all, times each row's `spread`; `divisor` is what "mean" divides by."""
+    """t = cells + weight · (keep · dense + spread[:, None]), over rows × words; t ≥ 0.
+
+    The scores of a loss are (outer, words, inner), classes in the middle; its rows are
+    outer · inner, numbered in that order. Every field but the cells and the divisor may be missing.
+
+    row, column   (cell,) int64: where a cell lies; sorted by row, and by column within a row,
+                  none twice. With `one_a_row` the cells are one for each row, in order.
+    value         (cell,) float64; 0 says that the cell counts nothing
+    divisor       scalar, float64: what "mean" divides the sum by
+    dense         (outer, words, inner), any float type: probabilities or dense counts
+    keep          a number: what smoothing leaves of `dense`
+    spread        (row,) float64: what smoothing adds to each word of a row
+    weight        (words,) class weights on `dense` and `spread`; None: all 1
+    """
 
     row: Tensor
     column: Tensor
     value: Tensor
     divisor: Tensor
+    one_a_row: bool = False
     dense: Tensor | None = None
+    keep: float = 1.0
     spread: Tensor | None = None
-
-    @property
-    def one_for_all(self) -> bool:
-        """Whether the one row of `dense` stands for all, times their spread."""
-        return self.dense is not None and self.spread is not None and len(self.dense) == 1
+    weight: Tensor | None = None
 
     def matrix(self, rows: int, words: int) -> Tensor:
-        """The coefficients as one float64 matrix, differentiable."""
-        cells = self.value.new_zeros(rows, words).index_put(
-            (self.row, self.column), self.value, accumulate=True
-        )
-        if self.dense is None:
-            return cells
-        return cells + (
-            self.dense.double()
-            if self.spread is None
-            else self.spread[:, None] * self.dense.double()
-        )
+        """All t as one rows × words matrix, differentiable, in the float type of `value`."""
+        t = self.value.new_zeros(rows, words)
+        t = t.index_put((self.row, self.column), self.value, accumulate=True)
+        if self.dense is None and self.spread is None:
+            return t
+        whole: Tensor | float = 0.0
+        if self.dense is not None:
+            dense = self.dense.movedim(1, -1).reshape(rows, words)
+            whole = self.keep * dense.to(t.dtype)
+        if self.spread is not None:
+            whole = whole + self.spread[:, None].expand(rows, words)
+        return t + (whole if self.weight is None else self.weight.to(t.dtype) * whole)
 
 
 def of_indices(
     target: Tensor, words: int, weight: Tensor | None, ignore_index: int, smoothing: float
 ) -> Targets:
-    """(7): t = (1 − ε) w_y at y, and ε w_i / V everywhere; rows whose target is `ignore_index` have none. The divisor is Σ w_y."""
+    """(7): t = (1 − ε) w_y at y, and ε w_i / V everywhere; none where y is `ignore_index`.
+
+    The divisor is Σ w_y. `target` is (row,) int64; one cell a row, of value 0 where it is ignored.
+    """
     kept = target != ignore_index
-    row = (
-        kept.nonzero().squeeze(1)
-        if not _traced(target)
-        else torch.arange(len(target), device=target.device)
-    )
-    column = target[row] if not _traced(target) else target.where(kept, 0)
-    value = kept.double()[row] if weight is None else weight.double()[column] * kept[row]
-    divisor = value.sum()
+    column = target.where(kept, 0)
+    value = kept.to(_wide(target))
+    if words:
+        weights = value.new_ones(1).expand(words) if weight is None else weight.to(value.dtype)
+        value = value * _at(weights, column)
+    row = torch.arange(len(target), device=target.device)
     if smoothing == 0:
-        return Targets(row, column, value, divisor)
-    spread = kept.double() * (smoothing / words)
-    return Targets(
-        row,
-        column,
-        (1 - smoothing) * value,
-        divisor,
-        _weights(weight, words, target.device),
-        spread,
-    )
-
-
-def of_probabilities(target: Tensor, weight: Tensor | None, smoothing: float) -> Targets:
-    """(8): t_i = w_i ((1 − ε) q_i + ε / V). The divisor is the number of rows, as in torch."""
-    dense = (
-        target
-        if smoothing == 0
-        else target.double() * (1 - smoothing) + smoothing / target.shape[1]
-    )
-    return Targets(
-        *_no_cells(target),
-        torch.tensor(float(len(target)), device=target.device).double(),
-        dense if weight is None else dense.double() * weight.double(),
-    )
-
-
-def of_counts(counts: Tensor, weight: Tensor | None, smoothing: float) -> Targets:
-    """(9): t_i = w_i ((1 − ε) n_i + ε N / V), N = Σ n of the row. The divisor is Σ w n."""
-    words = counts.shape[1]
-    if counts.layout == torch.strided:
-        weighted = counts.double() if weight is None else counts.double() * weight.double()
-        smooth = weighted
-        if smoothing:
-            smooth = (1 - smoothing) * counts.double() + smoothing / words * counts.double().sum(
-                dim=1, keepdim=True
-            )
-            smooth = smooth if weight is None else smooth * weight.double()
-        return Targets(*_no_cells(counts), weighted.sum(), smooth)
-    row, column, stored = _cells(counts)
-    plain = stored.double()
-    value = plain if weight is None else plain * weight.double()[column]
-    if smoothing == 0:
-        return Targets(row, column, value, value.sum())
-    totals = plain.new_zeros(counts.shape[0]).index_add(0, row, plain)
+        return Targets(row, column, value, value.sum(), one_a_row=True)
     return Targets(
         row,
         column,
         (1 - smoothing) * value,
         value.sum(),
-        _weights(weight, words, counts.device),
-        totals * (smoothing / words),
+        one_a_row=True,
+        spread=kept.to(value.dtype) * (smoothing / max(1, words)),
+        weight=weight,
     )
 
 
-def _weights(weight: Tensor | None, words: int, device: torch.device) -> Tensor:
-    return (
-        torch.ones(1, words, dtype=torch.float64, device=device)
-        if weight is None
-        else weight.double()[None]
+def smoothed(
+    cells: Targets, kept: Tensor | None, words: int, weight: Tensor | None, smoothing: float
+) -> Targets:
+    """(7) from the cells of class indices: ε of each goes to all words; `kept` None: all rows."""
+    spread = torch.full_like(cells.value, smoothing / max(1, words))
+    return replace(
+        cells,
+        value=(1 - smoothing) * cells.value,
+        spread=spread if kept is None else spread * kept,
+        weight=weight,
     )
+
+
+def _at(values: Tensor, index: Tensor) -> Tensor:
+    """`values` at `index`, which must be within it: gather raises, where a value is negative too.
+
+    It does so on a CPU, on CUDA and under torch.compile, torch.func and vmap. Other devices may
+    not: there the values are looked at.
+    """
+    if index.device.type not in RAISING and bool(((index < 0) | (index >= len(values))).any()):
+        raise LossInputError(f"a target is not among the {len(values)} classes")
+    return values.gather(0, index)
+
+
+def of_probabilities(target: Tensor, weight: Tensor | None, smoothing: float) -> Targets:
+    """(8): t_i = w_i ((1 − ε) q_i + ε / V). The divisor is the number of rows, as in torch.
+
+    `target` is (outer, words, inner).
+    """
+    outer, words, inner = target.shape
+    none = _no_cells(target)
+    divisor = none[2].new_tensor(float(outer * inner))
+    if smoothing == 0:
+        return Targets(*none, divisor, dense=target, weight=weight)
+    spread = none[2].new_full((outer * inner,), smoothing / max(1, words))
+    return Targets(*none, divisor, dense=target, keep=1 - smoothing, spread=spread, weight=weight)
+
+
+def of_counts(counts: Tensor, weight: Tensor | None, smoothing: float, dim: int = 1) -> Targets:
+    """(9): t_i = w_i ((1 − ε) n_i + ε N / V), N = Σ n of the row. The divisor is Σ w n.
+
+    `counts` are (outer, words, inner), or in CSR or COO format with their classes in `dim`.
+    """
+    if counts.layout != torch.strided:
+        return _of_sparse_counts(counts, weight, smoothing, dim)
+    words = counts.shape[1]
+    dense = counts if counts.is_floating_point() else counts.to(_wide(counts))
+    totals = _row_sums(dense, None)
+    divisor = ordered_sum(totals if weight is None else _row_sums(dense, weight))
+    none = _no_cells(counts)
+    if smoothing == 0:
+        return Targets(*none, divisor, dense=dense, weight=weight)
+    spread = totals * (smoothing / max(1, words))
+    return Targets(*none, divisor, dense=dense, keep=1 - smoothing, spread=spread, weight=weight)
+
+
+def _of_sparse_counts(counts: Tensor, weight: Tensor | None, smoothing: float, dim: int) -> Targets:
+    words = counts.shape[dim]
+    row, column, stored = cells_of(counts, dim)
+    plain = stored.to(_wide(stored))
+    value = plain if weight is None else plain * weight.to(plain.dtype)[column]
+    divisor = ordered_sum(value)
+    if smoothing == 0:
+        return Targets(row, column, value, divisor)
+    rows = math.prod(counts.shape[:dim]) * math.prod(counts.shape[dim + 1 :])
+    totals = plain.new_zeros(rows).index_add(0, row, plain)
+    spread = totals * (smoothing / max(1, words))
+    value = (1 - smoothing) * value
+    return Targets(row, column, value, divisor, spread=spread, weight=weight)
+
+
+def ordered_sum(values: Tensor) -> Tensor:
+    """Σ of a vector in an order that no number of threads changes: torch splits long sums."""
+    while len(values) > CHUNK:
+        padded = torch.nn.functional.pad(values, (0, -len(values) % CHUNK))
+        values = padded.view(-1, CHUNK).sum(dim=1)
+    return values.sum()
+
+
+def _row_sums(counts: Tensor, weight: Tensor | None) -> Tensor:
+    """(row,) in float64: Σ_w n_w, or Σ_w w_w n_w, of (outer, words, inner), block by block."""
+    outer, words, inner = counts.shape
+    size = max(1, BLOCK // max(1, words * inner))
+    sums = []
+    for start in range(0, max(1, outer), size):
+        block = counts[start : start + size].to(_wide(counts))
+        if weight is not None:
+            block = block * weight.to(block.dtype)[:, None]
+        sums.append(block.sum(dim=1).reshape(-1))
+    return torch.cat(sums)
+
+
+def _wide(like: Tensor) -> torch.dtype:
+    """float64, or float32 on a device without it."""
+    return torch.float32 if like.device.type == "mps" else torch.float64
 
 
 def _no_cells(like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     none = torch.empty(0, dtype=torch.int64, device=like.device)
-    return none, none, none.double()
-
-
-def _cells(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Row, column and value of the stored cells, by rows, none twice."""
-    if counts.layout == torch.sparse_csr:
-        pointer = counts.crow_indices().long()
-        row = torch.repeat_interleave(
-            torch.arange(counts.shape[0], device=counts.device), pointer.diff()
-        )
-        column, value = counts.col_indices().long(), counts.values()
-        if len(torch.unique(row * counts.shape[1] + column)) == len(row):
-            return row, column, value
-        counts = torch.sparse_coo_tensor(
-            torch.stack([row, column]), value, counts.shape, check_invariants=False
-        )
-    coalesced = counts.coalesce()
-    row, column = coalesced.indices()
-    return row, column, coalesced.values()
-
-
-def _traced(tensor: Tensor) -> bool:
-    """Inside torch.compile or a function transform, where no shape may depend on values."""
-    return torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None
+    return none, none, torch.empty(0, dtype=_wide(like), device=like.device)

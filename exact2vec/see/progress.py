@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from exact2vec.loss.sweep import Losses
+from exact2vec.loss.count_losses import Losses
 from exact2vec.train.fit import Record
 
 

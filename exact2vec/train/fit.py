@@ -1,8 +1,11 @@
 """Training: a generator of records over blocks of rows."""
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,11 +15,17 @@ from torch import Tensor
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Describer, Features
 from exact2vec.errors import DivergedError, UsageError
-from exact2vec.loss.sweep import Losses, estimate, sweep
-from exact2vec.loss.tiles import TiledNLL, WeightedCounts, rows_of, slices
-from exact2vec.loss.tiles_cpu import CompiledNLL
-from exact2vec.loss.workers import Workers
+from exact2vec.loss.count_losses import (
+    BLOCK_ROWS,
+    Losses,
+    WeightedCounts,
+    estimated_losses,
+    exact_losses,
+)
+from exact2vec.loss.engine import engine_of
+from exact2vec.loss.engine.cells import Cells, Outputs, Workspace
 from exact2vec.options import checked
+from exact2vec.parallel import Workers
 from exact2vec.train.prior import Prior, Shrinkage, no_means, refit, shrinkage_penalty
 from exact2vec.train.rotation import Block, blocks
 from exact2vec.train.schedule import Schedule
@@ -38,16 +47,17 @@ WORSE_THAN_START = 1.0  # nats above the NLL of the start and of the unigram tha
 PULL_STEPS = 8  # between output terms of the shrinkage
 DEFAULT_MAX_N = 6
 METRIC_STEPS = 16  # between refreshes of the metric of the inputs
+SUMMED_ROWS = 1024  # whose products or lengths one thread sums up
 
 
 @dataclass(frozen=True)
 class State:
     """All that training changes. The tensors are updated in place; `copy` keeps them.
 
-    `input_rows` hold each x_c and a 1, `output_rows` each u_w and its bias, as `loss.tiles.rows_of` lays them out.
+    `output_rows` hold each u_w and its bias, as `Outputs` lays them out; so do their moments.
     """
 
-    input_rows: Float[Tensor, "context width"]
+    inputs: Float[Tensor, "context dim"]
     output_rows: Float[Tensor, "word width"]
     output_mean: Float[Tensor, "word width"]
     output_square: Float[Tensor, "word width"]
@@ -57,16 +67,17 @@ class State:
     step: int = 0
 
     @property
-    def inputs(self) -> Float[Tensor, "context dim"]:
-        return self.input_rows[:, : len(self.inverse_metric)]
+    def sides(self) -> tuple[Float[Tensor, "context dim"], Outputs]:
+        """Inputs and outputs, as the engine of the loss takes them."""
+        return self.inputs, Outputs(self.output_rows, len(self.inverse_metric))
 
     @property
     def outputs(self) -> Float[Tensor, "word dim"]:
-        return self.output_rows[:, : len(self.inverse_metric)]
+        return self.sides[1].vectors
 
     @property
     def bias(self) -> Float[Tensor, " word"]:
-        return self.output_rows[:, len(self.inverse_metric)]
+        return self.sides[1].bias
 
     def copy(self) -> "State":
         tensors: dict[str, Any] = {
@@ -159,12 +170,9 @@ def fit(
         )
     strengths: Any = checked(prior=prior, min_n=min_n, max_n=max_n)["prior"]
     with Workers(threads) as workers:
-        problem = problem_of(
-            counts,
-            CompiledNLL(workers, len(counts.words), min(block_rows, len(counts.words))),
-            row_power,
-            seed,
-        )
+        words = len(counts.words)
+        rows = min(max(block_rows, BLOCK_ROWS), words)
+        problem = problem_of(counts, Workspace.of(workers, rows, words), row_power, seed)
         training = problem.counted["training"]
         problem = replace(
             problem, prior=prior_of(counts, training, strengths, features, min_n, max_n)
@@ -186,9 +194,10 @@ def fit(
         )
         ceiling = max(record.losses.nll, record.losses.unigram) + WORSE_THAN_START
         yield record
-        for block in blocks(totals, most, block_rows, seed):
+        for block, cells in with_cells(blocks(totals, most, block_rows, seed), problem):
             share = schedule.share(state.step)
-            state = step(state, block, problem, output_rate(rate, vector_size) * share, share)
+            rates = output_rate(rate, vector_size) * share, share
+            state = step(state, block, cells, problem, *rates)
             state = refitted(state, problem) if block.ends_part else state
             record = Record(state, state.step, schedule.steps, block.epoch)
             if block.epoch == int(block.epoch):
@@ -207,7 +216,7 @@ def fit(
 class Problem:
     """What is minimised: the counts ("training", and "held_out" and "validation" where there are any), their weights, and the way to their losses."""
 
-    tiled: TiledNLL
+    workspace: Workspace
     counted: dict[str, WeightedCounts]
     unigram: Float[Tensor, " word"]
     row_weights: Float[Tensor, " context"]
@@ -216,23 +225,18 @@ class Problem:
 
     def measured(self, record: Record, *, exact: bool) -> Record:
         """The record with its losses, training and held-out: exact from one sweep over all rows, or estimated from a share of them."""
-        rows = record.state.input_rows, record.state.output_rows
-        counted = list(self.counted.values())
+        asked = *record.state.sides, list(self.counted.values()), self.unigram.log()
         if exact:
-            found = sweep(
-                self.tiled, *rows, counted, self.unigram.log(), row_weights=self.row_weights
-            )
+            found = exact_losses(*asked, self.workspace, row_weights=self.row_weights)
         else:
-            found = estimate(
-                self.tiled, *rows, counted, self.unigram.log(), share=ESTIMATE_SHARE, seed=self.seed
-            )
+            found = estimated_losses(*asked, self.workspace, share=ESTIMATE_SHARE, seed=self.seed)
         if exact and (shrinkage := record.state.shrinkage) is not None:
             shrinking = shrinkage_penalty(
                 shrinkage,
                 record.state.inputs,
                 record.state.outputs,
                 self.row_weights,
-                self.tiled.workers,
+                self.workspace.pool,
             )
             found[0] = replace(
                 found[0],
@@ -247,7 +251,7 @@ class Problem:
         )
 
 
-def problem_of(counts: Counts, tiled: TiledNLL, row_power: float, seed: int) -> Problem:
+def problem_of(counts: Counts, workspace: Workspace, row_power: float, seed: int) -> Problem:
     """The Problem of these counts, without a prior."""
     parts = {
         "training": counts.training,
@@ -258,7 +262,7 @@ def problem_of(counts: Counts, tiled: TiledNLL, row_power: float, seed: int) -> 
         name: WeightedCounts(counts.weigh(part)) for name, part in parts.items() if part is not None
     }
     return Problem(
-        tiled,
+        workspace,
         counted,
         torch.from_numpy(counts.unigram),
         row_weights(counted["training"].totals, row_power),
@@ -269,13 +273,11 @@ def problem_of(counts: Counts, tiled: TiledNLL, row_power: float, seed: int) -> 
 def initial_state(problem: Problem, start: tuple[Tensor, Tensor, Tensor]) -> State:
     """The state before the first step, from vectors and biases."""
     inputs, outputs, bias = start
-    rows = rows_of(inputs, 1.0), rows_of(outputs, bias)
-    state = State(
-        *rows, torch.zeros_like(rows[1]), torch.zeros_like(rows[1]), torch.eye(inputs.shape[1]), 0.0
-    )
-    shrinkage = (
-        no_means(problem.prior, inputs, outputs, problem.tiled.workers) if problem.prior else None
-    )
+    rows = Outputs.of(outputs, bias).rows
+    moments = torch.zeros_like(rows), torch.zeros_like(rows)
+    state = State(inputs.clone(), rows, *moments, torch.eye(inputs.shape[1]), 0.0)
+    pool = problem.workspace.pool
+    shrinkage = no_means(problem.prior, inputs, outputs, pool) if problem.prior else None
     return refreshed(replace(state, shrinkage=shrinkage), problem)
 
 
@@ -308,7 +310,7 @@ def refitted(state: State, problem: Problem) -> State:
     """The state with means and metrics of its vectors; a row without pairs is its mean."""
     if state.shrinkage is None:
         return state
-    shrinkage = refit(state.shrinkage, state.inputs, state.outputs, problem.tiled.workers)
+    shrinkage = refit(state.shrinkage, state.inputs, state.outputs, problem.workspace.pool)
     unseen = problem.counted["training"].totals == 0
     state.inputs[unseen] = shrinkage.pulls[0].means[unseen]
     return replace(state, shrinkage=shrinkage)
@@ -316,17 +318,15 @@ def refitted(state: State, problem: Problem) -> State:
 
 def refreshed(state: State, problem: Problem) -> State:
     """The state with the metric and the mean length of its present vectors."""
-    tiled, share = problem.tiled, problem.unigram.to(state.output_rows.dtype)
+    pool, share = problem.workspace.pool, problem.unigram.to(state.output_rows.dtype)
     used = min(state.outputs.shape)  # columns beyond the number of words are 0
     outputs = state.outputs[:, :used]
-    parts = tiled.workers.map(
-        lambda words: (outputs[words] * share[words, None]).T @ outputs[words], tiled.slices
+    parts = pool.map(
+        lambda words: (outputs[words] * share[words, None]).T @ outputs[words], slices(len(outputs))
     )
     inverse = torch.eye(state.outputs.shape[1], dtype=share.dtype)
-    inverse[:used, :used] = tiled.workers.run(
-        lambda: inverse_metric(torch.stack(parts).double().sum(dim=0))
-    )
-    lengths = tiled.workers.map(
+    inverse[:used, :used] = pool.run(lambda: inverse_metric(torch.stack(parts).double().sum(dim=0)))
+    lengths = pool.map(
         lambda rows: state.inputs[rows].norm(dim=1).sum(dtype=torch.float64),
         slices(len(state.inputs)),
     )
@@ -337,12 +337,27 @@ def refreshed(state: State, problem: Problem) -> State:
     )
 
 
-def step(state: State, block: Block, problem: Problem, rate: float, input_rate: float) -> State:
+def with_cells(every: Iterable[Block], problem: Problem) -> Iterator[tuple[Block, Cells]]:
+    """Each block with its counted cells, which a worker takes out while the block before is at work."""
+    training, pool = problem.counted["training"], problem.workspace.pool
+    ahead: deque[tuple[Block, Future[Cells]]] = deque()
+    for block in every:
+        ahead.append((block, pool.start(partial(training.block, block.rows))))
+        if len(ahead) > 1:
+            first, cells = ahead.popleft()
+            yield first, cells.result()
+    for block, cells in ahead:
+        yield block, cells.result()
+
+
+def step(
+    state: State, block: Block, cells: Cells, problem: Problem, rate: float, input_rate: float
+) -> State:
     """One block: outputs and biases by Adam, inputs by a natural-gradient step."""
     if state.step % METRIC_STEPS == 0:
         state = refreshed(state, problem)
-    place, dim = torch.from_numpy(block.rows), len(state.inverse_metric)
-    rows, training = state.input_rows[place], problem.counted["training"]
+    place, training = torch.from_numpy(block.rows), problem.counted["training"]
+    inputs, outputs = state.inputs[place], state.sides[1]
     totals, weights = (
         training.totals[place],
         torch.from_numpy(block.weights) * problem.row_weights[place],
@@ -355,7 +370,7 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
 
     def update(words: slice, gradient: Tensor) -> None:
         if shrinkage is not None and share:
-            gradient[:, :dim] += pull_gradient(
+            gradient[:, : outputs.dim] += pull_gradient(
                 state.outputs[words], shrinkage.some(1, words), share
             )
         arrays = (
@@ -364,9 +379,9 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
         )
         adam_in_place(*arrays, gradient.numpy(), 1 / mean_total, state.step + 1, rate)
 
-    gradient = problem.tiled.gradients(
-        rows, state.output_rows, block.rows, training, weights, update
-    )[:, :dim]
+    gradient = engine_of(inputs, outputs.rows).gradients(
+        inputs, outputs, cells, weights, update, workspace=problem.workspace
+    )
     if not torch.isfinite(gradient).all():
         raise DivergedError(
             f"step {state.step + 1}: the gradient is not finite; lower --rate (now {rate:g})"
@@ -381,7 +396,7 @@ def step(state: State, block: Block, problem: Problem, rate: float, input_rate: 
         )
         return input_step(slope, state.inverse_metric, input_rate, state.input_length)
 
-    state.inputs[place] -= problem.tiled.workers.run(moved)
+    state.inputs[place] -= problem.workspace.pool.run(moved)
     return replace(state, shrinkage=shrinkage, step=state.step + 1)
 
 
@@ -397,6 +412,12 @@ def with_pairs_of_block(
         if (step + 1) % PULL_STEPS == 0
         else (replace(shrinkage, pending=pending), 0.0)
     )
+
+
+def slices(rows: int) -> list[slice]:
+    """Rows cut into pieces that one thread sums up each, whatever the number of threads."""
+    ends = range(0, rows, SUMMED_ROWS)
+    return [slice(start, min(start + SUMMED_ROWS, rows)) for start in ends]
 
 
 def _refuse_divergence(record: Record, ceiling: float, rate: float) -> None:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from exact2vec.compiled import compiled
 from exact2vec.counts.features import Describer
+from exact2vec.jit import compiled
 from exact2vec.loss.formulas import DAMPING, Pull, metric, penalty
-from exact2vec.loss.workers import Workers
+from exact2vec.parallel import Workers
 
 LEAST_PENALTY = 0.01  # of the ridge
 SMALL_SHARE = 0.05  # kept of what rows learn

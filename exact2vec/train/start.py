@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from exact2vec.compiled import compiled, vectorized
 from exact2vec.counts.counts import unigram
-from exact2vec.loss.workers import Workers
+from exact2vec.jit import compiled, vectorized
+from exact2vec.parallel import Workers
 
 OVERSAMPLING = 12
 PRODUCTS = 4  # with the matrix

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from exact2vec.compiled import vectorized
+from exact2vec.jit import vectorized
 from exact2vec.loss.formulas import DAMPING, Pull
 
 BETA1, BETA2, EPSILON = 0.9, 0.95, 1e-8

@@ -15,14 +15,13 @@ from exact2vec.counts.counting import count_alike, weighted_pairs
 from exact2vec.counts.counts import Counts, has_counts
 from exact2vec.errors import InputError
 from exact2vec.files import open_decompressed
-from exact2vec.loss.sweep import Losses, sweep
-from exact2vec.loss.tiles import WeightedCounts, rows_of
-from exact2vec.loss.tiles_cpu import CompiledNLL
-from exact2vec.loss.workers import Workers
+from exact2vec.loss.count_losses import BLOCK_ROWS, Losses, WeightedCounts, exact_losses
+from exact2vec.loss.engine import engine_of
+from exact2vec.loss.engine.cells import Outputs, Workspace
+from exact2vec.parallel import Workers
 from exact2vec.vectors.queries import Which, unit_rows
 from exact2vec.vectors.vectors import Vectors, load
 
-BLOCK_ROWS = 256
 RESAMPLES = 1000
 
 
@@ -126,12 +125,10 @@ def losses(
     """The exact losses of the training part and of the held-out part (None where nothing is held out)."""
     training = WeightedCounts(counts.weigh(counts.training))
     held_out = [] if counts.held_out is None else [WeightedCounts(counts.weigh(counts.held_out))]
-    inputs, outputs = _rows(vectors)
+    counted, log_unigram = [training, *held_out], torch.from_numpy(np.log(vectors.unigram))
     with Workers(threads) as workers:
-        tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
-        found = sweep(
-            tiled, inputs, outputs, [training, *held_out], torch.from_numpy(np.log(vectors.unigram))
-        )
+        workspace = Workspace.of(workers, BLOCK_ROWS, len(vectors))
+        found = exact_losses(*_sides(vectors), counted, log_unigram, workspace)
     return found[0], found[1] if held_out else None
 
 
@@ -280,26 +277,28 @@ def _questions(path: str | Path) -> list[list[str]]:
     return questions
 
 
-def _rows(vectors: Vectors) -> tuple[torch.Tensor, torch.Tensor]:
+def _sides(vectors: Vectors) -> tuple[torch.Tensor, Outputs]:
+    """Inputs and outputs, as the engine of the loss takes them."""
     inputs, outputs, bias = (
         torch.from_numpy(array) for array in (vectors.inputs, vectors.outputs, vectors.bias)
     )
-    return rows_of(inputs, 1.0), rows_of(outputs, bias)
+    return inputs, Outputs.of(outputs, bias)
 
 
 def cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_array:
     """−log p(w | c) of each counted cell, float64, in a matrix of the same cells."""
-    values = np.empty(counts.nnz)
-    inputs, outputs = _rows(vectors)
+    values, counted = np.empty(counts.nnz), WeightedCounts(counts)
+    inputs, outputs = _sides(vectors)
+    engine = engine_of(inputs, outputs.rows)
+    rows = np.flatnonzero(np.diff(counts.indptr))
     with Workers(threads) as workers:
-        tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
-        rows = np.flatnonzero(np.diff(counts.indptr))
+        workspace = Workspace.of(workers, BLOCK_ROWS, len(vectors))
         for start in range(0, len(rows), BLOCK_ROWS):
             block = rows[start : start + BLOCK_ROWS]
-            found = tiled.cell_nll(inputs[torch.from_numpy(block)], outputs, counts[block])
-            values[counts.indptr[block[0]] : counts.indptr[block[-1] + 1]] = (
-                found  # rows between them have no cells
-            )
+            x = inputs[torch.from_numpy(block)]
+            found = engine.cell_nll(x, outputs, counted.block(block), workspace=workspace)
+            # rows between them have no cells
+            values[counts.indptr[block[0]] : counts.indptr[block[-1] + 1]] = found
     return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
 
 

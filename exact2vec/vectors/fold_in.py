@@ -16,14 +16,14 @@ from torch import Tensor
 
 from exact2vec.counts.features import RowCounts
 from exact2vec.errors import InputError, UsageError
+from exact2vec.loss.count_losses import BLOCK_ROWS, WeightedCounts
+from exact2vec.loss.engine import engine_of
+from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.loss.formulas import DAMPING, Pull, metric
-from exact2vec.loss.tiles import WeightedCounts, rows_of
-from exact2vec.loss.tiles_cpu import CompiledNLL
-from exact2vec.loss.workers import Workers
+from exact2vec.parallel import Workers
 from exact2vec.vectors.compose import Composer, Folded
 from exact2vec.vectors.vectors import Vectors
 
-BLOCK_ROWS = 256
 TOLERANCE = 1e-4  # of the norm √(gᵀ F⁻¹ g) of the gradient g of a row's objective, divided by N_c + κ_x; √nats
 MOST_STEPS = 200
 MEMORY = 6  # pairs of steps that L-BFGS keeps
@@ -104,7 +104,8 @@ def _solved(
     threads: int | None,
 ) -> Float[Tensor, "row dim"]:
     """The optimum of each row of `counts`, none of them empty, block by block."""
-    outputs = rows_of(torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias))
+    outputs = Outputs.of(torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias))
+    engine = engine_of(outputs.rows)
     counted = WeightedCounts(counts)
     found = means.clone()
     with Workers(threads) as workers:
@@ -115,15 +116,14 @@ def _solved(
                 damping=DAMPING,
             )
         )
-        tiled = CompiledNLL(workers, len(vectors), BLOCK_ROWS)
+        workspace = Workspace.of(workers, BLOCK_ROWS, len(vectors))
 
         def gradient(inputs: Tensor, rows: np.ndarray) -> Tensor:
-            inputs_rows, ones = (
-                rows_of(inputs.float(), 1.0),
-                torch.ones(len(rows), dtype=torch.float64),
+            cells, ones = counted.block(rows), torch.ones(len(rows), dtype=torch.float64)
+            found: Tensor = engine.gradients(
+                inputs.float(), outputs, cells, ones, None, workspace=workspace
             )
-            found = tiled.gradients(inputs_rows, outputs, rows, counted, ones, None)
-            return found[:, : inputs.shape[1]].double()
+            return found.double()
 
         for start in range(0, len(found), BLOCK_ROWS):
             rows = np.arange(start, min(start + BLOCK_ROWS, len(found)))

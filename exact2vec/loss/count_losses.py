@@ -1,0 +1,173 @@
+"""The exact losses of counted pairs from one sweep over all rows, and an estimate from some rows."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from exact2vec.jit import vectorized
+from exact2vec.loss.engine import engine_of
+from exact2vec.loss.engine.cells import Cells, Outputs, RowLosses, Workspace
+
+BLOCK_ROWS = 256
+
+
+class WeightedCounts:
+    """Weighted counts n(c, w), sparse; `totals` are the N_c, `column_totals` the N_w, `total` is N, `floor` their entropy, nats."""
+
+    def __init__(self, counts: csr_array) -> None:
+        if not counts.has_canonical_format:
+            counts = counts.copy()
+            counts.sum_duplicates()
+        self.shape: tuple[int, int] = (int(counts.shape[0]), int(counts.shape[1]))
+        self.matrix = counts
+        self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel())
+        self.column_totals = torch.from_numpy(
+            np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
+        )
+        self.total = float(
+            self.totals.numpy().sum()
+        )  # by numpy: torch's order of summing depends on the threads of the caller
+        self.floor = (
+            _entropy(counts.indptr, counts.data, self.totals.numpy()) / self.total
+            if self.total > 0
+            else 0.0
+        )
+
+    def unigram_nll(self, log_unigram: Float[Tensor, " word"]) -> float:
+        """−Σ_w N_w log p(w) / N, nats: what one distribution for every context loses."""
+        return -float((self.column_totals * log_unigram).numpy().sum()) / self.total
+
+    def block(self, rows: NDArray[np.int64]) -> Cells:
+        """The cells of some rows."""
+        found = self.matrix[rows]
+        words = found.indices.astype(np.int32, copy=False)
+        totals = self.totals[torch.from_numpy(rows)]
+        return Cells(found.indptr.astype(np.int64), words, found.data, totals)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Nats per weighted pair: the mean NLL, its excess over the entropy floor of the counts, the unigram's NLL; `pairs` is N.
+
+    `standard_error` is None where `nll` is exact, the sum over all rows; `objective`, nats a pair, is what training minimises, where that was asked for.
+    """
+
+    nll: float
+    excess: float
+    floor: float
+    unigram: float
+    pairs: float
+    standard_error: float | None = None
+    objective: float | None = None
+
+
+def exact_losses(
+    inputs: Float[Tensor, "context dim"],
+    outputs: Outputs,
+    counted: list[WeightedCounts],
+    log_unigram: Float[Tensor, " word"],
+    workspace: Workspace,
+    *,
+    row_weights: Float[Tensor, " context"] | None = None,
+) -> list[Losses]:
+    """The exact Losses under each of `counted`, all from the same scores; with `row_weights` ω, the objective Σ_c ω_c N_c NLL_c / N of the first."""
+    rows = np.flatnonzero(sum(counts.totals.numpy() for counts in counted))
+    found = row_losses(inputs, outputs, rows, counted, workspace)
+    losses = [
+        Losses(
+            float(of.nll.numpy().sum()) / counts.total,
+            float(of.excess.numpy().sum()) / counts.total,
+            counts.floor,
+            counts.unigram_nll(log_unigram),
+            counts.total,
+        )
+        for of, counts in zip(found, counted, strict=True)
+    ]
+    if row_weights is not None:
+        objective = (
+            float((found[0].nll * row_weights[torch.from_numpy(rows)]).numpy().sum())
+            / counted[0].total
+        )
+        losses[0] = replace(losses[0], objective=objective)
+    return losses
+
+
+def estimated_losses(
+    inputs: Float[Tensor, "context dim"],
+    outputs: Outputs,
+    counted: list[WeightedCounts],
+    log_unigram: Float[Tensor, " word"],
+    workspace: Workspace,
+    *,
+    share: float,
+    seed: int,
+) -> list[Losses]:
+    """Unbiased Losses from `share` · rows draws with probability N_c / N, with replacement, and their standard error.
+
+    Source: Hansen and Hurwitz 1943: the mean of NLL_c over the draws estimates Σ N_c NLL_c / N.
+    """
+    found = []
+    for counts in counted:
+        probability = (counts.totals / counts.total).numpy()
+        draws = np.random.default_rng([seed, len(probability)]).choice(
+            len(probability), max(2, round(share * len(probability))), p=probability
+        )
+        rows, times = np.unique(draws, return_counts=True)
+        (losses,) = row_losses(inputs, outputs, rows, [counts], workspace)
+        totals = counts.totals[torch.from_numpy(rows)]
+        nll, excess = (
+            (values / totals).numpy().repeat(times) for values in (losses.nll, losses.excess)
+        )
+        error = float(nll.std(ddof=1) / np.sqrt(len(draws)))
+        found.append(
+            Losses(
+                float(nll.mean()),
+                float(excess.mean()),
+                counts.floor,
+                counts.unigram_nll(log_unigram),
+                counts.total,
+                error,
+            )
+        )
+    return found
+
+
+def row_losses(
+    inputs: Float[Tensor, "context dim"],
+    outputs: Outputs,
+    rows: NDArray[np.int64],
+    counted: list[WeightedCounts],
+    workspace: Workspace,
+) -> list[RowLosses]:
+    """The losses of `rows` under each of `counted`, in their order, block by block."""
+    engine = engine_of(inputs, outputs.rows)
+    blocks = []
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = rows[start : start + BLOCK_ROWS]
+        cells = [counts.block(block) for counts in counted]
+        x = inputs[torch.from_numpy(block)]
+        blocks.append(engine.losses(x, outputs, cells, workspace=workspace))
+    return [_joined([block[which] for block in blocks]) for which in range(len(counted))]
+
+
+def _joined(parts: list[RowLosses]) -> RowLosses:
+    nll, excess = ([getattr(part, name) for part in parts] for name in ("nll", "excess"))
+    return RowLosses(torch.cat(nll), torch.cat(excess))
+
+
+@vectorized
+def _entropy(starts, counts, totals):  # type: ignore[no-untyped-def]
+    """N times formulas.entropy_floor of stored cells, nats: Σ n log(N_c / n), each term ≥ 0."""
+    nats = 0.0
+    for row in range(len(totals)):
+        of_row = 0.0
+        for cell in range(starts[row], starts[row + 1]):
+            count = np.float64(counts[cell])
+            of_row += count * np.log(totals[row] / count)
+        nats += of_row
+    return nats

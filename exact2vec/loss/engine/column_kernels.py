@@ -1,0 +1,355 @@
+"""The loops of kernels.py where rows lie side by side: classes outside, rows in vector lanes.
+
+For scores (outer, word, inner) with inner > 1, and for rows of few words. Arguments are those of
+kernels.py. A piece of rows is (array, outer, at): its class w is array[outer, w, at : at + n].
+Where fewer than `BESIDE` rows lie side by side, a piece is a copy of (word, row).
+"""
+
+from typing import no_type_check
+
+import numpy as np
+
+from exact2vec.jit import compiled
+from exact2vec.loss.engine.kernels import (
+    LOST,
+    cell_gradient,
+    contracted,
+    counts_something,
+    exp_of_difference,
+    exp_times,
+    first_cell,
+    last_cell,
+    lift,
+    log1p,
+    log_sum_parts,
+    others_in_float64,
+    split,
+    whole_target,
+)
+
+PIECE = 8192  # scores of a piece, about: with all that belongs to it in the first-level cache
+BESIDE = 64
+
+
+@compiled
+@no_type_check
+def _piece_rows(words):
+    """How many rows a piece has: whole vectors."""
+    return max(64, min(512, PIECE // max(1, words) // 16 * 16))
+
+
+@compiled
+@no_type_check
+def _piece_end(z, begin, stop, size):
+    inner = z.shape[2]
+    end = min(begin + size, stop)
+    return end if inner < BESIDE else min(end, (begin // inner + 1) * inner)
+
+
+@compiled
+@no_type_check
+def _buffer(like, size):
+    """Room for copies of `size` rows of (outer, word, inner)."""
+    return np.empty(like.shape[1] * size if like.shape[2] < BESIDE else 0, like.dtype)
+
+
+@compiled
+@no_type_check
+def _place(z, begin, n, buffer):
+    """The piece of z from row `begin` on; a copy yet to be filled where rows lie apart."""
+    inner, words = z.shape[2], z.shape[1]
+    if inner >= BESIDE:
+        return z, begin // inner, begin % inner
+    return buffer[: words * n].reshape((1, words, n)), 0, 0
+
+
+@compiled
+@no_type_check
+def _read(z, begin, n, buffer):
+    """The piece of z from row `begin` on."""
+    piece = _place(z, begin, n, buffer)
+    if z.shape[2] < BESIDE:
+        copy = piece[0][0]
+        for i in range(n):
+            outer, at = (begin + i) // z.shape[2], (begin + i) % z.shape[2]
+            for word in range(z.shape[1]):
+                copy[word, i] = z[outer, word, at]
+    return piece
+
+
+@compiled
+@no_type_check
+def _write(piece, begin, n, out):
+    """A copied piece → its place in (outer, word, inner)."""
+    if out.shape[2] < BESIDE:
+        copy = piece[0][0]
+        for i in range(n):
+            outer, at = (begin + i) // out.shape[2], (begin + i) % out.shape[2]
+            for word in range(out.shape[1]):
+                out[outer, word, at] = copy[word, i]
+
+
+@compiled
+@no_type_check
+def _row(piece, word, n):
+    """One class of a piece."""
+    of, outer, at = piece
+    return of[outer, word, at : at + n]
+
+
+@compiled
+@no_type_check
+def _column(piece, i):
+    """One row of a piece."""
+    of, outer, at = piece
+    return of[outer, :, at + i]
+
+
+@compiled
+@no_type_check
+def _raise_largest(z, m):
+    for i in range(z.shape[0]):
+        m[i] = z[i] if z[i] > m[i] else m[i]
+
+
+@contracted
+@no_type_check
+def _exponentials_below(z, m, out, ties):
+    """exp(z − m) where z < m (4); the largest terms, 1 each, are counted apart."""
+    for i in range(z.shape[0]):
+        d = z[i] - m[i]
+        back = d - z[i]
+        e = exp_of_difference(d, (z[i] - (d - back)) - (m[i] + back))
+        out[i] = z.dtype.type(0) if d == 0 else e
+        ties[i] += z.dtype.type(1) if d == 0 else z.dtype.type(0)
+
+
+@compiled
+@no_type_check
+def _add(e, sums):
+    for i in range(e.shape[0]):
+        sums[i] += np.float64(e[i])
+
+
+@compiled
+@no_type_check
+def _normalise(piece, words, m, others, e, ties):
+    """m and K (3) of the rows of a piece; K is nan where m is not finite or one of z is nan."""
+    n = m.shape[0]
+    m[:], others[:], ties[:] = -np.inf, 0, 0
+    for word in range(words):
+        _raise_largest(_row(piece, word, n), m)
+    for word in range(words):
+        _exponentials_below(_row(piece, word, n), m, e, ties)
+        _add(e, others)
+    for i in range(n):
+        k = others[i] + max(ties[i] - 1, 0)
+        if k < words * LOST:
+            k = others_in_float64(_column(piece, i), m[i])
+        others[i] = k if np.isfinite(m[i]) else np.nan
+
+
+@contracted
+@no_type_check
+def _add_moments(z, m, dense, keep, spread, share, totals, far):
+    """T += t, and far += t (m − z): 0 where t = share · (keep · dense + spread) is."""
+    for i in range(z.shape[0]):
+        t = share * (keep * np.float64(dense[i]) + spread[i])
+        distance = np.float64(m[i]) - np.float64(z[i])
+        totals[i] += t
+        far[i] += 0.0 if t == 0 else t * distance
+
+
+@contracted
+@no_type_check
+def _add_spread(z, m, spread, share, totals, far):
+    """`_add_moments` of t = share · spread."""
+    for i in range(z.shape[0]):
+        t = share * spread[i]
+        distance = np.float64(m[i]) - np.float64(z[i])
+        totals[i] += t
+        far[i] += 0.0 if t == 0 else t * distance
+
+
+@compiled
+@no_type_check
+def _logs(others, out):
+    for i in range(others.shape[0]):
+        out[i] = log1p(others[i])
+
+
+@compiled
+@no_type_check
+def columns_losses(
+    z, start, stop, starts, column, value, dense, spread, weight, keep, tops, others, totals, losses
+):
+    """`rows_losses` of scores (outer, word, inner)."""
+    words, size = z.shape[1], _piece_rows(z.shape[1])
+    copied, copied_dense = _buffer(z, size), _buffer(dense, size)
+    lanes, even_of, logs_of = np.empty((3, size), z.dtype), np.zeros(size), np.empty(size)
+    begin = start
+    while begin < stop:
+        end = _piece_end(z, begin, stop, size)
+        n = end - begin
+        m, even, logs = lanes[0, :n], even_of[:n], logs_of[:n]
+        k, tall, far = others[begin:end], totals[begin:end], losses[begin:end]
+        tall[:], far[:] = 0, 0
+        piece = _read(z, begin, n, copied)
+        _normalise(piece, words, m, k, lanes[1, :n], lanes[2, :n])
+        tops[begin:end] = m
+        if spread.shape[0] > 0:
+            even[:] = spread[begin:end]
+        q = _read(dense, begin, n, copied_dense)
+        for word in range(words if dense.shape[1] + spread.shape[0] > 0 else 0):
+            share = weight[word] if weight.shape[0] > 0 else 1.0
+            part = _row(piece, word, n)
+            if dense.shape[1] > 0:
+                _add_moments(part, m, _row(q, word, n), keep, even, share, tall, far)
+            else:
+                _add_spread(part, m, even, share, tall, far)
+        _logs(k, logs)
+        for i in range(n):
+            z_of = _column(piece, i)
+            first = first_cell(begin + i, starts, column)
+            for cell in range(first, last_cell(begin + i, starts, column)):
+                if value[cell] != 0:
+                    tall[i] += value[cell]
+                    far[i] += value[cell] * (np.float64(m[i]) - np.float64(z_of[column[cell]]))
+            if tall[i] != 0:
+                far[i] += tall[i] * logs[i]
+        begin = end
+
+
+@contracted
+@no_type_check
+def _scaled_exponentials(z, m, factor, rest, power, out):
+    """f · exp(rest) · 2^power · exp(z − m) of one class, as `kernels.split` gives them."""
+    for i in range(z.shape[0]):
+        d = z[i] - m[i]
+        back = d - z[i]
+        error = (z[i] - (d - back)) - (m[i] + back) + rest[i]
+        out[i] = exp_times(d, error, factor[i], power[i])
+
+
+@contracted
+@no_type_check
+def _less_targets(z, m, c, tall, rest, down, dense, keep, spread, share, out):
+    """out · down − c t, in place; where z = m it is c ((T − t) − rest), exact as p → 1 (6)."""
+    for i in range(z.shape[0]):
+        t = share * (keep * np.float64(dense[i]) + spread[i])
+        most = c[i] * ((tall[i] - t) - rest[i])
+        out[i] = most if z[i] == m[i] else np.float64(out[i]) * down[i] - c[i] * t
+
+
+@contracted
+@no_type_check
+def _less_spread(z, m, c, tall, rest, down, spread, share, out):
+    """`_less_targets` of t = share · spread."""
+    for i in range(z.shape[0]):
+        t = share * spread[i]
+        most = c[i] * ((tall[i] - t) - rest[i])
+        out[i] = most if z[i] == m[i] else np.float64(out[i]) * down[i] - c[i] * t
+
+
+@compiled
+@no_type_check
+def _prepare(z, k, tall, c, everywhere, upstream, rest, down, factor, remainder, power):
+    """What the classes of a row share: c, T K / (1 + K), and the parts of c T / (1 + K)."""
+    for i in range(k.shape[0]):
+        upstream[i] = c[i] if c.shape[0] > 1 else c[0]
+        rest[i] = tall[i] * k[i] / (1 + k[i])
+        of_row = upstream[i] * tall[i] / (1 + k[i])
+        up = lift(of_row, everywhere)
+        down[i] = 1 / up
+        factor[i], remainder[i], power[i] = split(of_row * up, z)
+
+
+@compiled
+@no_type_check
+def columns_gradients(
+    z, start, stop, starts, column, value, dense, spread, weight, keep, tops, others, totals, c, out
+):
+    """`rows_gradients` of scores (outer, word, inner)."""
+    words, size = z.shape[1], _piece_rows(z.shape[1])
+    copied, gradient, copied_dense = _buffer(z, size), _buffer(z, size), _buffer(dense, size)
+    lanes, wide = np.empty((4, size), z.dtype), np.zeros((5, size))
+    begin = start
+    while begin < stop:
+        end = _piece_end(z, begin, stop, size)
+        n = end - begin
+        m, factor, remainder, power = lanes[0, :n], lanes[1, :n], lanes[2, :n], lanes[3, :n]
+        upstream, rest, even, tall = wide[0, :n], wide[1, :n], wide[2, :n], wide[3, :n]
+        down = wide[4, :n]
+        m[:], k = tops[begin:end], others[begin:end]
+        piece, q = _read(z, begin, n, copied), _read(dense, begin, n, copied_dense)
+        g = _place(out, begin, n, gradient)
+        if spread.shape[0] > 0:
+            even[:] = spread[begin:end]
+        if totals.shape[0] > 0:
+            tall[:] = totals[begin:end]
+        else:
+            tall[:] = 0
+            for word in range(words):
+                _add(_row(q, word, n), tall)
+        c_of = c[begin:end] if c.shape[0] > 1 else c
+        everywhere = dense.shape[1] + spread.shape[0] > 0
+        _prepare(z, k, tall, c_of, everywhere, upstream, rest, down, factor, remainder, power)
+        for word in range(words):
+            part, into = _row(piece, word, n), _row(g, word, n)
+            share = weight[word] if weight.shape[0] > 0 else 1.0
+            _scaled_exponentials(part, m, factor, remainder, power, into)
+            if dense.shape[1] > 0:
+                target = _row(q, word, n)
+                _less_targets(part, m, upstream, tall, rest, down, target, keep, even, share, into)
+            elif spread.shape[0] > 0:
+                _less_spread(part, m, upstream, tall, rest, down, even, share, into)
+        for i in range(n):
+            z_of, q_of, into = _column(piece, i), _column(q, i), _column(g, i)
+            first = first_cell(begin + i, starts, column)
+            last = last_cell(begin + i, starts, column)
+            if upstream[i] == 0 or np.isnan(k[i]):
+                wanted = upstream[i] != 0 and counts_something(
+                    first, last, value, q_of, keep, even[i], weight, words
+                )
+                into[:] = np.nan if wanted else 0
+                last = first
+            for cell in range(first, last):
+                word = column[cell]
+                t = value[cell] + whole_target(q_of, keep, even[i], weight, word)
+                into[word] = cell_gradient(
+                    z_of[word], m[i], k[i], upstream[i], tall[i], t, value[cell], into[word]
+                )
+        _write(g, begin, n, out)
+        begin = end
+
+
+@compiled
+@no_type_check
+def _less_both(z, high, low, out):
+    for i in range(z.shape[0]):
+        out[i] = (z[i] - high[i]) - low[i]
+
+
+@compiled
+@no_type_check
+def columns_log_softmax(z, start, stop, tops, others, out):
+    """`rows_log_softmax` of scores (outer, word, inner)."""
+    words, size = z.shape[1], _piece_rows(z.shape[1])
+    copied, written = _buffer(z, size), _buffer(z, size)
+    lanes, logs_of = np.empty((3, size), z.dtype), np.empty(size)
+    begin = start
+    while begin < stop:
+        end = _piece_end(z, begin, stop, size)
+        n = end - begin
+        m, high, low = lanes[0, :n], lanes[1, :n], lanes[2, :n]
+        k, logs = others[begin:end], logs_of[:n]
+        piece, into = _read(z, begin, n, copied), _place(out, begin, n, written)
+        _normalise(piece, words, m, k, high, low)
+        tops[begin:end] = m
+        _logs(k, logs)
+        for i in range(n):
+            high[i], low[i] = log_sum_parts(np.float64(m[i]), logs[i], z)
+        for word in range(words):
+            _less_both(_row(piece, word, n), high, low, _row(into, word, n))
+        _write(into, begin, n, out)
+        begin = end
