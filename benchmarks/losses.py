@@ -1,320 +1,341 @@
-"""The losses by themselves: accuracy in ulps, speed, extra memory and the price of the checks, beside torch's, in one run.
+"""The losses by themselves: seconds, memory, first call and accuracy, ours beside torch's.
 
-    python benchmarks/losses.py benchmarks/results/losses.jsonl [how many of SIZES, all by default]
+    python benchmarks/losses.py benchmarks/results/losses.jsonl [--before REV] [--only PART …]
+    python benchmarks/losses.py benchmarks/results/losses.jsonl --device cuda
 
-Truth is the log1p form in float64 of the scores as stored. Seconds are medians of turns, one function after the other in each; a ratio is
-the median of the ratios within a turn, with its least and greatest. Writes a line a measurement, with every turn.
+Seconds are of one process with two threads. In every turn each contestant runs once, and every
+turn starts with another one; a ratio is the median of the ratios within a turn. `--before` puts
+the package of an earlier commit beside today's, in the same turns. Writes a line a measurement,
+with every turn. Of all lines of benchmarks/results/losses.jsonl it makes the tables of
+docs/torch.md; other files of results leave the page alone.
 """
 
+import argparse
+import itertools
 import json
-import statistics
-import subprocess
-import sys
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import accuracy
+import before
+import losses_table
 import numpy as np
 import raw
 import torch
 import torch.nn.functional as F
+from losses_processes import first_calls, memory
+from raw import Row
+from torch import Tensor
 
 import exact2vec as e2v
-from exact2vec.loss import checks
 
-REPEATS = 3
-SIZES = [(2048, 128, 32000), (2048, 768, 32000), (1024, 128, 200000)]
+TURNS = 9
+THREADS = 2
 DOCS = Path(__file__).parents[1] / "docs" / "torch.md"
+DENSE = {(64, 10): 200, (8192, 1000): 1, (8, 21, 128, 128): 1}  # calls in a turn
+DENSE_KINDS = ("index", "smoothing", "probabilities", "nll of log_softmax")
+LINEAR = ((2048, 128, 32000), (1024, 768, 32000))
+LINEAR_KINDS = ("index", "smoothing", "probabilities", "dense counts")
+SMALL = ((1024, 64, 98), (8192, 128, 256))
+CHUNKED = torch.nn.LinearCrossEntropyOptions
+table = losses_table.table
+
+Step = Callable[[], Any]
 
 
-def truth(scores: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss and gradient of each row in float64: S = Σ_{i≠y} exp(z_i − z_y), shifted where it overflows."""
-    z = scores.double()
-    d = (z - z.gather(1, target[:, None])).scatter(1, target[:, None], -torch.inf)
-    m = d.amax(1).clamp_min(0)
-    e = (d - m[:, None]).exp()
-    s, own = e.sum(1), (-m).exp()
-    loss = torch.where(m > 0, m + (s + own).log(), s.log1p())
-    return loss, (e / (s + own)[:, None]).scatter(1, target[:, None], -(s / (s + own))[:, None])
+# One turn after the other -----------------------------------------------------------------------
 
 
-def ulps(found: torch.Tensor, true: torch.Tensor, least: float) -> float:
-    """The largest error in units of the last place of found's format, where |true| ≥ `least`."""
-    info = torch.finfo(found.dtype)
-    unit = info.eps * 2.0 ** torch.floor(torch.log2(true.abs().clamp_min(info.tiny)))
-    error = (found.double() - true).abs() / unit
-    return float(error[true.abs() >= max(least, info.tiny)].amax())
+def measured(steps: dict[str, Step], calls: int = 1, wait: Step = lambda: None) -> Row:
+    """Seconds and seconds of CPU of a call of every step, in every turn; a first turn warms up."""
+    turns: dict[str, list[float]] = {name: [] for name in steps}
+    cpu: dict[str, list[float]] = {name: [] for name in steps}
+    names = list(steps)
+    for turn in range(TURNS + 1):
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            wait()
+            began, began_cpu = time.perf_counter(), time.process_time()
+            for _ in range(calls):
+                steps[name]()
+            wait()
+            if turn:
+                turns[name].append((time.perf_counter() - began) / calls)
+                cpu[name].append((time.process_time() - began_cpu) / calls)
+    return {"calls": calls, "turns": turns, "cpu_turns": cpu}
 
 
-def accuracy(dtype: torch.dtype, words: int, sigma: float) -> dict[str, Any]:
-    torch.manual_seed(0)
-    rows = max(16, min(4096, 400_000 // words))
-    scores = (torch.randn(rows, words) * sigma).to(dtype)
-    target = torch.where(torch.rand(rows) < 0.5, scores.argmax(1), torch.randint(0, words, (rows,)))
-    true, true_gradient = truth(scores, target)
-    found: dict[str, Any] = {
-        "kind": "accuracy",
-        "dtype": str(dtype),
-        "words": words,
-        "sigma": sigma,
-        "rows": rows,
-    }
-    for name, function in (("exact2vec", e2v.cross_entropy), ("torch", F.cross_entropy)):
-        leaf = scores.clone().requires_grad_()
-        loss = function(leaf, target, reduction="none")
-        loss.sum().backward()
-        assert leaf.grad is not None
-        found[f"{name}_loss_ulps"] = ulps(loss.detach(), true, words * 1.2e-38)
-        found[f"{name}_gradient_ulps"] = ulps(leaf.grad, true_gradient, 0)
-        found[f"{name}_losses_of_0"] = float(
-            ((loss == 0) & (true > words * torch.finfo(dtype).tiny)).double().mean()
-        )
+def trained(loss: Callable[..., Tensor], *leaves: Tensor) -> Step:
+    """A step that computes the loss of the leaves and their gradients."""
+
+    def step() -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        loss(*leaves).backward()  # type: ignore[no-untyped-call]
+
+    return step
+
+
+# Given scores -----------------------------------------------------------------------------------
+
+
+def dense_loss(kind: str, target: Tensor, losses: Any) -> Callable[[Tensor], Tensor]:
+    """The loss of scores by a package (or torch.nn.functional)."""
+    if kind == "nll of log_softmax":
+        return lambda scores: losses.nll_loss(losses.log_softmax(scores, dim=1), target)
+    smoothing = accuracy.SMOOTHING if kind == "smoothing" else 0.0
+    return lambda scores: losses.cross_entropy(scores, target, label_smoothing=smoothing)
+
+
+def dense(packages: dict[str, Any]) -> Iterator[Row]:
+    for (shape, calls), kind in itertools.product(DENSE.items(), DENSE_KINDS):
+        torch.manual_seed(0)
+        scores = torch.randn(shape, requires_grad=True)
+        target = torch.randint(shape[1], (shape[0], *shape[2:]))
+        if kind == "probabilities":
+            target = torch.randn(shape).softmax(1)
+        contestants = packages | {"torch": F}
+        steps = {
+            name: trained(dense_loss(kind, target, losses), scores)
+            for name, losses in contestants.items()
+        }
+        yield {"part": "dense", "shape": shape, "target": kind, **measured(steps, calls)}
+
+
+# Inputs times outputs ---------------------------------------------------------------------------
+
+
+def wanted(kind: str, rows: int, words: int) -> Row:
+    """The target of a linear loss, as its arguments."""
+    if kind == "probabilities":
+        return {"target": torch.randn(rows, words).softmax(1)}
+    if kind == "dense counts":
+        return {"counts": torch.poisson(torch.full((rows, words), 0.01))}
+    smoothing = {"label_smoothing": accuracy.SMOOTHING} if kind == "smoothing" else {}
+    return {"target": torch.randint(words, (rows,)), **smoothing}
+
+
+def ours_linear(losses: Any, asked: Row) -> Callable[[Tensor, Tensor], Tensor]:
+    def loss(inputs: Tensor, outputs: Tensor) -> Tensor:
+        found: Tensor = losses.linear_cross_entropy(inputs, outputs, **asked)
+        return found
+
+    return loss
+
+
+def eager(asked: Row) -> Callable[[Tensor, Tensor], Tensor]:
+    """torch's cross_entropy of all scores; of counts, their sum by way of probabilities."""
+    counts = asked.get("counts")
+    if counts is None:
+        return lambda inputs, outputs: F.cross_entropy(F.linear(inputs, outputs), **asked)
+    return lambda inputs, outputs: (
+        F.cross_entropy(F.linear(inputs, outputs), counts, reduction="sum") / counts.sum()
+    )
+
+
+def torch_linear(kind: str, asked: Row) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    """torch's ways: eager, its linear loss as called plainly, and the options that cut chunks."""
+    found = {"eager": eager(asked)}
+    if kind != "dense counts":
+        found["plain"] = partial(F.linear_cross_entropy, **asked)
+    if kind == "index":
+        for name, options in {
+            "chunked": CHUNKED(),
+            "chunked 256": CHUNKED(batch_chunk_size=256, chunking_method=None),
+        }.items():
+            found[name] = partial(F.linear_cross_entropy, **asked, options=options)
     return found
 
 
-def timed(functions: dict[str, Any], repeats: int = REPEATS) -> dict[str, Any]:
-    """The median seconds of each, and all of them, one function after the other in each turn; a first turn is not counted."""
-    turns: dict[str, list[float]] = {name: [] for name in functions}
-    for turn in range(repeats + 1):
-        for name, function in functions.items():
-            began = time.perf_counter()
-            function()
-            if turn:
-                turns[name].append(time.perf_counter() - began)
-    return {
-        **{f"{name}_seconds": statistics.median(values) for name, values in turns.items()},
-        "turns": turns,
-    }
+def products(inputs: Tensor, outputs: Tensor) -> Step:
+    """The three products that no exact linear loss can do without."""
+    x, u = inputs.detach(), outputs.detach()
+
+    def step() -> None:
+        scores = x @ u.T
+        _ = scores @ u
+        _ = scores.T @ x
+
+    return step
 
 
-def ratio(row: dict[str, Any], other: str, digits: int = 2) -> str:
-    """Ours over the other's in the same turn: median (least–greatest)."""
-    found = [
-        ours / theirs
-        for ours, theirs in zip(row["turns"]["exact2vec"], row["turns"][other], strict=True)
-    ]
-    return (
-        f"{statistics.median(found):.{digits}f} ({min(found):.{digits}f}–{max(found):.{digits}f})"
-    )
-
-
-def linear(rows: int, dim: int, words: int, threads: int) -> dict[str, Any]:
+def linear_row(part: str, size: tuple[int, int, int], kind: str, packages: Row) -> Row:
     torch.manual_seed(0)
-    torch.set_num_threads(threads)
-    x, u = torch.randn(rows, dim).requires_grad_(), (torch.randn(words, dim) * 0.1).requires_grad_()
-    y = torch.randint(0, words, (rows,))
-    chunked = torch.nn.LinearCrossEntropyOptions
-    plain, plain_u = x.detach(), u.detach()
+    rows, dim, words = size
+    inputs = torch.randn(rows, dim, requires_grad=True)
+    outputs = (torch.randn(words, dim) * 0.1).requires_grad_()
+    asked = wanted(kind, rows, words)
+    losses = {name: ours_linear(package, asked) for name, package in packages.items()}
+    if part == "linear":
+        losses |= torch_linear(kind, asked)
+    else:
+        losses["eager"] = eager(asked)
+    steps = {name: trained(loss, inputs, outputs) for name, loss in losses.items()}
+    if (part, kind) == ("linear", "index"):
+        steps["products"] = products(inputs, outputs)
+    return {"part": part, "shape": size, "target": kind, **measured(steps)}
 
-    def products() -> None:
-        z = plain @ plain_u.T
-        _ = z @ plain_u
-        _ = z.T @ plain
 
-    def run(loss: Any, **extra: Any) -> Any:
-        def step() -> None:
-            x.grad = u.grad = None
-            loss(x, u, y, **extra).backward()
+def linear(packages: Row) -> Iterator[Row]:
+    for size, kind in itertools.product(LINEAR, LINEAR_KINDS):
+        yield linear_row("linear", size, kind, packages)
 
-        return step
 
-    few = max(1, round(0.02 * rows))
-    found = timed(
-        {
-            "products": products,
-            "eager": run(lambda x, u, y: F.cross_entropy(F.linear(x, u), y)),
-            "torch_chunked": run(F.linear_cross_entropy, options=chunked()),
-            "torch_chunked_256": run(
-                F.linear_cross_entropy, options=chunked(batch_chunk_size=256, chunking_method=None)
-            ),
-            "exact2vec": run(e2v.linear_cross_entropy),
-            "exact2vec_2_percent": run(e2v.linear_cross_entropy, rows=few),
-        }
+def small(packages: Row) -> Iterator[Row]:
+    for size, kind in itertools.product(SMALL, LINEAR_KINDS[:3]):
+        yield linear_row("small", size, kind, packages)
+
+
+def tiled(packages: Row) -> Iterator[Row]:
+    """The engine of other devices, forced to serve the CPU."""
+    try:
+        from exact2vec.loss.engine import forced
+        from exact2vec.loss.engine import tiled as engine
+    except ImportError:
+        print("tiled: this version has no such engine")
+        return
+    with forced(engine):
+        for kind in LINEAR_KINDS:
+            yield linear_row("tiled", LINEAR[0], kind, {"ours": packages["ours"]})
+
+
+# Accuracy ---------------------------------------------------------------------------------------
+
+
+def grid(packages: Row) -> Iterator[Row]:
+    """The worst errors on a fixed grid of random scores, beside torch's."""
+    for dtype, words in itertools.product(accuracy.DTYPES, (2, 1000, 50_000)):
+        for sigma in (1.0, 5.0, 10.0, 20.0):
+            torch.manual_seed(0)
+            rows = max(16, min(4096, 400_000 // words))
+            scores = (torch.randn(rows, words) * sigma).to(dtype)
+            problem = accuracy.Problem("index", scores, accuracy.target_for("index", scores))
+            what = {"dtype": str(dtype), "words": words, "sigma": sigma, "rows": rows}
+            for name, losses in (("ours", packages["ours"]), ("torch", F)):
+                what[name] = judged(losses, problem)
+            yield {"part": "accuracy", **what}
+
+
+def judged(losses: Any, problem: accuracy.Problem) -> Row:
+    """Worst errors in units of the last place, and the share of losses that are wrongly 0."""
+    wrong, wrong_gradient = accuracy.errors(losses, problem)
+    loss, true = accuracy.computed(losses, problem)[0], accuracy.truth(problem).loss
+    lost = (loss == 0) & (true >= torch.finfo(loss.dtype).tiny)
+    return {
+        "loss_ulps": float(wrong.amax()),
+        "gradient_ulps": float(wrong_gradient.amax()),
+        "losses_of_0": float(lost.double().mean()),
+    }
+
+
+def searched(packages: Row) -> Iterator[Row]:
+    """The worst errors that the search finds, for every kind of target."""
+    each = [(False, kind) for kind in accuracy.KINDS]
+    each += [(True, kind) for kind in accuracy.LINEAR_KINDS]
+    for (is_linear, kind), dtype in itertools.product(each, accuracy.DTYPES):
+        found = accuracy.search(packages["ours"], kind, dtype, is_linear)
+        row: Row = {"part": "search", "linear": is_linear, "target": kind, "dtype": str(dtype)}
+        for what, worst in zip(("loss", "gradient"), found, strict=True):
+            row |= {f"{what}_ulps": worst.ulps, f"{what}_where": worst.where}
+        yield row
+
+
+# Another device ---------------------------------------------------------------------------------
+
+
+def on_device(device: str, packages: Row) -> Iterator[Row]:
+    """Ours, eager and torch.compile on an accelerator, linear and dense, with the card's name."""
+    torch.set_default_device(device)
+    card = torch.cuda.get_device_name() if device == "cuda" else device
+    wait = torch.accelerator.synchronize
+    for shape, kind in itertools.product(((8192, 1000), (2048, 32000)), DENSE_KINDS):
+        scores = torch.randn(shape, requires_grad=True)
+        target = torch.randint(shape[1], shape[:1])
+        if kind == "probabilities":
+            target = torch.randn(shape).softmax(1)
+        theirs = dense_loss(kind, target, F)
+        losses = {"ours": dense_loss(kind, target, packages["ours"]), "eager": theirs}
+        losses["compiled"] = torch.compile(theirs)
+        steps = {name: trained(loss, scores) for name, loss in losses.items()}
+        row = {"part": "device", "card": card, "shape": shape, "target": kind}
+        yield row | measured(steps, 5, wait)
+    for size, kind in itertools.product(LINEAR, LINEAR_KINDS):
+        yield {"part": "device", "card": card, **linear_on_device(size, kind, packages, wait)}
+
+
+def linear_on_device(size: tuple[int, int, int], kind: str, packages: Row, wait: Step) -> Row:
+    rows, dim, words = size
+    inputs = torch.randn(rows, dim, requires_grad=True)
+    outputs = (torch.randn(words, dim) * 0.1).requires_grad_()
+    asked = wanted(kind, rows, words)
+    losses = {"ours": ours_linear(packages["ours"], asked), "eager": eager(asked)}
+    losses["compiled"] = torch.compile(losses["eager"])
+    steps = {name: trained(loss, inputs, outputs) for name, loss in losses.items()}
+    return {"shape": size, "target": kind, **measured(steps, 3, wait)}
+
+
+# All of it --------------------------------------------------------------------------------------
+
+PARTS = {
+    "dense": dense,
+    "linear": linear,
+    "small": small,
+    "tiled": tiled,
+    "memory": memory,
+    "first call": first_calls,
+    "accuracy": grid,
+    "search": searched,
+}
+
+
+def write(results: Path, part: str, rows: list[Row]) -> None:
+    """The lines of the other parts, and these."""
+    kept = [row for row in raw.read(results) if row.get("part") not in (None, part)]
+    results.write_text("".join(json.dumps(row) + "\n" for row in [*kept, *rows]))
+
+
+def has(device: str) -> bool:
+    """Whether torch has this accelerator here."""
+    return torch.accelerator.is_available() and (
+        torch.accelerator.current_accelerator() == torch.device(device)
     )
-    run(e2v.linear_cross_entropy)()
-    assert x.grad is not None
-    assert u.grad is not None
-    import hashlib
-
-    digest = hashlib.sha256(x.grad.numpy().tobytes() + u.grad.numpy().tobytes()).hexdigest()
-    return {
-        "kind": "linear",
-        "rows": rows,
-        "dim": dim,
-        "words": words,
-        "threads": threads,
-        "few_rows": few,
-        "gradients": digest,
-        **found,
-    }
 
 
-def memory(rows: int, dim: int, words: int) -> dict[str, Any]:
-    """Peak bytes beyond inputs and gradients, of a process of its own; the first call, at a small size, has paid for code and threads."""
-    code = f"""
-import torch, exact2vec as e2v
-def peak(): return int([line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1]) * 1024
-def resident(): return int([line for line in open('/proc/self/status') if line.startswith('VmRSS')][0].split()[1]) * 1024
-def step(rows, words):
-    x, u, y = torch.randn(rows, {dim}).requires_grad_(), torch.randn(words, {dim}).requires_grad_(), torch.randint(0, words, (rows,))
-    before = resident()
-    e2v.linear_cross_entropy(x, u, y).backward()
-    return before
-step(300, 3000)
-before = step({rows}, {words})
-print(peak() - before)
-"""
-    extra = int(subprocess.check_output([sys.executable, "-c", code], text=True)) - 4 * dim * (
-        rows + words
-    )
-    return {
-        "kind": "memory",
-        "rows": rows,
-        "dim": dim,
-        "words": words,
-        "extra_peak_bytes": extra,
-        "rows_times_words": extra / 4 / words,
-    }
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--before", metavar="REV", help="a commit whose package runs beside ours")
+    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--device", default="cpu", help="cpu, or an accelerator: cuda, mps")
+    return parser.parse_args()
 
 
-def dense(rows: int, words: int, threads: int) -> dict[str, Any]:
-    torch.set_num_threads(threads)
-    scores, target = torch.randn(rows, words).requires_grad_(), torch.randint(0, words, (rows,))
-
-    def run(function: Any) -> Any:
-        def step() -> None:
-            scores.grad = None
-            function(scores, target).backward()
-
-        return step
-
-    found = timed({"torch": run(F.cross_entropy), "exact2vec": run(e2v.cross_entropy)}, 11)
-    return {"kind": "dense", "rows": rows, "words": words, "threads": threads, **found}
-
-
-def check_cost(rows: int, words: int) -> dict[str, Any]:
-    """Seconds of all checks of one cross_entropy, and their share of its forward pass."""
-    scores, target = torch.randn(rows, words), torch.randint(0, words, (rows,))
-    times = 2000 if rows * words < 10**6 else 50
-
-    def look() -> None:
-        checks.scores(scores, target)
-        checks.class_dim(tuple(scores.shape), target, None)
-        checks.weight(None, words, scores.dtype)
-        checks.index_target(target, (rows,), tuple(scores.shape))
-        if checks.looks(scores):
-            checks.index_values(target, words, -100)
-            checks.not_probabilities(scores)
-
-    look()
-    spans = []
-    for _ in range(times):
-        began = time.perf_counter()
-        look()
-        spans.append(time.perf_counter() - began)
-    whole = timed({"loss": lambda: e2v.cross_entropy(scores, target)}, 5)["loss_seconds"]
-    return {
-        "kind": "checks",
-        "rows": rows,
-        "words": words,
-        "check_seconds": statistics.median(spans),
-        "loss_seconds": whole,
-    }
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """The lines of docs/torch.md, a pure function of the results."""
-    of = {
-        kind: [row for row in rows if row["kind"] == kind]
-        for kind in ("accuracy", "linear", "memory", "dense", "checks")
-    }
-    lines = [
-        "| scores | V | largest error of the loss, ulp: ours / torch's | of the gradient: ours / torch's | losses rounded to 0: ours / torch's |",
-        "|---|---|---|---|---|",
-    ]
-    for dtype in dict.fromkeys(row["dtype"] for row in of["accuracy"]):
-        for words in dict.fromkeys(row["words"] for row in of["accuracy"]):
-            these = [
-                row for row in of["accuracy"] if (row["dtype"], row["words"]) == (dtype, words)
-            ]
-            worst = {
-                key: max(row[key] for row in these)
-                for key in these[0]
-                if key.startswith(("exact2vec", "torch"))
-            }
-            lines.append(
-                f"| {dtype.removeprefix('torch.')} | {words} | {worst['exact2vec_loss_ulps']:.3g} / {worst['torch_loss_ulps']:.3g} "
-                f"| {worst['exact2vec_gradient_ulps']:.3g} / {worst['torch_gradient_ulps']:.3g} "
-                f"| {worst['exact2vec_losses_of_0']:.1%} / {worst['torch_losses_of_0']:.1%} |"
+def main() -> None:
+    given = arguments()
+    torch.set_num_threads(THREADS)
+    packages = {"ours": e2v}
+    if given.before:
+        packages["before"] = before.package_before(given.before)
+    parts = {name: PARTS[name] for name in given.only}
+    if given.device != "cpu":
+        if not has(given.device):
+            raise SystemExit(
+                f"no such device: torch {torch.__version__} has no {given.device} here"
             )
-    lines += [
-        "",
-        "Forward and backward of the linear loss, float32: our seconds, and our time over the others' in the same turn, median (least–greatest):",
-        "",
-        "| N, D, V | threads | ours, s | three products | eager | torch chunked | torch, chunks of 256 | ours, rows= 2 % of N |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in of["linear"]:
-        others = ("products", "eager", "torch_chunked", "torch_chunked_256", "exact2vec_2_percent")
-        lines.append(
-            f"| {row['rows']}, {row['dim']}, {row['words']} | {row['threads']} | {row['exact2vec_seconds']:.2f} | "
-            + " | ".join(ratio(row, other) for other in others)
-            + " |"
-        )
-    same = all(
-        a["gradients"] == b["gradients"]
-        for a in of["linear"]
-        for b in of["linear"]
-        if (a["words"], a["dim"]) == (b["words"], b["dim"])
-    )
-    lines += [
-        "",
-        f"The gradients of 1 and 2 threads are {'the same bits' if same else 'DIFFERENT'}. Extra memory in rows of V scores: "
-        + ", ".join(
-            f"{row['rows_times_words']:.0f} (V = {row['words']}, D = {row['dim']})"
-            for row in of["memory"]
-        )
-        + ".",
-        "",
-        "| dense cross_entropy | threads | ours, s | torch, s | ratio |",
-        "|---|---|---|---|---|",
-    ]
-    for row in of["dense"]:
-        lines.append(
-            f"| {row['rows']} × {row['words']} | {row['threads']} | {row['exact2vec_seconds']:.3g} | {row['torch_seconds']:.3g} | {ratio(row, 'torch')} |"
-        )
-    lines += [
-        "",
-        "All checks of a call: "
-        + ", ".join(
-            f"{row['check_seconds'] * 1e6:.0f} µs at {row['rows']} × {row['words']} ({row['check_seconds'] / row['loss_seconds']:.2%} of the forward pass)"
-            for row in of["checks"]
-        )
-        + ".",
-    ]
-    return "\n".join(lines)
-
-
-def main(results: Path, sizes: int = len(SIZES)) -> None:
-    machine = raw.machine() | {"numpy": np.__version__}
-    rows = [
-        accuracy(dtype, words, sigma)
-        for dtype in (torch.float32, torch.bfloat16, torch.float16)
-        for words in (2, 1000, 50000)
-        for sigma in (1.0, 5.0, 10.0, 20.0)
-    ]
-    rows += [linear(*size, threads) for size in SIZES[:sizes] for threads in (1, 2)]
-    rows += [memory(*size) for size in SIZES[:sizes]]
-    rows += [
-        dense(*size, threads)
-        for size in ((2048, 32000), (8192, 1000), (512, 100), (64, 10))
-        for threads in (1, 2)
-    ]
-    rows += [check_cost(*size) for size in ((64, 10), (2048, 32000), (64, 200000))]
-    results.write_text("".join(json.dumps({**row, "machine": machine}) + "\n" for row in rows))
-    raw.put(DOCS, "losses", table(rows))
-    print(table(rows))
+        parts = {"device": partial(on_device, given.device)}
+    machine = raw.machine() | {"numpy": np.__version__, "threads": THREADS, "before": given.before}
+    for name, part in parts.items():
+        rows = []
+        for row in part(packages):
+            rows.append({**row, "machine": machine})
+            print(losses_table.summary(row), flush=True)
+        write(given.results, name, rows)
+    if given.results.resolve() == (raw.RESULTS / "losses.jsonl").resolve():
+        raw.put(DOCS, "losses", table(raw.read(given.results)))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    main()

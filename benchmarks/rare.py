@@ -28,9 +28,9 @@ import exact2vec as e2v
 from exact2vec.counts import corpus as corpora
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.rare_words import count_rare_words
-from exact2vec.loss.tiles import WeightedCounts, rows_of
-from exact2vec.loss.tiles_cpu import CompiledNLL
-from exact2vec.loss.workers import Workers
+from exact2vec.loss.count_losses import BLOCK_ROWS, WeightedCounts, row_losses
+from exact2vec.loss.engine.cells import Outputs, Workspace
+from exact2vec.parallel import Workers
 
 SMALL = {
     "time_machine.txt": "paragraph",
@@ -251,20 +251,12 @@ def _halves_of_questions(path: Path) -> tuple[Path, Path]:
 def loss_of(vectors: e2v.Vectors, inputs: Any, counts: RowCounts) -> float:
     """The mean NLL of the pairs of some rows with these input vectors."""
     weighted = WeightedCounts(counts.matrix)
-    outputs = rows_of(torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias))
-    rows = rows_of(torch.from_numpy(np.ascontiguousarray(inputs)), 1.0)
+    outputs = Outputs.of(torch.from_numpy(vectors.outputs), torch.from_numpy(vectors.bias))
+    rows = torch.from_numpy(np.ascontiguousarray(inputs))
     with Workers() as workers:
-        tiled = CompiledNLL(workers, len(vectors), 256)
-        blocks = [
-            np.arange(start, min(start + 256, len(rows))) for start in range(0, len(rows), 256)
-        ]
-        return (
-            sum(
-                float(tiled.losses(rows[block], outputs, block, [weighted])[0].nll.sum())
-                for block in blocks
-            )
-            / weighted.total
-        )
+        workspace = Workspace.of(workers, BLOCK_ROWS, len(vectors))
+        (losses,) = row_losses(rows, outputs, np.arange(len(rows)), [weighted], workspace)
+    return float(losses.nll.numpy().sum()) / weighted.total
 
 
 def unigram_loss(vectors: e2v.Vectors, counts: RowCounts) -> float:

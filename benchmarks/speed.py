@@ -93,8 +93,6 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
 
     from exact2vec import count_text
     from exact2vec.counts.read import Text
-    from exact2vec.loss import tiles
-    from exact2vec.loss.tiles_cpu import CompiledNLL
     from exact2vec.train import fit
     from exact2vec.train.rotation import blocks
 
@@ -102,32 +100,27 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
         fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100
     )
     some = list(blocks(problem.counted["training"].totals.numpy(), 1, 256, 1))
-    workers, words = problem.tiled.workers, len(state.output_rows)
-    ways = {}
-    for size in (512, 1024, 2048):
-        tiles.TILE_WORDS = size
-        ways[size] = CompiledNLL(workers, words, 256)
-    tiles.TILE_WORDS = 1024
+    workspace, words = problem.workspace, len(state.output_rows)
 
-    def products(tiled: CompiledNLL) -> None:
+    def products(size: int) -> None:
+        tiles = [slice(at, min(at + size, words)) for at in range(0, words, size)]
         for block in some:
-            inputs = state.input_rows[: len(block.rows)]
-            parts = torch.empty(len(tiled.slices), *inputs.shape)
+            rows = len(block.rows)
+            inputs = state.sides[1].padded(state.inputs[:rows])
 
-            def three(
-                tile: int, inputs: torch.Tensor = inputs, parts: torch.Tensor = parts
-            ) -> None:
-                scores = tiled._tile_scores(tile, inputs, state.output_rows)
-                torch.mm(scores, state.output_rows[tiled.slices[tile]], out=parts[tile])
+            def three(tile: slice, inputs: torch.Tensor = inputs, rows: int = rows) -> None:
+                scores = workspace.scores[tile.start * rows : tile.stop * rows].view(rows, -1)
+                torch.mm(inputs, state.output_rows[tile].T, out=scores)
+                scores @ state.output_rows[tile]
                 scores.T @ inputs
 
-            workers.map(three, tiled.tiles)
+            workspace.pool.map(three, tiles)
 
     rows = []
     for number in range(5):
         began = time.perf_counter()
-        for block in some:
-            state = fit.step(state, block, problem, 0.01, 0.2)
+        for block, cells in fit.with_cells(some, problem):
+            state = fit.step(state, block, cells, problem, 0.01, 0.2)
         row: dict[str, Any] = {
             "part": "pass",
             "round": number,
@@ -135,9 +128,9 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
             "seconds": time.perf_counter() - began,
             "products": {},
         }
-        for size, tiled in ways.items():
+        for size in (256, 512, 1024, 2048):
             began = time.perf_counter()
-            products(tiled)
+            products(size)
             row["products"][size] = time.perf_counter() - began
         began = time.perf_counter()
         problem.measured(fit.Record(state, 0, 0, 0.0), exact=True)
@@ -155,7 +148,7 @@ def threads(data: Path, scratch: Path) -> list[dict[str, Any]]:
         began, cpu = time.perf_counter(), time.process_time()
         *_, last = fit(counts, epochs=2, exact_every=0, threads=number)
         digest = hashlib.sha256(
-            last.state.input_rows.numpy().tobytes() + last.state.output_rows.numpy().tobytes()
+            last.state.inputs.numpy().tobytes() + last.state.output_rows.numpy().tobytes()
         ).hexdigest()
         rows.append(
             {
@@ -166,75 +159,6 @@ def threads(data: Path, scratch: Path) -> list[dict[str, Any]]:
                 "digest": digest,
             }
         )
-    return rows
-
-
-def order(data: Path, scratch: Path) -> list[dict[str, Any]]:
-    """Seconds of two thirds of a pass with sums of a fixed order, and of each thread's own.
-
-    Five rounds, interleaved.
-    """
-    import threading
-
-    import torch
-
-    from exact2vec import count_text
-    from exact2vec.counts.read import Text
-    from exact2vec.loss.tiles import _log_sum_exp
-    from exact2vec.loss.tiles_cpu import CompiledNLL
-    from exact2vec.train import fit
-    from exact2vec.train.rotation import blocks
-
-    class AsItComes(CompiledNLL):
-        def gradients(
-            self, inputs: Any, outputs: Any, rows: Any, counts: Any, weights: Any, update: Any
-        ) -> Any:
-            block = counts.block(rows)
-            terms = self.workers.map(
-                lambda tile: self._exponentials(self._tile_scores(tile, inputs, outputs)),
-                self.tiles,
-            )
-            largest, lse = _log_sum_exp([term[0] for term in terms], [term[1] for term in terms])
-            shares = block.totals * (largest - lse).exp()
-            scale, factor = (
-                (weights * shares).to(self.scores.dtype)[..., None],
-                (1 / shares).to(self.scores.dtype),
-            )
-            own, sums = threading.local(), []
-
-            def backward(tile: int) -> None:
-                if not hasattr(own, "sum"):
-                    own.sum = torch.zeros_like(inputs)
-                    sums.append(own.sum)
-                exponentials, words = self._tile(tile, len(inputs)), self.slices[tile]
-                self._subtract(exponentials, words, block, factor[tile])
-                own.sum.addcmul_(exponentials @ outputs[words], scale[tile])
-                update(words, exponentials.T @ (inputs * scale[tile]))
-
-            self.workers.map(backward, self.tiles)
-            return torch.stack(sums).sum(dim=0)
-
-    problem, state = _problem(
-        fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100
-    )
-    some = [
-        block
-        for block in blocks(problem.counted["training"].totals.numpy(), 1, 256, 1)
-        if block.epoch <= 2 / 3
-    ]
-    ways = {
-        "fixed": problem.tiled,
-        "as it comes": AsItComes(problem.tiled.workers, len(state.output_rows), 256),
-    }
-    rows = []
-    for number in range(5):
-        row: dict[str, Any] = {"part": "order", "round": number, "seconds": {}}
-        for name, tiled in ways.items():
-            began = time.perf_counter()
-            for block in some:
-                state = fit.step(state, block, replace(problem, tiled=tiled), 0.01, 0.2)
-            row["seconds"][name] = time.perf_counter() - began
-        rows.append(row)
     return rows
 
 
@@ -251,8 +175,8 @@ def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
         "spectral_start": "start",
         "step": "steps",
         "refitted": "means",
-        "sweep": "exact losses",
-        "estimate": "estimates",
+        "exact_losses": "exact losses",
+        "estimated_losses": "estimates",
     }
     spent = dict.fromkeys(parts.values(), 0.0)
 
@@ -314,8 +238,9 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
         counted = time.perf_counter() - began
         problem, state = _problem(fit, counts, 100)
         began = time.perf_counter()
-        for block in blocks(problem.counted["training"].totals.numpy(), 1, 256, 1):
-            state = fit.step(state, block, problem, 0.01, 0.2)
+        some = blocks(problem.counted["training"].totals.numpy(), 1, 256, 1)
+        for block, cells in fit.with_cells(some, problem):
+            state = fit.step(state, block, cells, problem, 0.01, 0.2)
         seconds = time.perf_counter() - began
         rows.append(
             {
@@ -332,12 +257,12 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
 
 def _problem(fit: Any, counts: Any, dim: int) -> tuple[Any, Any]:
     """A problem without prior and its first state."""
-    from exact2vec.loss.tiles_cpu import CompiledNLL
-    from exact2vec.loss.workers import Workers
+    from exact2vec.loss.engine.cells import Workspace
+    from exact2vec.parallel import Workers
     from exact2vec.train.start import spectral_start
 
     workers = Workers(2)
-    whole = fit.problem_of(counts, CompiledNLL(workers, len(counts.words), 256), 0.75, 1)
+    whole = fit.problem_of(counts, Workspace.of(workers, 256, len(counts.words)), 0.75, 1)
     problem = replace(whole, counted={"training": whole.counted["training"]})
     return problem, fit.initial_state(
         problem, spectral_start(problem.counted["training"].matrix, dim, seed=1, workers=workers)
@@ -390,13 +315,6 @@ def tables(rows: list[dict[str, Any]]) -> str:
             f"One and two workers give {'the same bytes' if same else 'DIFFERENT bytes'}; two: "
             f"{min(row['seconds'] for row in two):.1f} s where one "
             f"takes {min(row['seconds'] for row in one):.1f} s.",
-        ]
-    if turns := [row["seconds"] for row in rows if row["part"] == "order"]:
-        costs = [turn["fixed"] / turn["as it comes"] - 1 for turn in turns]
-        lines += [
-            "",
-            f"Sums of a fixed order, so that threads change no byte, cost {np.median(costs):.1%} "
-            f"of a pass (from {min(costs):.1%} to {max(costs):.1%}).",
         ]
     if rounds := [row for row in rows if row["part"] == "shares"]:
         whole = _middle([row["seconds"] for row in rounds])
@@ -485,7 +403,6 @@ PARTS = {
     "counting": counting,
     "pass": one_pass,
     "threads": threads,
-    "order": order,
     "shares": shares,
     "scaling": scaling,
 }

@@ -20,6 +20,7 @@ import torch
 
 import exact2vec as e2v
 from exact2vec.errors import DivergedError
+from exact2vec.loss.engine.cells import Outputs
 from exact2vec.train import fit as fitting
 
 RESULTS = raw.RESULTS / "steps.jsonl"
@@ -42,7 +43,7 @@ def averaged(counts: e2v.Counts, epochs: int, rate: float, share: float) -> floa
             total, number = found
             mean = fitting.replace(
                 record.state,
-                input_rows=(total[0] / number).float(),
+                inputs=(total[0] / number).float(),
                 output_rows=(total[1] / number).float(),
             )
             record = fitting.replace(record, state=mean)
@@ -51,7 +52,7 @@ def averaged(counts: e2v.Counts, epochs: int, rate: float, share: float) -> floa
     original = fitting.Problem.measured
     with mock.patch.object(fitting.Problem, "measured", measured):
         for record in fitting.fit(counts, epochs=epochs, exact_every=0, rate=rate):
-            rows = record.state.input_rows, record.state.output_rows
+            rows = record.state.inputs, record.state.output_rows
             if record.steps > record.step > (1 - share) * record.steps:
                 total, number = found or (
                     [torch.zeros_like(tensor, dtype=torch.float64) for tensor in rows],
@@ -84,8 +85,10 @@ def muon(counts: e2v.Counts, epochs: int, rate: float, *, by_row: bool) -> float
         mean *= MOMENTUM
         mean += (1 - MOMENTUM) * scale * gradient
 
-    def stepped(state: Any, block: Any, problem: Any, step_rate: float, input_rate: float) -> Any:
-        found = step(state, block, problem, step_rate, input_rate)
+    def stepped(
+        state: Any, block: Any, cells: Any, problem: Any, step_rate: float, input_rate: float
+    ) -> Any:
+        found = step(state, block, cells, problem, step_rate, input_rate)
         dim = len(state.inverse_metric)
         momentum = state.output_mean[:, :dim].double()
         values, basis = torch.linalg.eigh(momentum.T @ momentum)
@@ -98,8 +101,7 @@ def muon(counts: e2v.Counts, epochs: int, rate: float, *, by_row: bool) -> float
         found.output_rows[:, :dim] -= (step_rate * moved / moved.square().mean().sqrt()).float()
         return found
 
-    width = fitting.rows_of(torch.zeros(1, 100), 1.0).shape[1]
-    LAST = width - 100
+    LAST = Outputs.of(torch.zeros(1, 100), torch.zeros(1)).rows.shape[1] - 100
     with (
         mock.patch.object(fitting, "adam_in_place", momentum_and_bias),
         mock.patch.object(fitting, "step", stepped),
