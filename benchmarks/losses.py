@@ -34,6 +34,7 @@ import exact2vec as e2v
 
 TURNS = 9
 THREADS = 2
+REST = 0.03  # seconds, after which torch's threads no longer wait in a busy loop
 DOCS = Path(__file__).parents[1] / "docs" / "torch.md"
 DENSE = {(64, 10): 200, (8192, 1000): 1, (8, 21, 128, 128): 1}  # calls in a turn
 DENSE_KINDS = ("index", "smoothing", "probabilities", "nll of log_softmax")
@@ -49,8 +50,13 @@ Step = Callable[[], Any]
 # One turn after the other -----------------------------------------------------------------------
 
 
-def measured(steps: dict[str, Step], calls: int = 1, wait: Step = lambda: None) -> Row:
-    """Seconds and seconds of CPU of a call of every step, in every turn; a first turn warms up."""
+def measured(
+    steps: dict[str, Step], calls: int = 1, wait: Step = lambda: None, rest: float = 0.0
+) -> Row:
+    """Seconds and seconds of CPU of a call of every step, in every turn; a first turn warms up.
+
+    Before each there is a `rest`, in seconds.
+    """
     turns: dict[str, list[float]] = {name: [] for name in steps}
     cpu: dict[str, list[float]] = {name: [] for name in steps}
     names = list(steps)
@@ -58,6 +64,7 @@ def measured(steps: dict[str, Step], calls: int = 1, wait: Step = lambda: None) 
         start = turn % len(names)
         for name in names[start:] + names[:start]:
             wait()
+            time.sleep(rest)
             began, began_cpu = time.perf_counter(), time.process_time()
             for _ in range(calls):
                 steps[name]()
@@ -91,18 +98,31 @@ def dense_loss(kind: str, target: Tensor, losses: Any) -> Callable[[Tensor], Ten
 
 
 def dense(packages: dict[str, Any]) -> Iterator[Row]:
+    """As in a model: torch's threads have just been at work, and wait in a busy loop for more."""
     for (shape, calls), kind in itertools.product(DENSE.items(), DENSE_KINDS):
-        torch.manual_seed(0)
-        scores = torch.randn(shape, requires_grad=True)
-        target = torch.randint(shape[1], (shape[0], *shape[2:]))
-        if kind == "probabilities":
-            target = torch.randn(shape).softmax(1)
-        contestants = packages | {"torch": F}
-        steps = {
-            name: trained(dense_loss(kind, target, losses), scores)
-            for name, losses in contestants.items()
-        }
-        yield {"part": "dense", "shape": shape, "target": kind, **measured(steps, calls)}
+        yield dense_row("dense", shape, kind, packages, calls=calls)
+
+
+def dense_rested(packages: dict[str, Any]) -> Iterator[Row]:
+    """Each contestant by itself: the threads of the one before are asleep."""
+    for shape, kind in itertools.product(list(DENSE)[1:], DENSE_KINDS):
+        yield dense_row("dense, rested", shape, kind, packages, rest=REST)
+
+
+def dense_row(
+    part: str, shape: tuple[int, ...], kind: str, packages: dict[str, Any], **how: Any
+) -> Row:
+    torch.manual_seed(0)
+    scores = torch.randn(shape, requires_grad=True)
+    target = torch.randint(shape[1], (shape[0], *shape[2:]))
+    if kind == "probabilities":
+        target = torch.randn(shape).softmax(1)
+    contestants = packages | {"torch": F}
+    steps = {
+        name: trained(dense_loss(kind, target, losses), scores)
+        for name, losses in contestants.items()
+    }
+    return {"part": part, "shape": shape, "target": kind, **measured(steps, **how)}
 
 
 # Inputs times outputs ---------------------------------------------------------------------------
@@ -281,6 +301,7 @@ def linear_on_device(size: tuple[int, int, int], kind: str, packages: Row, wait:
 
 PARTS = {
     "dense": dense,
+    "dense, rested": dense_rested,
     "linear": linear,
     "small": small,
     "tiled": tiled,

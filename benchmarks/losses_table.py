@@ -168,6 +168,10 @@ SECTIONS: dict[str, Callable[[list[Row]], list[str]]] = {
         "Losses of given scores, forward and backward, float32, two threads: our seconds, and our "
         "time over the others' in the same turn, median (least–greatest):"
     ),
+    "dense, rested": captioned(
+        "The same, each contestant 30 ms after the one before, when torch's threads are asleep and "
+        "leave both cores to it:"
+    ),
     "linear": captioned("The linear loss, likewise:"),
     "small": captioned("The linear loss with few classes, likewise:"),
     "tiled": captioned("The linear loss by the engine `tiled`, forced to serve the CPU, likewise:"),

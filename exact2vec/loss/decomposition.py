@@ -115,12 +115,14 @@ def _terms(scores: Tensor, targets: Targets) -> Terms:
 
 def _part(targets: Targets, start: int, stop: int) -> Targets:
     """The Targets of some rows."""
-    edges = torch.tensor([start, stop], device=targets.row.device)
-    cells = slice(*torch.searchsorted(targets.row, edges).tolist())
+    cells = slice(start, stop)
+    if targets.row is not None:
+        edges = torch.tensor([start, stop], device=targets.row.device)
+        cells = slice(*torch.searchsorted(targets.row, edges).tolist())
     dense = None if targets.dense is None else _last(targets.dense, 1)[start:stop, :, None]
     return replace(
         targets,
-        row=targets.row[cells] - start,
+        row=None if targets.row is None else targets.row[cells] - start,
         column=targets.column[cells],
         value=targets.value[cells],
         dense=dense,

@@ -51,8 +51,8 @@ def log_softmax(
         return scores - scores
     shape = tuple(scores.shape)
     layout = layout_of(shape, validation.class_dim(shape, scores, dim))
-    found: Tensor = engine_of(scores).log_softmax(layout.rows(scores))
-    return found.reshape(shape)
+    log_p: Tensor = engine_of(scores).log_softmax(layout.scores(scores))
+    return log_p if log_p.dim() == 2 else log_p.reshape(shape)
 
 
 def nll_loss(
@@ -85,7 +85,9 @@ def nll_loss(
     suspicions.not_scores(log_p, layout)
     scale, divisor = _scale(engine, targets.divisor, reduction)
     gathered = getattr(engine, "gathered_nll", _gathered_nll)
-    return _placed(gathered(layout.rows(log_p), targets, scale), divisor, layout, log_p.dtype)
+    kind = log_p.dtype if divisor is None else None
+    nll: Tensor = gathered(layout.scores(log_p), targets, scale, kind)
+    return _placed(nll, divisor, layout, log_p.dtype)
 
 
 def cross_entropy(
@@ -121,8 +123,11 @@ def cross_entropy(
     targets = targets_of(asked, layout, engine)
     suspicions.not_probabilities(scores, layout)
     scale, divisor = _scale(engine, targets.divisor, reduction)
-    nll: Tensor = engine.target_nll(layout.rows(scores), targets, scale)
-    return _placed(nll, divisor, layout, _kind(scores.dtype, asked, layout))
+    kind = _kind(scores.dtype, asked, layout)
+    exact = engine.target_nll(
+        layout.scores(scores), targets, scale, kind if divisor is None else None
+    )
+    return _placed(exact, divisor, layout, kind)
 
 
 def linear_cross_entropy(
@@ -262,17 +267,19 @@ def _mean(total: Tensor, divisor: Tensor) -> Tensor:
     return torch.where(nothing, torch.nan, total / divisor.where(~nothing, 1.0))
 
 
-def _gathered_nll(log_p: Tensor, targets: Targets, scale: float | None) -> Tensor:
-    """Σ value · −log p at the one cell of each row of (outer, words, inner)."""
-    outer, words, inner = log_p.shape
-    if words == 0:
+def _gathered_nll(
+    log_p: Tensor, targets: Targets, scale: float | None, kind: torch.dtype | None
+) -> Tensor:
+    """Σ value · −log p at the one cell of each row."""
+    if log_p.shape[1] == 0:
         chosen = log_p.sum(dim=1).reshape(-1)
     else:
-        chosen = log_p.gather(1, targets.column.view(outer, 1, inner)).reshape(-1)
+        chosen = log_p.gather(1, targets.column.view(len(log_p), 1, *log_p.shape[2:])).reshape(-1)
     value = targets.value
     chosen = chosen.to(value.dtype).masked_fill((value == 0) & ~chosen.isfinite(), 0.0)
     nll = value * (0.0 - chosen)
-    return nll if scale is None else ordered_sum(nll) * scale
+    nll = nll if scale is None else ordered_sum(nll) * scale
+    return nll if kind is None else nll.to(kind)
 
 
 def _product_arguments(

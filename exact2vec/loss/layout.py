@@ -20,6 +20,10 @@ class Layout(NamedTuple):
         """The shape of class indices, and of one loss a row."""
         return self.shape[: self.dim] + self.shape[self.dim + 1 :]
 
+    def scores(self, scores: Tensor) -> Tensor:
+        """A tensor of `shape` as an engine takes it: (row, word) if it is, else `rows`."""
+        return scores if self.dim == 1 and len(self.shape) == 2 else self.rows(scores)
+
     def rows(self, scores: Tensor) -> Tensor:
         """A tensor of `shape` as (outer, words, inner)."""
         return scores.reshape(self.outer, self.words, self.inner)

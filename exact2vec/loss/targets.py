@@ -22,7 +22,7 @@ class Targets:
     outer · inner, numbered in that order. Every field but the cells and the divisor may be missing.
 
     row, column   (cell,) int64: where a cell lies; sorted by row, and by column within a row,
-                  none twice. With `one_a_row` the cells are one for each row, in order.
+                  none twice. `row` None: one cell for each row, in order.
     value         (cell,) float64; 0 says that the cell counts nothing
     divisor       scalar, float64: what "mean" divides the sum by
     dense         (outer, words, inner), any float type: probabilities or dense counts
@@ -31,20 +31,25 @@ class Targets:
     weight        (words,) class weights on `dense` and `spread`; None: all 1
     """
 
-    row: Tensor
+    row: Tensor | None
     column: Tensor
     value: Tensor
     divisor: Tensor
-    one_a_row: bool = False
     dense: Tensor | None = None
     keep: float = 1.0
     spread: Tensor | None = None
     weight: Tensor | None = None
 
+    def cell_rows(self) -> Tensor:
+        """(cell,) int64: the row of each cell."""
+        if self.row is None:
+            return torch.arange(len(self.column), device=self.column.device)
+        return self.row
+
     def matrix(self, rows: int, words: int) -> Tensor:
         """All t as one rows × words matrix, differentiable, in the float type of `value`."""
         t = self.value.new_zeros(rows, words)
-        t = t.index_put((self.row, self.column), self.value, accumulate=True)
+        t = t.index_put((self.cell_rows(), self.column), self.value, accumulate=True)
         if self.dense is None and self.spread is None:
             return t
         whole: Tensor | float = 0.0
@@ -69,15 +74,13 @@ def of_indices(
     if words:
         weights = value.new_ones(1).expand(words) if weight is None else weight.to(value.dtype)
         value = value * _at(weights, column)
-    row = torch.arange(len(target), device=target.device)
     if smoothing == 0:
-        return Targets(row, column, value, value.sum(), one_a_row=True)
+        return Targets(None, column, value, value.sum())
     return Targets(
-        row,
+        None,
         column,
         (1 - smoothing) * value,
         value.sum(),
-        one_a_row=True,
         spread=kept.to(value.dtype) * (smoothing / max(1, words)),
         weight=weight,
     )

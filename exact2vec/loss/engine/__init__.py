@@ -7,11 +7,12 @@ compiled.py    CPU threads and compiled loops (kernels.py)
 Each is a module with the same functions. Three return differentiable tensors, float64 where the
 device has it, for the losses of PyTorch users:
 
-    target_nll(scores, targets, scale)     scores are (outer, words, inner): see `Targets`
-    log_softmax(scores)                    along the words of (outer, words, inner)
+    target_nll(scores, targets, scale, kind)     scores are (row, word) or (outer, words, inner)
+    log_softmax(scores)                          along the words of such scores
     linear_nll(inputs, outputs, bias, targets, scale, block_rows)
 
-`scale` None gives one loss a row, a number gives scale · their sum. Two work on one block of rows,
+`scale` None gives one loss a row, a number gives scale · their sum; `kind` is the number format of
+the result, float64 where it is None. Two work on one block of rows,
 for training and for exact losses; state goes in and comes out, nothing is recorded by autograd:
 
     losses(inputs, outputs, cells)         one `RowLosses` for each set of cells, from one sweep
@@ -21,6 +22,7 @@ Which engine serves which tensors is decided by `engine_of`, and nowhere else.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -28,6 +30,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import TransformType
 
+PLAIN = (Tensor, torch.nn.Parameter)
 _forced: list[ModuleType] = []
 
 
@@ -42,34 +45,39 @@ def engine_of(*tensors: Tensor | None) -> ModuleType:
     """
     if _forced:
         return _forced[-1]
-    name = _name_of(*tensors)
-    if name == "compiled":
-        from exact2vec.loss.engine import compiled
-
-        return compiled
+    if visible(*tensors):
+        return _compiled()
     from exact2vec.loss.engine import reference, tiled
 
-    return tiled if name == "tiled" else reference
+    return reference if _needs_formulas() else tiled
 
 
-def _name_of(*tensors: Tensor | None) -> str:
+@functools.cache
+def _compiled() -> ModuleType:
+    """Imported when it is first needed: it brings numba."""
+    from exact2vec.loss.engine import compiled
+
+    return compiled
+
+
+def _needs_formulas() -> bool:
     if torch.compiler.is_exporting() or torch.autograd.forward_ad._current_level >= 0:
-        return "reference"
+        return True
     if torch.compiler.is_compiling():
-        return "reference" if torch._C._are_functorch_transforms_active() else "tiled"
+        return torch._C._are_functorch_transforms_active()
     levels = torch._C._functorch.get_interpreter_stack() or []
-    if len(levels) > 1 or any(level.key() != TransformType.Grad for level in levels):
-        return "reference"
-    return "compiled" if visible(*tensors) else "tiled"
+    return len(levels) > 1 or any(level.key() != TransformType.Grad for level in levels)
 
 
 def visible(*tensors: Tensor | None) -> bool:
     """Whether Python may look at values: plain CPU tensors, and nothing traces or transforms."""
-    return not (
+    if (
         torch.compiler.is_compiling()
         or torch._C._are_functorch_transforms_active()
         or torch.autograd.forward_ad._current_level >= 0
-    ) and all(one is None or _plain(one) for one in tensors)
+    ):
+        return False
+    return all(one is None or (one.is_cpu and type(one) in PLAIN) for one in tensors)
 
 
 @contextlib.contextmanager
@@ -80,7 +88,3 @@ def forced(engine: ModuleType) -> Iterator[None]:
         yield
     finally:
         _forced.pop()
-
-
-def _plain(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu" and type(tensor) in (Tensor, torch.nn.Parameter)

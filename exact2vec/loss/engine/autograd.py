@@ -14,24 +14,12 @@ from exact2vec.loss.targets import Targets
 Tensors = Sequence[Tensor | None]
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What `Targets` say besides tensors."""
-
-    keep: float
-    one_a_row: bool
-
-    @classmethod
-    def of(cls, targets: Targets) -> "Kept":
-        return cls(targets.keep, targets.one_a_row)
-
-    def targets(self, tensors: Tensors) -> Targets:
-        """Those of which these are `tensors_of`; their divisor is of no use here."""
-        value, dense, spread, weight, row, column = tensors
-        assert value is not None
-        assert row is not None
-        assert column is not None
-        return Targets(row, column, value, value, self.one_a_row, dense, self.keep, spread, weight)
+def targets_of_tensors(tensors: Tensors, keep: float) -> Targets:
+    """Those of which these are `tensors_of`; their divisor is of no use here."""
+    value, dense, spread, weight, row, column = tensors
+    assert value is not None
+    assert column is not None
+    return Targets(row, column, value, value, dense, keep, spread, weight)
 
 
 def tensors_of(targets: Targets) -> Tensors:
@@ -68,7 +56,7 @@ def strips_of(
     targets: Targets, shape: torch.Size, rows: Sequence[slice], columns: Sequence[slice]
 ) -> Iterator[Strip]:
     """Strips of some `rows` (outer) and `columns` (inner), in their order."""
-    if targets.one_a_row or targets.value.numel() == 0:
+    if targets.row is None or targets.value.numel() == 0:
         for outer, inner in itertools.product(rows, columns):
             yield Strip(outer, inner, slice(0), Part.of(targets, shape, outer, inner))
         return

@@ -21,13 +21,18 @@ NONE = np.empty(0)
 NO_CELLS = np.empty(0, dtype=np.int64)
 
 
-def in_blocks(function: Callable[[int, int], None], shape: torch.Size) -> None:
+def sizes(shape: Sequence[int]) -> tuple[int, int, int]:
+    """(outer, words, inner) of scores of this shape, which may be (row, word)."""
+    return shape[0], shape[1], shape[2] if len(shape) > 2 else 1
+
+
+def in_blocks(function: Callable[[int, int], None], shape: Sequence[int]) -> None:
     """`function` for each block of rows, on worker threads where there are several blocks.
 
     A block is some whole outer parts of scores (outer, words, inner), or some of one part's inner
     positions. The blocks depend on no thread.
     """
-    outer, words, inner = shape
+    outer, words, inner = sizes(shape)
     if outer * words * inner <= tile_scores():
         function(0, outer * inner)
         return
@@ -50,7 +55,10 @@ def _blocks(outer: int, words: int, inner: int) -> list[tuple[int, int]]:
 
 
 class Problem(NamedTuple):
-    """Scores (outer, words, inner) and what their rows count, as the compiled loops take them."""
+    """Scores and what their rows count, as the compiled loops take them.
+
+    Scores are (row, word) or (outer, words, inner); `dense` is the latter.
+    """
 
     scores: Any  # a tensor; None in what a loss function keeps beside its saved tensors
     dense: Tensor | None
@@ -63,7 +71,7 @@ class Problem(NamedTuple):
     @classmethod
     def of(cls, scores: Tensor, targets: Targets) -> "Problem":
         dense, spread, weight = targets.dense, targets.spread, targets.weight
-        starts = NO_CELLS if targets.one_a_row else _starts(targets.row, scores)
+        starts = NO_CELLS if targets.row is None else _starts(targets.row, scores)
         kind = kind_of(scores)
         return cls(
             scores,
@@ -75,9 +83,13 @@ class Problem(NamedTuple):
             readable(scores, kind) and (dense is None or readable(dense, kind_of(dense, kind))),
         )
 
+    def again(self, scores: Tensor, dense: Tensor | None) -> "Problem":
+        """With the large tensors."""
+        return Problem(scores, dense, *self[2:])
+
     def kept(self) -> "Problem":
         """Without the large tensors, which autograd saves."""
-        return self._replace(scores=None, dense=None)
+        return Problem(None, None, *self[2:])
 
     @classmethod
     def uncounted(cls, scores: Tensor, dense: Tensor | None = None) -> "Problem":
@@ -139,11 +151,14 @@ class Loop(NamedTuple):
     @classmethod
     def named(cls, name: str, shape: Sequence[int]) -> "Loop":
         """The loop for scores of this shape."""
-        outer, words, inner = shape
+        outer, words, inner = sizes(shape)
         return _loop(name, inner == 1 and (words > FEW_WORDS or outer * words <= FEW_SCORES))
 
     def laid(self, array: Array) -> Array:
-        return array[:, :, 0] if self.along else array
+        """Scores as the loop takes them."""
+        if self.along:
+            return array if array.ndim == 2 else array[:, :, 0]
+        return array if array.ndim == 3 else array[:, :, None]
 
 
 @functools.cache
@@ -176,7 +191,9 @@ def readable(tensor: Tensor, kind: torch.dtype) -> bool:
 
 
 def _block(tensor: Tensor, start: int, stop: int) -> Tensor:
-    """Rows of (outer, words, inner): whole outer parts, or some of the positions of one."""
+    """Rows of scores: whole outer parts, or some of the positions of one."""
+    if tensor.dim() == 2:
+        return tensor[start:stop]
     inner = tensor.shape[2]
     first, at = divmod(start, inner)
     last, rest = divmod(stop, inner)
@@ -187,5 +204,6 @@ def _block(tensor: Tensor, start: int, stop: int) -> Tensor:
 
 def _starts(row: Tensor, scores: Tensor) -> Array:
     """Where the cells of each row begin, and where they end."""
-    rows = np.arange(scores.shape[0] * scores.shape[2] + 1)
+    outer, _words, inner = sizes(scores.shape)
+    rows = np.arange(outer * inner + 1)
     return np.searchsorted(array_of(row), rows).astype(np.int64, copy=False)

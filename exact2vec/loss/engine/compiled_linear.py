@@ -1,7 +1,8 @@
 """The compiled engine for scores that are products x·uᵀ + b, never held whole.
 
 `linear_nll` runs over blocks of rows. Where there are many tiles of words, the threads share the
-tiles of one block; where there are few, whole blocks run beside each other. Sums are cut by blocks
+tiles of one block; where there are few, whole blocks run beside each other, and what fits into a
+tile is left to one thread. Sums are cut by blocks
 and tiles, never by threads.
 """
 
@@ -73,10 +74,9 @@ class _Problem:
         kind = torch.float64 if inputs.dtype == torch.float64 else torch.float32
         words, dim = outputs.shape
         tiles = sweeps.tiles_of(words)
-        if targets.one_a_row:
-            starts = torch.arange(len(inputs) + 1, device="cpu")
-        else:
-            starts = torch.searchsorted(targets.row, torch.arange(len(inputs) + 1, device="cpu"))
+        starts = torch.arange(len(inputs) + 1, device="cpu")
+        if targets.row is not None:
+            starts = torch.searchsorted(targets.row, starts)
         return cls(
             inputs.detach(),
             Products(outputs.detach(), None if bias is None else bias.detach(), tiles, kind),
@@ -91,7 +91,7 @@ class _Problem:
     def block(self, rows: slice) -> Block:
         """The rows with their targets as arrays."""
         t, cells = self.targets, self.cells(rows)
-        row, words = t.row[cells] - rows.start, t.column[cells]
+        row, words = t.cell_rows()[cells] - rows.start, t.column[cells]
         spread = NONE if t.spread is None else as_array(t.spread[rows])
         weight = NONE if t.weight is None else as_array(t.weight.double())
         dense = None if t.dense is None else t.dense.detach()[rows, :, 0]
@@ -161,7 +161,8 @@ def _run(
         if into is not None and upstream is not None:
             _add_gradients(problem, rows, block, done, upstream[rows].numpy(), into, each)
 
-    if len(problem.products.tiles) > FEW_TILES or len(problem.rows) == 1:
+    alone = len(problem.rows) == 1
+    if len(problem.products.tiles) > FEW_TILES or (alone and size > tile_scores()):
         buffer = torch.empty(size, dtype=problem.products.kind, device="cpu")
         for rows in problem.rows:
             of_block(rows, sums, buffer, pool.map)
@@ -169,7 +170,7 @@ def _run(
 
     def of_group(group: range) -> _Sums | None:
         buffer = torch.empty(size, dtype=problem.products.kind, device="cpu")
-        into = None if sums is None else sums.apart()
+        into = sums if sums is None or alone else sums.apart()
         for place in group:
             of_block(problem.rows[place], into, buffer, _one_by_one)
         return into
@@ -177,7 +178,7 @@ def _run(
     count = len(problem.rows)
     groups = [range(start, count, BLOCK_GROUPS) for start in range(min(BLOCK_GROUPS, count))]
     for part in pool.map(of_group, groups):
-        if sums is not None and part is not None:
+        if sums is not None and part is not None and not alone:
             sums.add_outputs(part)
 
 

@@ -14,16 +14,19 @@ from exact2vec.loss.targets import Targets
 NAME = "reference"
 
 
-def target_nll(scores: Tensor, targets: Targets, scale: float | None) -> Tensor:
-    """Σ_w t_w · −log p_w of each row of (outer, words, inner), equation (1); see `engine`."""
-    outer, words, inner = scores.shape
+def target_nll(
+    scores: Tensor, targets: Targets, scale: float | None, kind: torch.dtype | None = None
+) -> Tensor:
+    """Σ_w t_w · −log p_w of each row of scores, equation (1); see `engine`."""
+    outer, words, inner = (*scores.shape, 1)[:3]
     rows = scores.movedim(1, -1).reshape(outer * inner, words).to(targets.value.dtype)
     if words == 0:
         nll = rows.sum(dim=1)
     else:
         matrix = targets.matrix(outer * inner, words)
         nll = formulas.target_nll(_with_nan(rows, matrix), matrix)
-    return nll if scale is None else nll.sum() * scale
+    nll = nll if scale is None else nll.sum() * scale
+    return nll if kind is None else nll.to(kind)
 
 
 def _with_nan(rows: Tensor, matrix: Tensor) -> Tensor:
@@ -38,7 +41,7 @@ def _with_nan(rows: Tensor, matrix: Tensor) -> Tensor:
 
 
 def log_softmax(scores: Tensor) -> Tensor:
-    """log p along the words of (outer, words, inner), equation (2), in the dtype of `scores`."""
+    """log p along dimension 1, equation (2), in the dtype of `scores`."""
     wide = torch.float32 if scores.device.type == "mps" else torch.float64
     rows = scores.movedim(1, -1)
     if rows.shape[-1] == 0:

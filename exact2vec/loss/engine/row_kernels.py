@@ -257,6 +257,16 @@ def target_gradients(
 
 @compiled
 @no_type_check
+def all_classes(target, words, ignored):
+    """Whether every index is one of the classes, and none is the ignored one."""
+    out = 0
+    for row in range(target.shape[0]):
+        out += (target[row] < 0) | (target[row] >= words) | (target[row] == ignored)
+    return out == 0
+
+
+@compiled
+@no_type_check
 def index_cells(target, words, ignored, weight, column, value):
     """The cells of class indices into column and value; (first bad row or −1, rows kept, Σ value).
 
@@ -280,20 +290,29 @@ def index_cells(target, words, ignored, weight, column, value):
 
 @compiled
 @no_type_check
+def next_place(outer, place, z):
+    """Where the row behind this one is in (outer, word, inner)."""
+    return (outer, place + 1) if place + 1 < z.shape[2] else (outer + 1, 0)
+
+
+@compiled
+@no_type_check
 def gathered_losses(log_p, start, stop, column, value, losses):
     """−t log p of the one cell of each row; 0 where t is. log_p is (outer, word, inner)."""
-    inner = log_p.shape[2]
+    outer, place = start // log_p.shape[2], start % log_p.shape[2]
     for row in range(start, stop):
         t = value[row]
-        at = np.float64(log_p[row // inner, column[row], row % inner]) if t != 0 else 0.0
+        at = np.float64(log_p[outer, column[row], place]) if t != 0 else 0.0
         losses[row] = -t * at if t != 0 else 0.0
+        outer, place = next_place(outer, place, log_p)
 
 
 @compiled
 @no_type_check
 def scattered(start, stop, column, value, c, out):
     """−c t at the one cell of each row; the rest of `out` stays."""
-    inner = out.shape[2]
+    outer, place = start // out.shape[2], start % out.shape[2]
     for row in range(start, stop):
         upstream = c[row] if c.shape[0] > 1 else c[0]
-        out[row // inner, column[row], row % inner] = -upstream * value[row]
+        out[outer, column[row], place] = -upstream * value[row]
+        outer, place = next_place(outer, place, out)

@@ -54,8 +54,8 @@ class Part:
             return of_rows.reshape(rows)[outer, :, inner]
 
         return cls(
-            part(targets.value) if targets.one_a_row else None,
-            part(targets.column) if targets.one_a_row else targets.column,
+            part(targets.value) if targets.row is None else None,
+            part(targets.column) if targets.row is None else targets.column,
             None,
             None if targets.dense is None else targets.dense[outer, :, inner],
             targets.keep,
@@ -69,7 +69,7 @@ class Part:
         return cls(
             targets.value[cells],
             targets.column[cells],
-            targets.row[cells] - rows.start,
+            targets.cell_rows()[cells] - rows.start,
             None if targets.dense is None else targets.dense[rows],
             targets.keep,
             None if targets.spread is None else targets.spread[rows, None, None],

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from exact2vec.loss.engine import reference, strips
 from exact2vec.loss.engine.autograd import (
-    Kept,
     Strip,
     TargetSums,
     Tensors,
@@ -31,6 +30,7 @@ from exact2vec.loss.engine.autograd import (
     slices,
     spread_out,
     strips_of,
+    targets_of_tensors,
     tensors_of,
     zeros_for,
 )
@@ -53,22 +53,27 @@ NAME = "tiled"
 cell_nll = reference.cell_nll  # of one block of rows
 
 
-def target_nll(scores: Tensor, targets: Targets, scale: float | None) -> Tensor:
-    """Σ_w t_w · −log p_w of each row of (outer, words, inner), equation (1); see `engine`."""
+def target_nll(
+    scores: Tensor, targets: Targets, scale: float | None, kind: torch.dtype | None = None
+) -> Tensor:
+    """Σ_w t_w · −log p_w of each row of scores, equation (1); see `engine`."""
     if scores.numel() == 0:
-        return reference.target_nll(scores, targets, scale)
-    if scores.shape[2] > 1 and not targets.one_a_row and targets.value.numel():
+        return reference.target_nll(scores, targets, scale, kind)
+    if scores.dim() == 2:
+        scores = scores[:, :, None]
+    if scores.shape[2] > 1 and targets.row is not None and targets.value.numel():
         scores = scores.movedim(1, -1).flatten(0, 1)[:, :, None]  # cells are of rows in order
-    nll: Tensor = _TargetNLL.apply(scores, *tensors_of(targets), Kept.of(targets))[0]  # type: ignore[no-untyped-call]
-    return nll if scale is None else strips.ordered_sum(nll) * scale
+    nll: Tensor = _TargetNLL.apply(scores, *tensors_of(targets), targets.keep)[0]  # type: ignore[no-untyped-call]
+    nll = nll if scale is None else strips.ordered_sum(nll) * scale
+    return nll if kind is None else nll.to(kind)
 
 
 def log_softmax(scores: Tensor) -> Tensor:
-    """log p along the words of (outer, words, inner), equation (2), in the dtype of `scores`."""
+    """log p along dimension 1, equation (2), in the dtype of `scores`."""
     if scores.numel() == 0:
         return reference.log_softmax(scores)
-    log_p: Tensor = _LogSoftmax.apply(scores)[0]  # type: ignore[no-untyped-call]
-    return log_p
+    log_p: Tensor = _LogSoftmax.apply(scores if scores.dim() == 3 else scores[:, :, None])[0]  # type: ignore[no-untyped-call]
+    return log_p.view(scores.shape)
 
 
 def _strips(scores: Tensor, targets: Targets | None) -> Iterator[Strip]:
@@ -86,8 +91,8 @@ class _TargetNLL(torch.autograd.Function):
 
     @staticmethod
     def forward(scores: Tensor, *given: Any) -> tuple[Tensor, Tensor, Tensor]:
-        *tensors, kept = given
-        targets, (outer, _words, inner) = kept.targets(tensors), scores.shape
+        *tensors, keep = given
+        targets, (outer, _words, inner) = targets_of_tensors(tensors, keep), scores.shape
         nll = scores.new_empty(outer, 1, inner, dtype=targets.value.dtype)
         place = scores.new_empty(outer, 1, inner, dtype=torch.int64)
         others = scores.new_empty(outer, 1, inner, dtype=nll.dtype)
@@ -100,14 +105,14 @@ class _TargetNLL(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        *tensors, ctx.kept = inputs
+        *tensors, ctx.keep = inputs
         ctx.mark_non_differentiable(*output[1:])
         ctx.save_for_backward(*tensors, *output[1:])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> Any:
         wanted = tuple(ctx.needs_input_grad[:5])
-        given = (gradient, *ctx.saved_tensors, ctx.kept, wanted)
+        given = (gradient, *ctx.saved_tensors, ctx.keep, wanted)
         if (
             torch.compiler.is_compiling()
         ):  # it has no second derivatives, nor functions in functions
@@ -122,8 +127,8 @@ class _TargetGradients(torch.autograd.Function):
 
     @staticmethod
     def forward(gradient: Tensor, scores: Tensor, *given: Any) -> tuple[Tensor, ...]:
-        *tensors, place, others, kept, wanted = given
-        targets = kept.targets(tensors)
+        *tensors, place, others, keep, wanted = given
+        targets = targets_of_tensors(tensors, keep)
         (d_scores,) = zeros_for([scores], wanted[:1])
         sums_of_targets = TargetSums.of(scores.shape, tensors[:4], wanted[1:])
         rows = gradient.reshape(place.shape)
@@ -138,7 +143,7 @@ class _TargetGradients(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        gradient, scores, *tensors, _place, _others, ctx.kept, ctx.wanted = inputs
+        gradient, scores, *tensors, _place, _others, ctx.keep, ctx.wanted = inputs
         ctx.save_for_backward(gradient, scores, *tensors)
 
     @staticmethod
@@ -148,7 +153,8 @@ class _TargetGradients(torch.autograd.Function):
         def formula(some: Tensors) -> Tensor:
             scores, *tensors = some
             assert scores is not None
-            return reference.target_nll(scores, ctx.kept.targets([*tensors, row, column]), None)
+            targets = targets_of_tensors([*tensors, row, column], ctx.keep)
+            return reference.target_nll(scores, targets, None)
 
         return *second(formula, gradient, leaves, ctx.wanted, directions), *(None,) * 6
 

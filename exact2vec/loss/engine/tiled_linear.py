@@ -10,7 +10,6 @@ from torch import Tensor
 
 from exact2vec.loss.engine import reference, strips
 from exact2vec.loss.engine.autograd import (
-    Kept,
     Strip,
     TargetSums,
     Tensors,
@@ -19,6 +18,7 @@ from exact2vec.loss.engine.autograd import (
     slices,
     spread_out,
     strips_of,
+    targets_of_tensors,
     tensors_of,
 )
 from exact2vec.loss.targets import Targets
@@ -45,7 +45,7 @@ def linear_nll(
     if len(inputs) == 0 or len(outputs) == 0:
         return reference.linear_nll(inputs, outputs, bias, targets, scale, 0)
     leaves = (inputs, outputs, bias, *tensors_of(targets))
-    plan = Plan(Kept.of(targets), scale, _block(inputs, len(outputs), block_rows))
+    plan = Plan(targets.keep, scale, _block(inputs, len(outputs), block_rows))
     early = Early(_early(leaves[:7], scale))
     if torch.compiler.is_compiling():
         from exact2vec.loss.engine import traced
@@ -59,7 +59,7 @@ def linear_nll(
 class Plan:
     """What the sweeps of a linear loss know besides tensors; `block` is a number of rows."""
 
-    kept: Kept
+    keep: float
     scale: float | None
     block: int
 
@@ -77,7 +77,7 @@ class Plan:
             for cut in slices(block.stop - block.start, max(1, size))
         ]
         shape = torch.Size((rows, words, 1))
-        found = strips_of(self.kept.targets(tensors), shape, cuts, [slice(None)])
+        found = strips_of(targets_of_tensors(tensors, self.keep), shape, cuts, [slice(None)])
         strip = next(found, None)
         for block in blocks:
             its = []
@@ -293,7 +293,7 @@ class _LinearGradients(torch.autograd.Function):
             inputs, outputs, bias, *tensors = some
             assert inputs is not None
             assert outputs is not None
-            targets = plan.kept.targets([*tensors, row, column])
+            targets = targets_of_tensors([*tensors, row, column], plan.keep)
             return reference.linear_nll(inputs, outputs, bias, targets, plan.scale, 0)
 
         return *second(formula, gradient, leaves, ctx.wanted, directions), *(None,) * 5

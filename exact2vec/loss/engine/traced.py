@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from exact2vec.loss.engine import strips
-from exact2vec.loss.engine.autograd import Kept, Tensors, spread_out
+from exact2vec.loss.engine.autograd import Tensors, spread_out
 from exact2vec.loss.engine.tiled_linear import Plan, each_row, sweep
 
 
@@ -20,8 +20,8 @@ def linear_nll(leaves: Tensors, plan: Plan, early: Sequence[bool]) -> Tensor:
     return found[0]
 
 
-def _told(plan: Plan) -> tuple[float | None, float, bool, int]:
-    return plan.scale, plan.kept.keep, plan.kept.one_a_row, plan.block
+def _told(plan: Plan) -> tuple[float | None, float, int]:
+    return plan.scale, plan.keep, plan.block
 
 
 @torch.library.custom_op("exact2vec::linear_nll", mutates_args=())
@@ -33,16 +33,15 @@ def _losses(
     dense: Tensor | None,
     spread: Tensor | None,
     weight: Tensor | None,
-    row: Tensor,
+    row: Tensor | None,
     column: Tensor,
     scale: float | None,
     keep: float,
-    one_a_row: bool,
     block: int,
     early: Sequence[bool],
 ) -> list[Tensor]:
     leaves = (inputs, outputs, bias, value, dense, spread, weight, row, column)
-    plan = Plan(Kept(keep, one_a_row), scale, block)
+    plan = Plan(keep, scale, block)
     each = value.new_full((len(inputs),), scale) if scale is not None and any(early) else None
     nll, made = sweep(leaves, plan, early, each)
     return [nll if scale is None else strips.ordered_sum(nll) * scale, *made]
@@ -50,7 +49,7 @@ def _losses(
 
 @_losses.register_fake
 def _like_losses(*given: object) -> list[Tensor]:
-    leaves, scale, early = given[:9], given[9], given[13]
+    leaves, scale, early = given[:9], given[9], given[12]
     inputs, value = leaves[0], leaves[3]
     assert isinstance(inputs, Tensor)
     assert isinstance(value, Tensor)
@@ -68,22 +67,21 @@ def _gradients(
     dense: Tensor | None,
     spread: Tensor | None,
     weight: Tensor | None,
-    row: Tensor,
+    row: Tensor | None,
     column: Tensor,
     scale: float | None,
     keep: float,
-    one_a_row: bool,
     block: int,
     wanted: Sequence[bool],
 ) -> list[Tensor]:
     leaves = (inputs, outputs, bias, value, dense, spread, weight, row, column)
-    plan = Plan(Kept(keep, one_a_row), scale, block)
+    plan = Plan(keep, scale, block)
     return sweep(leaves, plan, wanted, each_row(gradient, leaves, plan).contiguous())[1]
 
 
 @_gradients.register_fake
 def _like_gradients(_gradient: Tensor, *given: object) -> list[Tensor]:
-    return _like(given[:7], given[13])
+    return _like(given[:7], given[12])
 
 
 def _like(leaves: Sequence[object], wanted: object) -> list[Tensor]:
@@ -96,7 +94,7 @@ def _like(leaves: Sequence[object], wanted: object) -> list[Tensor]:
 
 
 def _remember(ctx: object, inputs: tuple[object, ...], output: list[Tensor]) -> None:
-    ctx.early, ctx.told = inputs[13], inputs[9:13]  # type: ignore[attr-defined]
+    ctx.early, ctx.told = inputs[12], inputs[9:12]  # type: ignore[attr-defined]
     ctx.save_for_backward(*inputs[:9], *output[1:])  # type: ignore[attr-defined]
 
 
@@ -109,7 +107,7 @@ def _backward(ctx: object, gradients: list[Tensor | None]) -> object:
         found = [one if one is None else one * gradient for one in spread_out(made, early)]
     else:
         found = spread_out(_gradients(gradient, *leaves, *ctx.told, wanted), wanted)  # type: ignore[attr-defined]
-    return *found, *(None,) * 7
+    return *found, *(None,) * 6
 
 
 _losses.register_autograd(_backward, setup_context=_remember)
