@@ -3,7 +3,7 @@
 formulas.py         WHAT: the definitions; all else is tested against them
 functional.py       log_softmax, nll_loss, cross_entropy, linear_cross_entropy
 modules.py          the same as torch's modules, which say what they compute
-asked.py            what was asked to count → targets.py: t of Σ t_w · −log p_w
+arguments.py        target, counts and weights as given → targets.py: t of Σ t_w · −log p_w
 sparse_counts.py    counts in CSR and COO format, read and checked
 validation.py       what users mistake: errors with their cure; suspicions.py: warnings
 layout.py           which dimension holds the classes

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from exact2vec.errors import LossInputError
 from exact2vec.loss import validation
-from exact2vec.loss.asked import Asked, asked_of, targets_of
+from exact2vec.loss.arguments import TargetArguments, target_arguments, targets_of
 from exact2vec.loss.formulas import excess_terms, log_softmax, target_nll
 from exact2vec.loss.layout import Layout, layout_of
 from exact2vec.loss.targets import Targets
@@ -53,14 +53,14 @@ def loss_terms(
     >>> [round(float(term), 4) for term in terms]
     [2.253, 1.3133, 2.2493, 0.0037]
     """
-    asked = asked_of(target, counts, weight, ignore_index, label_smoothing)
+    arguments = target_arguments(target, counts, weight, ignore_index, label_smoothing)
     validation.settings("none", label_smoothing)
     with torch.no_grad():
-        layout = _layout(input, asked, linear_weight, linear_bias, dim)
+        layout = _layout(input, arguments, linear_weight, linear_bias, dim)
         if weight is not None:
             validation.tensor(weight, "weight")
             validation.weight(weight, layout.words, input.dtype, input.device)
-        targets = targets_of(asked, layout)
+        targets = targets_of(arguments, layout)
         vectors = _last(input, layout.dim if linear_weight is None else -1)
         parts = [_terms(vectors[:0].new_zeros(0, layout.words).double(), _part(targets, 0, 0))]
         for start in range(0, len(vectors), rows):
@@ -73,17 +73,17 @@ def loss_terms(
 
 def _layout(
     input: Tensor,
-    asked: Asked,
+    arguments: TargetArguments,
     outputs: Tensor | None,
     bias: Tensor | None,
     dim: int | None,
 ) -> Layout:
     """That of the scores, checked."""
     if outputs is None:
-        validation.scores(validation.tensor(input, "input"), asked.given)
+        validation.scores(validation.tensor(input, "input"), arguments.given)
         shape = tuple(input.shape)
-        return layout_of(shape, validation.class_dim(shape, asked.given, dim))
-    validation.linear_shapes(input, outputs, bias, asked.given)
+        return layout_of(shape, validation.class_dim(shape, arguments.given, dim))
+    validation.linear_shapes(input, outputs, bias, arguments.given)
     validation.same_format(input, outputs, bias)
     if outputs.dim() > 2 or dim is not None:
         raise LossInputError("the terms of a linear loss want linear_weight (V, D), and no dim")

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from exact2vec.errors import LossInputError
 from exact2vec.loss import suspicions, validation
-from exact2vec.loss.asked import (
-    Asked,
-    asked_of,
-    of_indices_asked,
+from exact2vec.loss.arguments import (
+    TargetArguments,
+    index_targets,
+    target_arguments,
     targets_of,
     targets_of_position,
 )
@@ -74,14 +74,14 @@ def nll_loss(
     tensor(3.4377)
     """
     reduction = _reduction(size_average, reduce, reduction)
-    asked = asked_of(target, None, weight, ignore_index, 0.0)
-    log_p, asked, layout = _arguments(input, asked, reduction, dim)
+    arguments = target_arguments(target, None, weight, ignore_index, 0.0)
+    log_p, arguments, layout = _checked_scores(input, arguments, reduction, dim)
     if target.is_floating_point() and target.shape == log_p.shape:
         raise LossInputError(
             "nll_loss takes class indices; for probabilities use cross_entropy(scores, target)"
         )
-    engine = _engine(asked, log_p)
-    targets = of_indices_asked(asked, layout, engine)
+    engine = _engine(arguments, log_p)
+    targets = index_targets(arguments, layout, engine)
     suspicions.not_scores(log_p, layout)
     scale, divisor = _scale(engine, targets.divisor, reduction)
     gathered = getattr(engine, "gathered_nll", _gathered_nll)
@@ -117,13 +117,13 @@ def cross_entropy(
     tensor(2.8877)
     """
     reduction = _reduction(size_average, reduce, reduction)
-    asked = asked_of(target, counts, weight, ignore_index, label_smoothing)
-    scores, asked, layout = _arguments(input, asked, reduction, dim)
-    engine = _engine(asked, scores)
-    targets = targets_of(asked, layout, engine)
+    arguments = target_arguments(target, counts, weight, ignore_index, label_smoothing)
+    scores, arguments, layout = _checked_scores(input, arguments, reduction, dim)
+    engine = _engine(arguments, scores)
+    targets = targets_of(arguments, layout, engine)
     suspicions.not_probabilities(scores, layout)
     scale, divisor = _scale(engine, targets.divisor, reduction)
-    kind = _kind(scores.dtype, asked, layout)
+    kind = _kind(scores.dtype, arguments, layout)
     exact = engine.target_nll(
         layout.scores(scores), targets, scale, kind if divisor is None else None
     )
@@ -158,20 +158,20 @@ def linear_cross_entropy(
     tensor(1.0562)
     """
     ignored = -100 if ignore_index is None else ignore_index
-    asked = asked_of(target, counts, weight, ignored, label_smoothing)
+    arguments = target_arguments(target, counts, weight, ignored, label_smoothing)
     validation.settings(reduction, label_smoothing)
-    validation.linear_shapes(input, linear_weight, linear_bias, asked.given)
+    validation.linear_shapes(input, linear_weight, linear_bias, arguments.given)
     shape = (*input.shape[:-1], linear_weight.shape[0], *linear_weight.shape[1:-1])
     layout = layout_of(shape, min(1, len(shape) - 1))
-    if ignore_index is not None and asked.is_probabilities(shape):
+    if ignore_index is not None and arguments.is_probabilities(shape):
         raise LossInputError(
             "ignore_index cannot be specified when target contains probabilities: "
             "give such rows probabilities 0"
         )
     x, u, b, kind = _product_arguments(input, linear_weight, linear_bias)
-    asked = _checked_weight(asked, layout.words, kind, x)
-    engine = _engine(asked, x, u, b)
-    positions = _positions(u, b, asked, layout, engine)
+    arguments = _checked_weight(arguments, layout.words, kind, x)
+    engine = _engine(arguments, x, u, b)
+    positions = _positions(u, b, arguments, layout, engine)
     whole = _total([targets.divisor for *_, targets in positions])
     scale, divisor = _scale(engine, whole, reduction)
     block_rows = _block_rows(rows, options)
@@ -180,28 +180,30 @@ def linear_cross_entropy(
         for u_k, b_k, targets in positions
     ]
     loss = torch.stack(nll, dim=-1) if scale is None else _total(nll)
-    return _placed(loss, divisor, layout, _kind(kind, asked, layout))
+    return _placed(loss, divisor, layout, _kind(kind, arguments, layout))
 
 
-def _arguments(
-    input: Any, asked: Asked, reduction: str, dim: int | None
-) -> tuple[Tensor, Asked, Layout]:
-    """Scores, what is asked and the layout: checked, in the number formats that autocast wants."""
-    validation.settings(reduction, asked.smoothing)
+def _checked_scores(
+    input: Any, arguments: TargetArguments, reduction: str, dim: int | None
+) -> tuple[Tensor, TargetArguments, Layout]:
+    """Scores, arguments and layout: checked, in the number formats that autocast wants."""
+    validation.settings(reduction, arguments.smoothing)
     scores = validation.tensor(input, "input")
-    validation.scores(scores, asked.given)
+    validation.scores(scores, arguments.given)
     scores = _autocast(scores)
     shape = tuple(scores.shape)
-    layout = layout_of(shape, validation.class_dim(shape, asked.given, dim))
-    return scores, _checked_weight(asked, layout.words, scores.dtype, scores), layout
+    layout = layout_of(shape, validation.class_dim(shape, arguments.given, dim))
+    return scores, _checked_weight(arguments, layout.words, scores.dtype, scores), layout
 
 
-def _checked_weight(asked: Asked, words: int, kind: torch.dtype, scores: Tensor) -> Asked:
-    if asked.weight is None:
-        return asked
-    weight = _autocast(validation.tensor(asked.weight, "weight"))
+def _checked_weight(
+    arguments: TargetArguments, words: int, kind: torch.dtype, scores: Tensor
+) -> TargetArguments:
+    if arguments.weight is None:
+        return arguments
+    weight = _autocast(validation.tensor(arguments.weight, "weight"))
     validation.weight(weight, words, kind, scores.device)
-    return asked._replace(weight=weight)
+    return arguments._replace(weight=weight)
 
 
 def _reduction(size_average: Any, reduce: bool | None, reduction: str) -> str:
@@ -221,20 +223,20 @@ def _autocast(tensor: Tensor) -> Tensor:
     return tensor.float() if half and torch.is_autocast_enabled(tensor.device.type) else tensor
 
 
-def _kind(scores: torch.dtype, asked: Asked, layout: Layout) -> torch.dtype:
+def _kind(scores: torch.dtype, arguments: TargetArguments, layout: Layout) -> torch.dtype:
     """The number format of the result: the scores', or the probabilities' where that is wider."""
-    if asked.target is None or not asked.is_probabilities(layout.shape):
+    if arguments.target is None or not arguments.is_probabilities(layout.shape):
         return scores
-    return torch.promote_types(scores, asked.target.dtype)
+    return torch.promote_types(scores, arguments.target.dtype)
 
 
-def _engine(asked: Asked, *tensors: Tensor | None) -> ModuleType:
+def _engine(arguments: TargetArguments, *tensors: Tensor | None) -> ModuleType:
     """The formulas where class weights want a gradient, which no loop has."""
-    if asked.weight is not None and asked.weight.requires_grad and torch.is_grad_enabled():
+    if arguments.weight is not None and arguments.weight.requires_grad and torch.is_grad_enabled():
         from exact2vec.loss.engine import reference
 
         return reference
-    return engine_of(*tensors, asked.weight, asked.given)
+    return engine_of(*tensors, arguments.weight, arguments.given)
 
 
 def _scale(
@@ -301,13 +303,17 @@ def _halved(tensor: Tensor, half: torch.dtype) -> Tensor:
 
 
 def _positions(
-    outputs: Tensor, bias: Tensor | None, asked: Asked, layout: Layout, engine: ModuleType
+    outputs: Tensor,
+    bias: Tensor | None,
+    arguments: TargetArguments,
+    layout: Layout,
+    engine: ModuleType,
 ) -> list[tuple[Tensor, Tensor | None, Targets]]:
     """The (V, D) outputs, (V,) bias and targets of each position of (V, d1, …, D) outputs."""
     if outputs.dim() == 2:
-        return [(outputs, bias, targets_of(asked, layout, engine))]
+        return [(outputs, bias, targets_of(arguments, layout, engine))]
     flat = outputs.flatten(1, -2)
-    targets = [targets_of_position(asked, k, layout) for k in range(flat.shape[1])]
+    targets = [targets_of_position(arguments, k, layout) for k in range(flat.shape[1])]
     biases = [None] * len(targets) if bias is None else bias.flatten(1).unbind(1)
     return list(zip(flat.unbind(1), biases, targets, strict=True))
 
