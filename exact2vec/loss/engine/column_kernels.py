@@ -1,8 +1,7 @@
 """The loops of kernels.py where rows lie side by side: classes outside, rows in vector lanes.
 
 For scores (outer, word, inner) with inner > 1, and for rows of few words. Arguments are those of
-kernels.py. A piece of rows is (array, outer, at): its class w is array[outer, w, at : at + n].
-Where fewer than `BESIDE` rows lie side by side, a piece is a copy of (word, row).
+kernels.py; pieces.py says what a piece of rows is.
 """
 
 from typing import no_type_check
@@ -22,86 +21,21 @@ from exact2vec.loss.engine.kernels import (
     lift,
     log1p,
     log_sum_parts,
+    moderate,
     others_in_float64,
     split,
+    total_parts,
 )
-
-PIECE = 8192  # scores of a piece, about: with all that belongs to it in the first-level cache
-BESIDE = 64
-
-
-@compiled
-@no_type_check
-def _piece_rows(words):
-    """How many rows a piece has: whole vectors."""
-    return max(64, min(512, PIECE // max(1, words) // 16 * 16))
-
-
-@compiled
-@no_type_check
-def _piece_end(z, begin, stop, size):
-    inner = z.shape[2]
-    end = min(begin + size, stop)
-    return end if inner < BESIDE else min(end, (begin // inner + 1) * inner)
-
-
-@compiled
-@no_type_check
-def _buffer(like, size):
-    """Room for copies of `size` rows of (outer, word, inner)."""
-    return np.empty(like.shape[1] * size if like.shape[2] < BESIDE else 0, like.dtype)
-
-
-@compiled
-@no_type_check
-def _place(z, begin, n, buffer):
-    """The piece of z from row `begin` on; a copy yet to be filled where rows lie apart."""
-    inner, words = z.shape[2], z.shape[1]
-    if inner >= BESIDE:
-        return z, begin // inner, begin % inner
-    return buffer[: words * n].reshape((1, words, n)), 0, 0
-
-
-@compiled
-@no_type_check
-def _read(z, begin, n, buffer):
-    """The piece of z from row `begin` on."""
-    piece = _place(z, begin, n, buffer)
-    if z.shape[2] < BESIDE:
-        copy = piece[0][0]
-        for i in range(n):
-            outer, at = (begin + i) // z.shape[2], (begin + i) % z.shape[2]
-            for word in range(z.shape[1]):
-                copy[word, i] = z[outer, word, at]
-    return piece
-
-
-@compiled
-@no_type_check
-def _write(piece, begin, n, out):
-    """A copied piece → its place in (outer, word, inner)."""
-    if out.shape[2] < BESIDE:
-        copy = piece[0][0]
-        for i in range(n):
-            outer, at = (begin + i) // out.shape[2], (begin + i) % out.shape[2]
-            for word in range(out.shape[1]):
-                out[outer, word, at] = copy[word, i]
-
-
-@compiled
-@no_type_check
-def _row(piece, word, n):
-    """One class of a piece."""
-    of, outer, at = piece
-    return of[outer, word, at : at + n]
-
-
-@compiled
-@no_type_check
-def _column(piece, i):
-    """One row of a piece."""
-    of, outer, at = piece
-    return of[outer, :, at + i]
+from exact2vec.loss.engine.pieces import (
+    buffer_of,
+    column_of,
+    piece_end,
+    piece_rows,
+    place_of,
+    read,
+    row_of,
+    write,
+)
 
 
 @contracted
@@ -138,14 +72,14 @@ def _normalise(piece, words, m, others, e, ties):
     n = m.shape[0]
     m[:], others[:], ties[:] = -np.inf, 0, 0
     for word in range(words):
-        _raise_largest(_row(piece, word, n), m)
+        _raise_largest(row_of(piece, word, n), m)
     for word in range(words):
-        _exponentials_below(_row(piece, word, n), m, e, ties)
+        _exponentials_below(row_of(piece, word, n), m, e, ties)
         _add(e, others)
     for i in range(n):
         k = others[i] + max(ties[i] - 1, 0)
         if k < words * LOST:
-            k = others_in_float64(_column(piece, i), m[i])
+            k = others_in_float64(column_of(piece, i), m[i])
         others[i] = k if np.isfinite(m[i]) else np.nan
 
 
@@ -198,27 +132,27 @@ def columns_losses(
     z, start, stop, starts, column, value, dense, spread, weight, keep, tops, others, totals, losses
 ):
     """`rows_losses` of scores (outer, word, inner)."""
-    words, size = z.shape[1], _piece_rows(z.shape[1])
-    copied, copied_dense = _buffer(z, size), _buffer(dense, size)
+    words, size = z.shape[1], piece_rows(z.shape[1])
+    copied, copied_dense = buffer_of(z, size), buffer_of(dense, size)
     lanes, even_of, logs_of = np.empty((3, size), z.dtype), np.zeros(size), np.empty(size)
     begin = start
     while begin < stop:
-        end = _piece_end(z, begin, stop, size)
+        end = piece_end(z, begin, stop, size)
         n = end - begin
         m, even, logs = lanes[0, :n], even_of[:n], logs_of[:n]
         k, tall, far = others[begin:end], totals[begin:end], losses[begin:end]
         tall[:], far[:] = 0, 0
-        piece = _read(z, begin, n, copied)
+        piece = read(z, begin, n, copied)
         _normalise(piece, words, m, k, lanes[1, :n], lanes[2, :n])
         tops[begin:end] = m
         if spread.shape[0] > 0:
             even[:] = spread[begin:end]
-        q = _read(dense, begin, n, copied_dense)
+        q = read(dense, begin, n, copied_dense)
         for word in range(words if dense.shape[1] + spread.shape[0] > 0 else 0):
             share = weight[word] if weight.shape[0] > 0 else 1.0
-            part = _row(piece, word, n)
+            part = row_of(piece, word, n)
             if dense.shape[1] > 0:
-                _add_moments(part, m, _row(q, word, n), keep, even, share, tall, far)
+                _add_moments(part, m, row_of(q, word, n), keep, even, share, tall, far)
             else:
                 _add_spread(part, m, even, share, tall, far)
         _add_cells(piece, begin, m, starts, column, value, tall, far)
@@ -247,6 +181,25 @@ def _less_targets(z, m, c, tall, rest, down, dense, keep, spread, share, out):
         t = share * (keep * np.float64(dense[i]) + spread[i])
         most = c[i] * ((tall[i] - t) - rest[i])
         out[i] = most if z[i] == m[i] else np.float64(out[i]) * down[i] - c[i] * t
+
+
+@contracted
+@no_type_check
+def _less_dense(z, m, c, high, low, down, dense, out):
+    """`_less_targets` of t = dense in the type of z, high + low being T − rest."""
+    for i in range(z.shape[0]):
+        t = z.dtype.type(dense[i])
+        most = c[i] * ((high[i] - t) + low[i])
+        out[i] = most if z[i] == m[i] else out[i] * down[i] - c[i] * t
+
+
+@compiled
+@no_type_check
+def _all_moderate(c, totals):
+    others = 0
+    for i in range(c.shape[0]):
+        others += c[i] != 0 and not moderate(c[i], totals[i])
+    return others == 0
 
 
 @contracted
@@ -303,9 +256,9 @@ def _clear_rows(q, g, begin, k, c, cells, keep, even, weight):
         if c[i] == 0 or np.isnan(k[i]):
             first = first_cell(begin + i, starts, column)
             last = last_cell(begin + i, starts, column)
-            into = _column(g, i)
+            into = column_of(g, i)
             wanted = c[i] != 0 and counts_something(
-                first, last, value, _column(q, i), keep, even[i], weight, into.shape[0]
+                first, last, value, column_of(q, i), keep, even[i], weight, into.shape[0]
             )
             into[:] = np.nan if wanted else 0
 
@@ -316,19 +269,21 @@ def columns_gradients(
     z, start, stop, starts, column, value, dense, spread, weight, keep, tops, others, totals, c, out
 ):
     """`rows_gradients` of scores (outer, word, inner)."""
-    words, size = z.shape[1], _piece_rows(z.shape[1])
-    copied, gradient, copied_dense = _buffer(z, size), _buffer(z, size), _buffer(dense, size)
-    lanes, wide = np.empty((4, size), z.dtype), np.zeros((5, size))
+    words, size = z.shape[1], piece_rows(z.shape[1])
+    copied, gradient, copied_dense = buffer_of(z, size), buffer_of(z, size), buffer_of(dense, size)
+    lanes, parts = np.empty((4, size), z.dtype), np.empty((4, size), z.dtype)
+    wide = np.zeros((5, size))
+    alone = dense.shape[1] > 0 and spread.shape[0] == 0 and weight.shape[0] == 0 and keep == 1
     begin = start
     while begin < stop:
-        end = _piece_end(z, begin, stop, size)
+        end = piece_end(z, begin, stop, size)
         n = end - begin
         m, factor, remainder, power = lanes[0, :n], lanes[1, :n], lanes[2, :n], lanes[3, :n]
         upstream, rest, even, tall = wide[0, :n], wide[1, :n], wide[2, :n], wide[3, :n]
         down = wide[4, :n]
         m[:], k = tops[begin:end], others[begin:end]
-        piece, q = _read(z, begin, n, copied), _read(dense, begin, n, copied_dense)
-        g = _place(out, begin, n, gradient)
+        piece, q = read(z, begin, n, copied), read(dense, begin, n, copied_dense)
+        g = place_of(out, begin, n, gradient)
         if spread.shape[0] > 0:
             even[:] = spread[begin:end]
         if totals.shape[0] > 0:
@@ -336,23 +291,30 @@ def columns_gradients(
         else:
             tall[:] = 0
             for word in range(words):
-                _add(_row(q, word, n), tall)
+                _add(row_of(q, word, n), tall)
         c_of = c[begin:end] if c.shape[0] > 1 else c
         everywhere = dense.shape[1] + spread.shape[0] > 0
         _prepare(z, k, tall, c_of, everywhere, upstream, rest, down, factor, remainder, power)
+        plain = alone and _all_moderate(upstream, tall)
+        c_own, high, low, lower = parts[0, :n], parts[1, :n], parts[2, :n], parts[3, :n]
+        for i in range(n if plain else 0):
+            c_own[i], lower[i] = upstream[i], down[i]
+            high[i], low[i] = total_parts(tall[i], rest[i], z)
         for word in range(words):
-            part, into = _row(piece, word, n), _row(g, word, n)
+            part, into = row_of(piece, word, n), row_of(g, word, n)
             share = weight[word] if weight.shape[0] > 0 else 1.0
             _scaled_exponentials(part, m, factor, remainder, power, into)
-            if dense.shape[1] > 0:
-                target = _row(q, word, n)
+            if plain:
+                _less_dense(part, m, c_own, high, low, lower, row_of(q, word, n), into)
+            elif dense.shape[1] > 0:
+                target = row_of(q, word, n)
                 _less_targets(part, m, upstream, tall, rest, down, target, keep, even, share, into)
             elif spread.shape[0] > 0:
                 _less_spread(part, m, upstream, tall, rest, down, even, share, into)
         cells = starts, column, value
         _less_cells(piece, q, g, begin, m, k, upstream, tall, cells, keep, even, weight)
         _clear_rows(q, g, begin, k, upstream, cells, keep, even, weight)
-        _write(g, begin, n, out)
+        write(g, begin, n, out)
         begin = end
 
 
@@ -367,22 +329,22 @@ def _less_both(z, high, low, out):
 @no_type_check
 def columns_log_softmax(z, start, stop, tops, others, out):
     """`rows_log_softmax` of scores (outer, word, inner)."""
-    words, size = z.shape[1], _piece_rows(z.shape[1])
-    copied, written = _buffer(z, size), _buffer(z, size)
+    words, size = z.shape[1], piece_rows(z.shape[1])
+    copied, written = buffer_of(z, size), buffer_of(z, size)
     lanes, logs_of = np.empty((3, size), z.dtype), np.empty(size)
     begin = start
     while begin < stop:
-        end = _piece_end(z, begin, stop, size)
+        end = piece_end(z, begin, stop, size)
         n = end - begin
         m, high, low = lanes[0, :n], lanes[1, :n], lanes[2, :n]
         k, logs = others[begin:end], logs_of[:n]
-        piece, into = _read(z, begin, n, copied), _place(out, begin, n, written)
+        piece, into = read(z, begin, n, copied), place_of(out, begin, n, written)
         _normalise(piece, words, m, k, high, low)
         tops[begin:end] = m
         _logs(k, logs)
         for i in range(n):
             high[i], low[i] = log_sum_parts(np.float64(m[i]), logs[i], z)
         for word in range(words):
-            _less_both(_row(piece, word, n), high, low, _row(into, word, n))
-        _write(into, begin, n, out)
+            _less_both(row_of(piece, word, n), high, low, row_of(into, word, n))
+        write(into, begin, n, out)
         begin = end

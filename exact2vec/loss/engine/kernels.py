@@ -344,6 +344,21 @@ def lift(value, wanted):
 
 @compiled
 @no_type_check
+def moderate(c, total):
+    """Whether c and T leave c t in the middle of the numbers of float32."""
+    return 2.0**-60 < abs(c) < 2.0**60 and abs(total) < 2.0**60
+
+
+@compiled
+@no_type_check
+def total_parts(total, rest, z):
+    """T − rest as a sum of two numbers in the type of z, the first of which is T's own."""
+    high = z.dtype.type(total)
+    return high, z.dtype.type((total - np.float64(high)) - rest)
+
+
+@compiled
+@no_type_check
 def cell_gradient(z, m, k, c, tall, t, value, found):
     """c (T p − t) (6) of one class; `found` lacks −c · value.
 

@@ -18,11 +18,13 @@ from exact2vec.loss.engine.kernels import (
     lift,
     log1p,
     log_sum_parts,
+    moderate,
     normalised,
     reordered,
     scaled_exponentials,
     split,
     summed,
+    total_parts,
     whole_target,
 )
 
@@ -127,11 +129,26 @@ def _less_spread(z, m, c, tall, rest, down, spread, out):
         out[i] = most if z[i] == m else np.float64(out[i]) * down - less
 
 
+@contracted
+@no_type_check
+def _less_dense(z, m, c, high, low, down, dense, out):
+    """`_less_targets` of t = dense in the type of z, high + low being T − rest."""
+    for i in range(z.shape[0]):
+        t = z.dtype.type(dense[i])
+        most = c * ((high - t) + low)
+        out[i] = most if z[i] == m else out[i] * down - c * t
+
+
 @compiled
 @no_type_check
 def _less_everywhere(z, m, c, tall, rest, down, dense, keep, spread, weight, buffer, out):
     """`_less_targets` of a chunk, t = weight · (keep · dense + spread)."""
-    if weight.shape[0] > 0:
+    alone = dense.shape[0] > 0 and weight.shape[0] == 0 and keep == 1 and spread == 0
+    if alone and moderate(c, tall):
+        kind = z.dtype.type
+        high, low = total_parts(tall, rest, z)
+        _less_dense(z, m, kind(c), high, low, kind(down), dense, out)
+    elif weight.shape[0] > 0:
         t = buffer[: z.shape[0]]
         weighted(dense, keep, spread, weight, t)
         _less_targets(z, m, c, tall, rest, down, t, 1.0, 0.0, out)
