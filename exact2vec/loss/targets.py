@@ -8,6 +8,7 @@ from torch import Tensor
 
 from exact2vec.errors import LossInputError
 from exact2vec.loss.sparse_counts import cells_of
+from exact2vec.loss.suspicions import eager
 
 CHUNK = 4096  # numbers that torch adds up in one thread
 BLOCK = 1 << 18  # counts of which a wider copy is held
@@ -25,7 +26,7 @@ class Targets:
                   none twice. `row` None: one cell for each row, in order.
     value         (cell,) float64; 0 says that the cell counts nothing
     divisor       scalar, float64: what "mean" divides the sum by
-    dense         (outer, words, inner), any float type: probabilities or dense counts
+    dense         (outer, words, inner), any type of number: probabilities or dense counts
     keep          a number: what smoothing leaves of `dense`
     spread        (row,) float64: what smoothing adds to each word of a row
     weight        (words,) class weights on `dense` and `spread`; None: all 1
@@ -132,14 +133,13 @@ def of_counts(counts: Tensor, weight: Tensor | None, smoothing: float, dim: int 
     if counts.layout != torch.strided:
         return _of_sparse_counts(counts, weight, smoothing, dim)
     words = counts.shape[1]
-    dense = counts if counts.is_floating_point() else counts.to(_wide(counts))
-    totals = _row_sums(dense, None)
-    divisor = ordered_sum(totals if weight is None else _row_sums(dense, weight))
+    totals = _row_sums(counts, None)
+    divisor = ordered_sum(totals if weight is None else _row_sums(counts, weight))
     none = _no_cells(counts)
     if smoothing == 0:
-        return Targets(*none, divisor, dense=dense, weight=weight)
+        return Targets(*none, divisor, dense=counts, weight=weight)
     spread = totals * (smoothing / max(1, words))
-    return Targets(*none, divisor, dense=dense, keep=1 - smoothing, spread=spread, weight=weight)
+    return Targets(*none, divisor, dense=counts, keep=1 - smoothing, spread=spread, weight=weight)
 
 
 def _of_sparse_counts(counts: Tensor, weight: Tensor | None, smoothing: float, dim: int) -> Targets:
@@ -169,13 +169,20 @@ def _row_sums(counts: Tensor, weight: Tensor | None) -> Tensor:
     """(row,) in float64: Σ_w n_w, or Σ_w w_w n_w, of (outer, words, inner), block by block."""
     outer, words, inner = counts.shape
     size = max(1, BLOCK // max(1, words * inner))
-    sums = []
-    for start in range(0, max(1, outer), size):
-        block = counts[start : start + size].to(_wide(counts))
-        if weight is not None:
-            block = block * weight.to(block.dtype)[:, None]
-        sums.append(block.sum(dim=1).reshape(-1))
-    return torch.cat(sums)
+    starts = range(0, max(1, outer), size)
+    if outer > size and eager(counts) and not (torch.is_grad_enabled() and counts.requires_grad):
+        # small results between blocks that come and go would leave holes that nothing fits into
+        sums = torch.empty(outer, inner, dtype=torch.float64, device="cpu")
+        for start in starts:
+            sums[start : start + size] = _sums(counts[start : start + size], weight)
+        return sums.reshape(-1)
+    return torch.cat([_sums(counts[start : start + size], weight) for start in starts]).reshape(-1)
+
+
+def _sums(counts: Tensor, weight: Tensor | None) -> Tensor:
+    """(outer, inner): Σ_w n_w or Σ_w w_w n_w."""
+    wide = counts.to(_wide(counts))
+    return (wide if weight is None else wide * weight.to(wide.dtype)[:, None]).sum(dim=1)
 
 
 def _wide(like: Tensor) -> torch.dtype:

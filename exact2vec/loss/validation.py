@@ -23,6 +23,7 @@ INTEGERS = (
     torch.uint32,
     torch.uint64,
 )
+UNSIGNED = (torch.uint16, torch.uint32, torch.uint64, torch.bool)  # none is below 0
 REDUCTIONS = ("mean", "sum", "none")
 ROUNDING = 1e-6  # a probability may be this far below 0: the rounding of whoever made it
 
@@ -309,7 +310,7 @@ def shares(values: Tensor, name: str, least: float) -> None:
     """Dense probabilities or counts: real numbers, none below `least`, none nan or infinite."""
     if values.is_complex():
         raise LossInputError(f"{name} are {values.dtype}: they must be real numbers")
-    if values.numel() == 0 or (seen := visible(values)) is None:
+    if values.dtype in UNSIGNED or values.numel() == 0 or (seen := visible(values)) is None:
         return
     low, high = (float(end) for end in seen.aminmax())
     if least <= low and high < math.inf:

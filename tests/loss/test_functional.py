@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import exact2vec as e2v
 from exact2vec.loss import formulas
+from exact2vec.loss.engine import compiled, forced, reference, tiled
 from exact2vec.loss.targets import BLOCK, CHUNK, of_counts, ordered_sum
 
 KINDS = ["index", "probabilities", "counts"]
@@ -210,3 +211,22 @@ def test_sums_of_counts_hold_a_block_in_float64():
     targets = of_counts(counts.float(), torch.arange(100.0), 0.5)
     assert targets.divisor == (counts[:, :, 0].double() @ torch.arange(100).double()).sum()
     torch.testing.assert_close(targets.spread, counts.sum(1)[:, 0].double() * 0.005)
+
+
+SIGNED = [torch.int8, torch.int16, torch.int32, torch.int64]
+UNSIGNED = [torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64]
+
+
+@pytest.mark.parametrize("engine", [reference, tiled, compiled], ids=lambda engine: engine.NAME)
+@pytest.mark.parametrize("kind", [*SIGNED, *UNSIGNED], ids=str)
+def test_counts_may_be_whole_numbers_of_any_type(kind, engine):
+    draw = torch.Generator().manual_seed(3)
+    for shape in ((5, 7), (2, 3, 4), (2, 300)):
+        counts = torch.randint(0, 2 if kind == torch.bool else 9, shape, generator=draw).to(kind)
+        scores = torch.randn(shape, generator=draw).requires_grad_()
+        expected = e2v.cross_entropy(scores.double(), counts=counts.double(), label_smoothing=0.1)
+        with forced(engine):
+            found = e2v.cross_entropy(scores, counts=counts, label_smoothing=0.1)
+        torch.testing.assert_close(found.double(), expected, rtol=2e-7, atol=0)
+        gradients = [torch.autograd.grad(loss, scores)[0] for loss in (found, expected)]
+        torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-7)

@@ -66,7 +66,9 @@ class Block:
         if self.dense is None:
             return np.empty((1, 0), np.float32)
         tile = self.dense[:, words]
-        return as_array(tile if tile.dtype in (torch.float32, torch.float64) else tile.float())
+        if tile.dtype in (torch.float32, torch.float64):
+            return as_array(tile)
+        return as_array(tile.float() if tile.is_floating_point() else tile.double())
 
     def weight_tile(self, words: slice) -> Array:
         return self.weight[words]
