@@ -12,6 +12,7 @@ from exact2vec.jit import compiled
 from exact2vec.loss.engine.kernels import (
     LOST,
     cell_gradient,
+    confident,
     contracted,
     counts_something,
     exp_of_difference,
@@ -186,7 +187,7 @@ def _less_targets(z, m, c, tall, rest, down, dense, keep, spread, share, out):
 @contracted
 @no_type_check
 def _less_dense(z, m, c, high, low, down, dense, out):
-    """`_less_targets` of t = dense in the type of z, high + low being T − rest."""
+    """`_less_targets` of t = dense in the type of z, high + low being T − rest, m `confident`."""
     for i in range(z.shape[0]):
         t = z.dtype.type(dense[i])
         most = c[i] * ((high[i] - t) + low[i])
@@ -271,7 +272,7 @@ def columns_gradients(
     """`rows_gradients` of scores (outer, word, inner)."""
     words, size = z.shape[1], piece_rows(z.shape[1])
     copied, gradient, copied_dense = buffer_of(z, size), buffer_of(z, size), buffer_of(dense, size)
-    lanes, parts = np.empty((4, size), z.dtype), np.empty((4, size), z.dtype)
+    lanes, parts = np.empty((4, size), z.dtype), np.empty((5, size), z.dtype)
     wide = np.zeros((5, size))
     alone = dense.shape[1] > 0 and spread.shape[0] == 0 and weight.shape[0] == 0 and keep == 1
     begin = start
@@ -297,15 +298,17 @@ def columns_gradients(
         _prepare(z, k, tall, c_of, everywhere, upstream, rest, down, factor, remainder, power)
         plain = alone and _all_moderate(upstream, tall)
         c_own, high, low, lower = parts[0, :n], parts[1, :n], parts[2, :n], parts[3, :n]
+        tops_own = parts[4, :n]
         for i in range(n if plain else 0):
             c_own[i], lower[i] = upstream[i], down[i]
+            tops_own[i] = confident(m[i], tall[i], rest[i])
             high[i], low[i] = total_parts(tall[i], rest[i], z)
         for word in range(words):
             part, into = row_of(piece, word, n), row_of(g, word, n)
             share = weight[word] if weight.shape[0] > 0 else 1.0
             _scaled_exponentials(part, m, factor, remainder, power, into)
             if plain:
-                _less_dense(part, m, c_own, high, low, lower, row_of(q, word, n), into)
+                _less_dense(part, tops_own, c_own, high, low, lower, row_of(q, word, n), into)
             elif dense.shape[1] > 0:
                 target = row_of(q, word, n)
                 _less_targets(part, m, upstream, tall, rest, down, target, keep, even, share, into)

@@ -351,6 +351,13 @@ def moderate(c, total):
 
 @compiled
 @no_type_check
+def confident(m, total, rest):
+    """m where p of the largest is at least ½, else a number that no score is."""
+    return m if abs(rest) <= abs(total) / 2 else m * np.nan
+
+
+@compiled
+@no_type_check
 def total_parts(total, rest, z):
     """T − rest as a sum of two numbers in the type of z, the first of which is T's own."""
     high = z.dtype.type(total)

@@ -11,6 +11,7 @@ from exact2vec.jit import compiled
 from exact2vec.loss.engine.kernels import (
     CHUNK,
     cell_gradient,
+    confident,
     contracted,
     counts_something,
     first_cell,
@@ -132,7 +133,7 @@ def _less_spread(z, m, c, tall, rest, down, spread, out):
 @contracted
 @no_type_check
 def _less_dense(z, m, c, high, low, down, dense, out):
-    """`_less_targets` of t = dense in the type of z, high + low being T − rest."""
+    """`_less_targets` of t = dense in the type of z, high + low being T − rest, m `confident`."""
     for i in range(z.shape[0]):
         t = z.dtype.type(dense[i])
         most = c * ((high - t) + low)
@@ -147,7 +148,8 @@ def _less_everywhere(z, m, c, tall, rest, down, dense, keep, spread, weight, buf
     if alone and moderate(c, tall):
         kind = z.dtype.type
         high, low = total_parts(tall, rest, z)
-        _less_dense(z, m, kind(c), high, low, kind(down), dense, out)
+        top = kind(confident(m, tall, rest))
+        _less_dense(z, top, kind(c), high, low, kind(down), dense, out)
     elif weight.shape[0] > 0:
         t = buffer[: z.shape[0]]
         weighted(dense, keep, spread, weight, t)
