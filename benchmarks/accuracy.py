@@ -81,6 +81,9 @@ def asked(problem: Problem) -> Tensor:
     """t (N, V) in float64: how much of each class every row asks for."""
     n, v = problem.scores.shape
     weight = torch.ones(v).double() if problem.weight is None else problem.weight.double()
+    if problem.kind == "log_softmax":  # as it is handed in, which may be below the normal numbers
+        given = problem.upstream * problem.target.to(problem.scores.dtype)
+        return given.double() / problem.upstream
     if not problem.indexed():
         return problem.target.double() * weight
     own = torch.zeros(n, v).double().scatter(1, problem.target[:, None], 1.0)
