@@ -15,19 +15,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from exact2vec import __version__, runs
+from exact2vec import __version__
 from exact2vec.counts.corpus import pieces_of
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Features
 from exact2vec.counts.read import Text
 from exact2vec.errors import UsageError
-from exact2vec.files import write_whole
 from exact2vec.options import COUNTING, TRAINING, checked, validation_share
 from exact2vec.see.gather import Gathered
 from exact2vec.see.history import History
 from exact2vec.see.progress import in_notebook, notebook_bar
 from exact2vec.see.report import report_page
+from exact2vec.storage import run_folder as runs
+from exact2vec.storage.files import write_whole
 from exact2vec.train.fit import Record, Strengths, fit
 from exact2vec.vectors.evaluate import new_text
 from exact2vec.vectors.vectors import Vectors

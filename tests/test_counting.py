@@ -161,8 +161,8 @@ def test_python_docs_is_the_documentation_of_this_python():
 
 
 def test_vocabulary_of_another_length_is_refused(tmp_path):
-    from exact2vec import runs
     from exact2vec.errors import CorruptFileError
+    from exact2vec.storage import run_folder as runs
 
     count_text([["a", "b", "c"]] * 9, held_out=0).save(tmp_path / "c")
     vocabulary = json.loads((tmp_path / "c" / "vocabulary.json").read_bytes())

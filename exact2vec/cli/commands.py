@@ -188,7 +188,7 @@ def fold_in(
     .npz of row, word, count.
     Example: exact2vec fold-in runs/python-docs news.txt -o runs/with-news
     """
-    from exact2vec import runs
+    from exact2vec.storage import run_folder as runs
 
     folder = Path(output)
     runs.check_output(folder, force=force)
@@ -255,7 +255,7 @@ def check(run: str) -> None:
 
     Example: exact2vec check runs/python-docs
     """
-    from exact2vec import runs
+    from exact2vec.storage import run_folder as runs
 
     for name, size in runs.open_run(Path(run)).check():
         click.echo(f"{size:>12,} bytes  {printable(name)}")

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from exact2vec.cli.support import FORCE, JSON, MAP, main, tell
+from exact2vec.display import finite
 from exact2vec.errors import UsageError
-from exact2vec.tables import finite
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from exact2vec import __version__
+from exact2vec.display import finite
 from exact2vec.errors import Exact2VecError, ResourceError
 from exact2vec.options import WHICH_VECTORS, Option
-from exact2vec.tables import finite
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WHICH = click.option(

@@ -60,7 +60,7 @@ def train(
     INPUT: text files (plain, .gz, .zst), folders, - for stdin, or python-docs.
     Example: exact2vec train corpus.txt -o runs/corpus
     """
-    from exact2vec import runs
+    from exact2vec.storage import run_folder as runs
 
     folder = Path(output)
     runs.check_output(folder, force=force)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from exact2vec import runs
 from exact2vec.counts.features import NamedCounts, RowCounts
 from exact2vec.counts.rare_words import RareWords
 from exact2vec.counts.vocabulary import Vocabulary
@@ -22,8 +21,9 @@ from exact2vec.counts.weighting import (
     numbers_of,
     weighting_of,
 )
+from exact2vec.display import html_table
 from exact2vec.errors import CorruptFileError, InputError, UsageError
-from exact2vec.tables import html_table
+from exact2vec.storage import run_folder as runs
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array, csr_array
 
 from exact2vec.counts.features import LARGEST, Features, NamedMatrix, RowCounts
 from exact2vec.errors import InputError, UsageError
-from exact2vec.files import open_decompressed
+from exact2vec.storage.files import open_decompressed
 
 Kind = TypeVar("Kind", bound=NamedMatrix)
 COLUMNS = {"features": ("row", "feature", "value"), "counts": ("row", "word", "count")}

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, hstack
 
-from exact2vec import runs
 from exact2vec.errors import InputError, UsageError
+from exact2vec.storage import run_folder as runs
 
 LARGEST = 1e15  # value: the squares of larger ones would leave float32
 Kind = TypeVar("Kind", bound="NamedMatrix")

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exact2vec.errors import InputError, UsageError
-from exact2vec.files import (
+from exact2vec.options import checked
+from exact2vec.storage.files import (
     READ_BYTES,
     Readable,
     decompressed,
     input_errors_named,
     open_decompressed,
 )
-from exact2vec.options import checked
 
 PYTHON_DOCS = "python-docs"
 STDIN = "-"

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from exact2vec.display import html_table
 from exact2vec.errors import UsageError
 from exact2vec.loss.formulas import log_softmax
-from exact2vec.tables import html_table
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from exact2vec.display import html_table
 from exact2vec.errors import LossInputError
 from exact2vec.loss import validation
 from exact2vec.loss.decomposition import Terms, loss_terms
 from exact2vec.loss.functional import cross_entropy, linear_cross_entropy, nll_loss
-from exact2vec.tables import html_table
 
 # What the parts of a loss do to its number. The three classes have torch's names, and some more.
 MEANINGS = {

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from exact2vec.errors import UsageError
-from exact2vec.files import write_whole
 from exact2vec.loss.explain import Descent, Explanation
+from exact2vec.storage.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

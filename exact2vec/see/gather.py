@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from exact2vec import runs
 from exact2vec.counts.counts import Counts, has_counts
 from exact2vec.errors import InputError
 from exact2vec.see.measures import WordLosses, word_losses
+from exact2vec.storage import run_folder as runs
 from exact2vec.vectors.vectors import Vectors, load
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from exact2vec.tables import html_table
+from exact2vec.display import html_table
 
 COLUMNS = {
     "nll": "NLL",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.tables import finite
+from exact2vec.display import finite
 
 PARTS = Path(__file__).parent / "page"
 

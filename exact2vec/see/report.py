@@ -9,8 +9,6 @@ import numpy as np
 
 from exact2vec.counts.weighting import numbers_of
 from exact2vec.errors import InputError, UsageError
-from exact2vec.files import write_whole
-from exact2vec.runs import check_page
 from exact2vec.see.explore import map_note
 from exact2vec.see.gather import Gathered, gather
 from exact2vec.see.html import packed, page
@@ -25,6 +23,8 @@ from exact2vec.see.measures import (
     rank_interval,
     wilson_interval,
 )
+from exact2vec.storage.files import write_whole
+from exact2vec.storage.run_folder import check_page
 from exact2vec.vectors.evaluate import Analogies, Similarity, word_analogies, word_similarity
 
 SCRIPTS = ("dom.js", "map.js", "curves.js", "report.js")

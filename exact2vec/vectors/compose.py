@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-from exact2vec import runs
 from exact2vec.counts.features import Describer, Features, restored, stored
 from exact2vec.errors import CorruptFileError, InputError
+from exact2vec.storage import run_folder as runs
 
 NAMES, ARRAYS = "prior.json", "prior.safetensors"
 FOLDED_NAMES, FOLDED_ARRAYS = "folded.json", "folded.safetensors"

@@ -14,11 +14,11 @@ from scipy.sparse import csr_array
 from exact2vec.counts.counting import count_alike, weighted_pairs
 from exact2vec.counts.counts import Counts, has_counts
 from exact2vec.errors import InputError
-from exact2vec.files import open_decompressed
 from exact2vec.loss.count_losses import BLOCK_ROWS, Losses, WeightedCounts, exact_losses
 from exact2vec.loss.engine import engine_of
 from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.parallel import Workers
+from exact2vec.storage.files import open_decompressed
 from exact2vec.vectors.queries import Which, unit_rows
 from exact2vec.vectors.vectors import Vectors, load
 

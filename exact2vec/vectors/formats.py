@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from exact2vec.errors import InputError, UsageError
-from exact2vec.files import open_decompressed, write_whole
+from exact2vec.storage.files import open_decompressed, write_whole
 from exact2vec.vectors.queries import Which
 from exact2vec.vectors.vectors import Vectors
 

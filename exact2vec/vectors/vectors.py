@@ -9,14 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec import runs
 from exact2vec.counts.counts import Counts, read_vocabulary
 from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import Weighting, fields_of, weighting_of
+from exact2vec.display import html_table
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
 from exact2vec.options import strengths_of_new_rows
-from exact2vec.tables import html_table
+from exact2vec.storage import run_folder as runs
 from exact2vec.vectors.compose import Composer, Folded
 from exact2vec.vectors.queries import Which, check_which, log_softmax, unit_rows
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec import format1
 from exact2vec.errors import CorruptFileError, InputError, UsageError
-from exact2vec.files import full_disk_named, replaced, sha256, sync, write_whole
+from exact2vec.storage import format1
+from exact2vec.storage.files import full_disk_named, replaced, sha256, sync, write_whole
 
 FORMAT = 2  # that is written; 1 is read as well
 MANIFEST = "manifest.json"
