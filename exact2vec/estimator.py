@@ -27,8 +27,7 @@ from exact2vec.see.gather import Gathered
 from exact2vec.see.history import History
 from exact2vec.see.progress import in_notebook, notebook_bar
 from exact2vec.see.report import report_page
-from exact2vec.storage import run_folder as runs
-from exact2vec.storage.files import write_whole
+from exact2vec.storage import run_folder, schema
 from exact2vec.train.fit import Record, Strengths, fit
 from exact2vec.vectors.evaluate import new_text
 from exact2vec.vectors.vectors import Vectors
@@ -195,25 +194,22 @@ class Exact2Vec:
 
         `report` adds report.html, to be opened in a browser.
         """
-        with runs.create(Path(folder), kind="run", force=force) as part:
+        config = checked(**{option.name: getattr(self, option.name) for option in TRAINING})
+        config |= {"threads": None}
+        summed = summary(self.last_, len(self.wv), self.counts_.held_out_digest)
+        origin = {"versions": versions(), "machine": platform.machine(), **(provenance or {})}
+        with run_folder.create(Path(folder), kind="run", force=force) as part:
             self.counts_.write(part)
             self.wv.write(part)
-            config = checked(**{option.name: getattr(self, option.name) for option in TRAINING}) | {
-                "threads": None
-            }
-            summed = summary(self.last_, len(self.wv), self.counts_.held_out_digest)
-            runs.write_json(part / "config.json", config)
-            runs.write_json(part / "summary.json", summed)
-            runs.write_table(part, "history", self.history_)
-            runs.write_lines(part, "times", self.times_)
-            versions = {
-                "exact2vec": __version__,
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-            }
-            origin = {"versions": versions, "machine": platform.machine(), **(provenance or {})}
-            runs.write_json(part / "provenance.json", origin)
+            for stored in (
+                schema.Config(config),
+                schema.Summary(summed),
+                schema.History(self.history_),
+                schema.HistoryTable(self.history_),
+                schema.Times(self.times_),
+                schema.Provenance(origin),
+            ):
+                stored.write(part)
             if report:
                 seen = Gathered(
                     str(folder),
@@ -225,7 +221,7 @@ class Exact2Vec:
                     self.history_,
                     self.times_,
                 )
-                write_whole(part / "report.html", report_page([seen]))
+                schema.Report(report_page([seen])).write(part)
 
     def _count(self, sentences: Iterable[object]) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)
@@ -233,6 +229,16 @@ class Exact2Vec:
             "validation": validation_share(self.validation, self.epochs)
         }
         return count_text(checked_sentences, threads=self.threads, **counting)
+
+
+def versions() -> dict[str, str]:
+    """The versions that the numbers of a run may depend on."""
+    return {
+        "exact2vec": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
 
 
 def history_row(record: Record) -> dict[str, Any]:

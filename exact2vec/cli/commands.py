@@ -188,10 +188,10 @@ def fold_in(
     .npz of row, word, count.
     Example: exact2vec fold-in runs/python-docs news.txt -o runs/with-news
     """
-    from exact2vec.storage import run_folder as runs
+    from exact2vec.storage import run_folder
 
     folder = Path(output)
-    runs.check_output(folder, force=force)
+    run_folder.check_output(folder, force=force)
     if folder.resolve() == Path(run).resolve():
         raise UsageError(
             f"{output} is the run itself, whose counts and history would be lost: "
@@ -255,8 +255,8 @@ def check(run: str) -> None:
 
     Example: exact2vec check runs/python-docs
     """
-    from exact2vec.storage import run_folder as runs
+    from exact2vec.storage import run_folder
 
-    for name, size in runs.open_run(Path(run)).check():
+    for name, size in run_folder.open_run(Path(run)).check():
         click.echo(f"{size:>12,} bytes  {printable(name)}")
     tell(f"{run}: every file is as it was written")

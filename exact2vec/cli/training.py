@@ -60,10 +60,10 @@ def train(
     INPUT: text files (plain, .gz, .zst), folders, - for stdin, or python-docs.
     Example: exact2vec train corpus.txt -o runs/corpus
     """
-    from exact2vec.storage import run_folder as runs
+    from exact2vec.storage import run_folder, schema
 
     folder = Path(output)
-    runs.check_output(folder, force=force)
+    run_folder.check_output(folder, force=force)
     given |= {"min_n": 3, "max_n": None} | subwords
     refuse_what_contradicts(given, features)
     if not inputs and (sys.stdin is None or sys.stdin.isatty()):
@@ -101,7 +101,7 @@ def train(
     model.save(folder, force=force, provenance=provenance, report=quick)
     for line in messages.closing(model.wv, model.last_, output):
         say(line)
-    page = folder / "report.html"
+    page = folder / schema.Report.file
     say(f"     open {page} in a browser" if quick else f"     exact2vec report {output}")
 
 

@@ -22,8 +22,9 @@ from exact2vec.counts.weighting import (
     weighting_of,
 )
 from exact2vec.display import html_table
-from exact2vec.errors import CorruptFileError, InputError, UsageError
-from exact2vec.storage import run_folder as runs
+from exact2vec.errors import InputError, UsageError
+from exact2vec.storage import run_folder, schema
+from exact2vec.storage.stored_file import is_stored, optional_file
 
 
 @dataclass(frozen=True)
@@ -184,62 +185,46 @@ class Counts:
 
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a folder that `Counts.load` reads; refuses an existing one without `force`."""
-        with runs.create(Path(folder), kind="counts", force=force) as part:
+        with run_folder.create(Path(folder), kind="counts", force=force) as part:
             self.write(part)
 
     def write(self, folder: Path) -> None:
         """Put the files of the counts into an open run folder."""
-        arrays = {"training." + name: array for name, array in _arrays(self.training).items()}
-        for part, matrix in (("held_out.", self.held_out), ("validation.", self.validation)):
-            if matrix is not None:
-                arrays |= {part + name: array for name, array in _arrays(matrix).items()}
-        if self.rare is not None:
-            arrays |= {"rare." + name: array for name, array in _arrays(self.rare.counts).items()}
-            times = None if self.rare.times is None else self.rare.times.tolist()
-            rare = {"words": self.rare.words, "times": times, "kept_tokens": self.rare.kept_tokens}
-            runs.write_json(folder / "rare.json", rare)
-        runs.write_arrays(folder / "counts.safetensors", arrays)
-        runs.write_json(
-            folder / "vocabulary.json",
-            {"words": self.words, "counts": self.vocabulary.counts.tolist()},
-        )
+        rare = self.rare
+        if rare is not None:
+            times = None if rare.times is None else rare.times.tolist()
+            schema.RareWords(rare.words, times, rare.kept_tokens).write(folder)
+        rare_cells = None if rare is None else rare.counts
+        schema.Cells(self.training, self.held_out, self.validation, rare_cells).write(folder)
+        schema.Vocabulary(self.words, self.vocabulary.counts).write(folder)
         if self.contexts is not None:
-            contexts = {"words": self.rows, "counts": self.contexts.counts.tolist()}
-            runs.write_json(folder / "rows.json", contexts)
-        runs.write_json(
-            folder / "counting.json",
-            {
-                "weighting": fields_of(self.weighting),
-                "tokens": self.tokens,
-                "settings": self.settings,
-            },
-        )
+            schema.RowNames(self.rows, self.contexts.counts).write(folder)
+        weighting = fields_of(self.weighting)
+        schema.Counting(weighting, self.tokens, self.settings).write(folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Counts":
         """Read back what `save` wrote; CorruptFileError where a byte differs."""
-        run = runs.open_run(Path(folder))
-        if not has_counts(folder):
+        run = run_folder.open_run(Path(folder))
+        if not is_stored(schema.Cells, run):
             raise InputError(
                 f"{folder} holds no counts, only vectors: train with counts, or name a run folder"
             )
-        vocabulary = read_vocabulary(run)
-        counting = run.json("counting.json")
-        arrays = run.arrays("counts.safetensors")
-        weighting = weighting_of(counting["weighting"])
-        contexts = read_vocabulary(run, "rows.json") if "rows.json" in run.files else None
-        shape = len((contexts or vocabulary).words), len(vocabulary.words)
+        vocabulary, contexts = stored_names(run)
+        counting = schema.Counting.read(run)
+        weighting = weighting_of(counting.weighting)
+        rare = optional_file(schema.RareWords, run)
+        names = len((contexts or vocabulary).words), len(vocabulary.words)
+        cells = schema.Cells.read(run, names, len(rare.words) if rare else None)
         return cls(
             vocabulary,
-            _matrix(arrays, "training.", shape, folder),
-            _matrix(arrays, "held_out.", shape, folder) if "held_out.data" in arrays else None,
+            cells.training,
+            cells.held_out,
             weighting,
-            counting["tokens"],
-            counting["settings"],
-            rare=_rare(run, arrays, vocabulary, weighting) if "rare.json" in run.files else None,
-            validation=_matrix(arrays, "validation.", shape, folder)
-            if "validation.data" in arrays
-            else None,
+            counting.tokens,
+            counting.settings,
+            rare=_rare_words(rare, cells.rare, weighting, vocabulary),
+            validation=cells.validation,
             contexts=contexts,
         )
 
@@ -290,7 +275,7 @@ def _token_rows(counts: Counts) -> list[tuple[str, str]]:
 
 def has_counts(folder: str | Path) -> bool:
     """Whether a run folder holds counts, or vectors alone."""
-    return "counts.safetensors" in runs.open_run(Path(folder)).files
+    return is_stored(schema.Cells, run_folder.open_run(Path(folder)))
 
 
 def unigram(column_totals: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -303,35 +288,26 @@ def unigram(column_totals: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(smoothed / smoothed.sum())
 
 
-def read_vocabulary(run: runs.Run, name: str = "vocabulary.json") -> Vocabulary:
-    """The vocabulary of a run folder, its two columns checked against each other."""
-    stored = run.json(name)
-    words, counts = stored["words"], np.array(stored["counts"])
-    if len(words) != len(counts) or len(set(words)) != len(words):
-        raise CorruptFileError(
-            f"{run.folder / name}: {len(words)} words, {len(counts)} counts, "
-            f"{len(set(words))} distinct; they should be as many"
-        )
-    return Vocabulary(words, counts)
+def stored_names(run: run_folder.Run) -> tuple[Vocabulary, Vocabulary | None]:
+    """The names of the columns of a run folder, and of its rows where they are others."""
+    columns, rows = schema.Vocabulary.read(run), optional_file(schema.RowNames, run)
+    contexts = None if rows is None else Vocabulary(rows.words, rows.counts)
+    return Vocabulary(columns.words, columns.counts), contexts
 
 
-def _rare(
-    run: runs.Run, arrays: dict[str, NDArray[Any]], vocabulary: Vocabulary, weighting: Weighting
-) -> RareWords:
-    stored = run.json("rare.json")
-    words, times = stored["words"], stored["times"]
-    shape = len(words), len(vocabulary.words)
-    counts = runs.compressed_rows(arrays, "rare.", shape, run.folder / "counts.safetensors")
-    if run.version == 1:  # which held the weighted counts
+def _rare_words(
+    stored: schema.RareWords | None,
+    cells: csr_array | None,
+    weighting: Weighting,
+    vocabulary: Vocabulary,
+) -> RareWords | None:
+    if stored is None or cells is None:
+        return None
+    if stored.weighted:
         keep = weighting.keep(vocabulary.counts, vocabulary.total)
-        counts.data = counts.data * weighting.unit / keep[counts.indices]
-    elif times is not None and len(times) != len(words):
-        raise CorruptFileError(
-            f"{run.folder / 'rare.json'}: {len(words)} words, {len(times)} times; "
-            "they should be as many"
-        )
-    known = None if times is None else np.array(times, np.int64)
-    return RareWords(words, _as_counted(counts), known, stored["kept_tokens"])
+        cells.data = cells.data * weighting.unit / keep[cells.indices]
+    times = None if stored.times is None else np.array(stored.times, np.int64)
+    return RareWords(stored.words, cells, times, stored.kept_tokens)
 
 
 def _merged_names(parts: Sequence[Vocabulary]) -> Vocabulary:
@@ -352,28 +328,3 @@ def _merged_tokens(parts: Sequence[dict[str, int]]) -> dict[str, int]:
     if "distinct" in merged:
         merged["distinct"] = max(part.get("distinct", 0) for part in parts)
     return merged
-
-
-def _arrays(counts: csr_array) -> dict[str, NDArray[Any]]:
-    """The three arrays of the matrix; integers in the narrowest type, to save disk."""
-    kind = counts.data.dtype
-    if kind.kind in "iu":
-        kind = np.dtype(np.uint32 if counts.data.max(initial=0) < 2**32 else np.int64)
-    return {
-        "indptr": counts.indptr.astype(np.int64),
-        "indices": counts.indices.astype(np.int32),
-        "data": counts.data.astype(kind),
-    }
-
-
-def _matrix(
-    arrays: dict[str, NDArray[Any]], prefix: str, shape: tuple[int, int], folder: str | Path
-) -> csr_array:
-    matrix = runs.compressed_rows(arrays, prefix, shape, Path(folder) / "counts.safetensors")
-    return _as_counted(matrix)
-
-
-def _as_counted(matrix: csr_array) -> csr_array:
-    """Integer counts as int64, real ones as float64."""
-    kind = np.int64 if matrix.data.dtype.kind in "iu" else np.float64
-    return csr_array((matrix.data.astype(kind), matrix.indices, matrix.indptr), shape=matrix.shape)

@@ -6,15 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, hstack
 
 from exact2vec.errors import InputError, UsageError
-from exact2vec.storage import run_folder as runs
 
 LARGEST = 1e15  # value: the squares of larger ones would leave float32
 Kind = TypeVar("Kind", bound="NamedMatrix")
@@ -241,32 +238,3 @@ def _as_rows(found: Sequence[Sequence[int]], columns: int) -> csr_array:
     return csr_array(
         (np.ones(len(indices), np.float32), indices, starts), shape=(len(found), columns)
     )
-
-
-def stored(describer: Describer) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """What a run folder holds of a Describer: names for JSON, and arrays."""
-    known = describer.known
-    names: dict[str, Any] = {
-        "min_n": describer.min_n,
-        "max_n": describer.max_n,
-        "ngrams": describer.grams,
-    }
-    if known is None:
-        return names | {"rows": None, "features": None}, {}
-    parts = {
-        "features.data": known.matrix.data,
-        "features.indices": known.matrix.indices.astype(np.int32),
-        "features.indptr": known.matrix.indptr.astype(np.int64),
-    }
-    return names | {"rows": known.rows, "features": known.names}, parts
-
-
-def restored(names: dict[str, Any], arrays: dict[str, NDArray[Any]], path: Path) -> Describer:
-    """The Describer of what was `stored` in `path`."""
-    known = None
-    if names["rows"] is not None:
-        shape = (len(names["rows"]), len(names["features"]))
-        known = Features(
-            runs.compressed_rows(arrays, "features.", shape, path), names["rows"], names["features"]
-        )
-    return Describer(names["ngrams"], names["min_n"], names["max_n"], known)

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from exact2vec.counts.counts import Counts, has_counts
+from exact2vec.counts.counts import Counts
 from exact2vec.errors import InputError
 from exact2vec.see.measures import WordLosses, word_losses
-from exact2vec.storage import run_folder as runs
+from exact2vec.storage import run_folder, schema
+from exact2vec.storage.stored_file import is_stored
 from exact2vec.vectors.vectors import Vectors, load
 
 
@@ -70,16 +71,16 @@ def gather(folder: str | Path) -> Gathered:
 
     Raises InputError where it holds vectors or counts alone, CorruptFileError where a byte differs.
     """
-    run = runs.open_run(Path(folder))
-    if "summary.json" not in run.files or not has_counts(folder):
+    run = run_folder.open_run(Path(folder))
+    if not (is_stored(schema.Summary, run) and is_stored(schema.Cells, run)):
         raise InputError(
             f"{folder} is not a trained run with its counts: "
             "name a folder that exact2vec train wrote"
         )
-    history, times = (run.lines(f"{name}.jsonl") for name in ("history", "times"))
     config, summary, provenance = (
-        run.json(f"{name}.json") for name in ("config", "summary", "provenance")
+        kind.read(run).values for kind in (schema.Config, schema.Summary, schema.Provenance)
     )
+    history, times = (kind.read(run).rows for kind in (schema.History, schema.Times))
     return Gathered(
         str(folder), load(folder), Counts.load(folder), config, summary, provenance, history, times
     )

@@ -10,17 +10,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from exact2vec.errors import CorruptFileError, InputError, UsageError
 from exact2vec.storage import format1
-from exact2vec.storage.files import full_disk_named, replaced, sha256, sync, write_whole
+from exact2vec.storage.encoding import json_bytes
+from exact2vec.storage.files import full_disk_named, sha256, sync, write_whole
 
 FORMAT = 2  # that is written; 1 is read as well
 MANIFEST = "manifest.json"
@@ -92,7 +92,7 @@ def open_run(folder: Path) -> Run:
     try:
         data = path.read_bytes()
         manifest = json.loads(data)
-        if data != _json(manifest):
+        if data != json_bytes(manifest):
             raise ValueError("not as written")
         stated = manifest.pop("sha256")
         version, kind, files = manifest["format"], manifest["kind"], manifest["files"]
@@ -129,7 +129,7 @@ def create(folder: Path, *, kind: str, force: bool = False) -> Iterator[Path]:
                 "kind": kind,
                 "files": {path.name: sha256(path) for path in sorted(part.iterdir())},
             }
-            write_json(part / MANIFEST, manifest | {"sha256": _digest(manifest)})
+            write_whole(part / MANIFEST, json_bytes(manifest | {"sha256": _digest(manifest)}))
             _put_in_place(part, folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -183,68 +183,6 @@ def check_page(path: Path, *, force: bool) -> None:
     _try_to_write(path)
 
 
-def write_json(path: Path, value: object) -> None:
-    """JSON in ASCII, keys in the order given: the same bytes for the same value."""
-    write_whole(path, _json(value))
-
-
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """A safetensors file of contiguous arrays."""
-    import safetensors.numpy
-
-    with replaced(path) as part:
-        safetensors.numpy.save_file(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, part
-        )
-
-
-def compressed_rows(
-    arrays: Mapping[str, NDArray[Any]], prefix: str, shape: tuple[int, int], path: Path
-) -> Any:
-    """The sparse matrix of PREFIXindptr, PREFIXindices and PREFIXdata.
-
-    CorruptFileError where they are not rows of that shape.
-    """
-    from scipy.sparse import csr_array
-
-    try:
-        indptr, indices, data = (arrays[prefix + name] for name in ("indptr", "indices", "data"))
-        if len(indptr) != shape[0] + 1:
-            raise CorruptFileError(
-                f"{path}: {shape[0]:,} names of rows, but {prefix[:-1]} has "
-                f"{len(indptr) - 1:,} rows; they should be as many"
-            )
-        matrix = csr_array((data, indices, indptr), shape=shape)
-        matrix.check_format(full_check=True)
-    except (KeyError, ValueError) as error:
-        raise CorruptFileError(
-            f"{path}: {prefix[:-1]} is no matrix of {shape[0]:,} × {shape[1]:,} in compressed "
-            f"rows: {error}"
-        ) from error
-    return matrix
-
-
-def write_lines(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """NAME.jsonl."""
-    write_whole(
-        folder / f"{name}.jsonl",
-        "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode(),
-    )
-
-
-def write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The same rows twice: NAME.jsonl, and NAME.csv with an empty cell for None."""
-    write_lines(folder, name, rows)
-    header = list(rows[0]) if rows else []
-    lines = [
-        ",".join("" if value is None else json.dumps(value) for value in row.values())
-        for row in rows
-    ]
-    write_whole(
-        folder / f"{name}.csv", "".join(f"{line}\n" for line in [",".join(header), *lines]).encode()
-    )
-
-
 def _try_to_write(folder: Path) -> None:
     ancestor = next(path for path in folder.absolute().parents if path.exists())
     try:
@@ -261,10 +199,6 @@ def _put_in_place(part: Path, folder: Path) -> None:
     os.replace(part, folder)
     sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-from exact2vec.counts.features import Describer, Features, restored, stored
-from exact2vec.errors import CorruptFileError, InputError
-from exact2vec.storage import run_folder as runs
+from exact2vec.counts.features import Describer, Features
+from exact2vec.errors import InputError
+from exact2vec.storage import schema
+from exact2vec.storage.run_folder import Run
+from exact2vec.storage.stored_file import field_values, optional_file
 
-NAMES, ARRAYS = "prior.json", "prior.safetensors"
-FOLDED_NAMES, FOLDED_ARRAYS = "folded.json", "folded.safetensors"
 ROW_ARRAYS = ("inputs", "means", "outputs", "described", "pairs")
 
 
@@ -81,29 +81,29 @@ class Composer:
 
     def write(self, folder: Path) -> None:
         """Put the features and maps into an open run folder."""
-        names, arrays = stored(self.describer)
-        runs.write_json(folder / NAMES, {"strengths": list(self.strengths), **names})
-        runs.write_arrays(
-            folder / ARRAYS, {"input_map": self.maps[0], "output_map": self.maps[1], **arrays}
-        )
+        describer, known = self.describer, self.describer.known
+        schema.Prior(
+            list(self.strengths),
+            describer.min_n,
+            describer.max_n,
+            describer.grams,
+            known.rows if known else None,
+            known.names if known else None,
+        ).write(folder)
+        schema.PriorArrays(*self.maps, known.matrix if known else None).write(folder)
 
     @classmethod
-    def read(cls, run: runs.Run) -> "Composer | None":
+    def read(cls, run: Run) -> "Composer | None":
         """The Composer of a run folder; None where it has no prior."""
-        if NAMES not in run.files:
+        stored = optional_file(schema.Prior, run)
+        if stored is None:
             return None
-        names, arrays = run.json(NAMES), run.arrays(ARRAYS)
-        describer = restored(names, arrays, run.folder / ARRAYS)
-        if {len(arrays["input_map"]), len(arrays["output_map"])} != {describer.size}:
-            raise CorruptFileError(
-                f"{run.folder / ARRAYS}: there are {describer.size:,} features, the maps have "
-                f"{len(arrays['input_map']):,} rows; they should be as many"
-            )
-        return cls(
-            describer,
-            (arrays["input_map"], arrays["output_map"]),
-            (names["strengths"][0], names["strengths"][1]),
-        )
+        arrays, known = schema.PriorArrays.read(run, stored), None
+        if stored.rows is not None:
+            known = Features(arrays.features, stored.rows, stored.features)
+        describer = Describer(stored.ngrams, stored.min_n, stored.max_n, known)
+        of_inputs, of_outputs = stored.strengths
+        return cls(describer, (arrays.input_map, arrays.output_map), (of_inputs, of_outputs))
 
 
 @dataclass(frozen=True)
@@ -144,33 +144,15 @@ class Folded:
 
     def write(self, folder: Path) -> None:
         """Put the rows into an open run folder."""
-        told: dict[str, Any] = {
-            "names": self.names,
-            "without": self.without,
-            "unknown": self.unknown,
-            "unknown_share": self.unknown_share,
-        }
-        runs.write_json(folder / FOLDED_NAMES, told)
-        runs.write_arrays(
-            folder / FOLDED_ARRAYS, {name: getattr(self, name) for name in ROW_ARRAYS}
-        )
+        names = schema.Folded(self.names, self.without, self.unknown, self.unknown_share)
+        names.write(folder)
+        arrays = self.inputs, self.means, self.outputs, self.described, self.pairs
+        schema.FoldedArrays(*arrays).write(folder)
 
     @classmethod
-    def read(cls, run: runs.Run) -> "Folded | None":
+    def read(cls, run: Run) -> "Folded | None":
         """The folded-in rows of a run folder, or None."""
-        if FOLDED_NAMES not in run.files:
+        names = optional_file(schema.Folded, run)
+        if names is None:
             return None
-        told: dict[str, Any] = run.json(FOLDED_NAMES)
-        arrays: dict[str, Any] = run.arrays(FOLDED_ARRAYS)
-        if {len(array) for array in arrays.values()} != {len(told["names"])}:
-            raise CorruptFileError(
-                f"{run.folder / FOLDED_ARRAYS}: {len(told['names']):,} names, other numbers of "
-                "rows; they should be as many"
-            )
-        try:
-            return cls(**told, **arrays)
-        except TypeError as error:
-            raise CorruptFileError(
-                f"{run.folder / FOLDED_NAMES} and {FOLDED_ARRAYS} do not hold what they should: "
-                f"{error}"
-            ) from error
+        return cls(**field_values(names), **field_values(schema.FoldedArrays.read(run, names)))

@@ -9,14 +9,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.counts.counts import Counts, read_vocabulary
+from exact2vec.counts.counts import Counts, stored_names
 from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import Weighting, fields_of, weighting_of
 from exact2vec.display import html_table
-from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
+from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.options import strengths_of_new_rows
-from exact2vec.storage import run_folder as runs
+from exact2vec.storage import run_folder, schema
+from exact2vec.storage.stored_file import is_stored
 from exact2vec.vectors.compose import Composer, Folded
 from exact2vec.vectors.queries import Which, check_which, log_softmax, unit_rows
 
@@ -334,26 +335,14 @@ class Vectors:
 
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a folder that `load` reads; refuses an existing one without `force`."""
-        with runs.create(Path(folder), kind="vectors", force=force) as part:
-            runs.write_json(
-                part / "vocabulary.json",
-                {"words": self.index_to_key, "counts": self.vocabulary.counts.tolist()},
-            )
+        with run_folder.create(Path(folder), kind="vectors", force=force) as part:
+            schema.Vocabulary(self.index_to_key, self.vocabulary.counts).write(part)
             self.write(part)
 
     def write(self, folder: Path) -> None:
         """Put the vectors into an open run folder; the vocabulary is written apart."""
-        arrays: dict[str, NDArray[Any]] = {
-            "inputs": self.inputs,
-            "outputs": self.outputs,
-            "bias": self.bias,
-            "unigram": self.unigram,
-        }
-        runs.write_arrays(folder / "vectors.safetensors", arrays)
-        runs.write_json(
-            folder / "vectors.json",
-            {"weighting": fields_of(self.weighting), "settings": self.settings},
-        )
+        schema.Vectors(self.inputs, self.outputs, self.bias, self.unigram).write(folder)
+        schema.VectorSettings(fields_of(self.weighting), self.settings).write(folder)
         for part in (self.composer, self.folded):
             if part is not None:
                 part.write(folder)
@@ -372,26 +361,20 @@ def load(folder: str | Path) -> Vectors:
 
     CorruptFileError where a byte differs.
     """
-    run = runs.open_run(Path(folder))
-    if "vectors.safetensors" not in run.files:
+    run = run_folder.open_run(Path(folder))
+    if not is_stored(schema.Vectors, run):
         raise InputError(f"{folder} holds counts, no vectors: train first")
-    vocabulary = read_vocabulary(run)
-    arrays = run.arrays("vectors.safetensors")
-    counting = run.json("vectors.json")
-    lengths = {name: len(array) for name, array in arrays.items()}
-    if set(lengths.values()) != {len(vocabulary.words)}:
-        raise CorruptFileError(
-            f"{folder}: the vocabulary has {len(vocabulary.words):,} words, the vectors {lengths}; "
-            "they should be as many"
-        )
+    vocabulary, _ = stored_names(run)
+    arrays = schema.Vectors.read(run, (len(vocabulary.words), len(vocabulary.words)))
+    counting = schema.VectorSettings.read(run)
     return Vectors(
         vocabulary,
-        arrays["inputs"],
-        arrays["outputs"],
-        arrays["bias"],
-        arrays["unigram"],
-        weighting_of(counting["weighting"]),
-        counting["settings"],
+        arrays.inputs,
+        arrays.outputs,
+        arrays.bias,
+        arrays.unigram,
+        weighting_of(counting.weighting),
+        counting.settings,
         Composer.read(run),
         Folded.read(run),
     )
