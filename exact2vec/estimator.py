@@ -21,11 +21,10 @@ from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Features
 from exact2vec.counts.read import Text
+from exact2vec.display import History, in_notebook, notebook_bar
 from exact2vec.errors import UsageError
 from exact2vec.options import COUNTING, TRAINING, checked, validation_share
 from exact2vec.see.gather import Gathered
-from exact2vec.see.history import History
-from exact2vec.see.progress import in_notebook, notebook_bar
 from exact2vec.see.report import report_page
 from exact2vec.storage import run_folder, schema
 from exact2vec.train.fit import Record, Strengths, fit

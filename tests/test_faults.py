@@ -17,12 +17,12 @@ import pytest
 import zstandard
 from click.testing import CliRunner
 
+from exact2vec import display
 from exact2vec.cli import main
 from exact2vec.counts import read
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.read import Text
-from exact2vec.see import progress
 
 GOOD = "\n".join(["the cat sat on the mat", "the dog sat on the log", "a cat and a dog ran"] * 8)
 
@@ -431,10 +431,10 @@ def test_a_bar_on_a_terminal_and_no_control_codes_elsewhere(tmp_path):
 )
 def test_the_cursor_is_moved_only_where_it_may(monkeypatch, environment, moves):
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(display.sys.stderr, "isatty", lambda: True)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert progress._moves() is moves
+    assert display._cursor_moves() is moves
 
 
 def test_one_word_can_be_fitted():

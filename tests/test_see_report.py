@@ -18,13 +18,12 @@ from scipy.stats import norm
 
 import exact2vec as e2v
 from exact2vec.cli import main
+from exact2vec.display import History, _bar_html, notebook_bar
 from exact2vec.errors import InputError, ResourceError, UsageError
 from exact2vec.see import explore, measures
 from exact2vec.see import report as reports
 from exact2vec.see.gather import gather
-from exact2vec.see.history import History
 from exact2vec.see.html import page
-from exact2vec.see.progress import _bar_html, notebook_bar
 
 SMALL = ["--vector-size=4", "--min-count=1", "--epochs=1", "--tokens=space"]
 

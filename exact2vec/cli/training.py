@@ -19,6 +19,7 @@ from exact2vec.cli.support import (
     silent,
     tell,
 )
+from exact2vec.display import spinner, terminal_progress
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.options import COUNTING, READING, TRAINING, subword_lengths, validation_share
 
@@ -75,7 +76,6 @@ def train(
     from exact2vec.cli import messages
     from exact2vec.counts.feature_files import read_features
     from exact2vec.estimator import Exact2Vec
-    from exact2vec.see.progress import shown
     from exact2vec.see.report import QUICK_CELLS
 
     known = read_features(features) if features else None
@@ -86,7 +86,7 @@ def train(
         model.fit(
             counts,
             features=known,
-            listen=lambda records: shown(records, len(counts.words), quiet=quiet),
+            listen=lambda records: terminal_progress(records, len(counts.words), quiet=quiet),
         )
     except (DivergedError, KeyboardInterrupt) as error:
         if hasattr(model, "wv"):
@@ -131,11 +131,10 @@ def counted(
     from exact2vec.cli import messages
     from exact2vec.counts.counting import count_text
     from exact2vec.counts.read import Text
-    from exact2vec.see.progress import waiting
 
     text = Text(*(inputs or ("-",)), **chosen(READING, given))
     given["validation"] = validation_share(given["validation"], given["epochs"])
-    with waiting("reading and counting", quiet=quiet):
+    with spinner("reading and counting", quiet=quiet):
         counts = count_text(text, threads=given["threads"], **chosen(COUNTING, given))
     epochs = given["max_epochs"] if given["epochs"] == "auto" else given["epochs"]
     opening = messages.opening(counts, given["vector_size"], epochs, given["threads"])
