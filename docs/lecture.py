@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 import exact2vec as e2v
-from exact2vec.see import figures
-from exact2vec.see.measures import principal_plane
+from exact2vec.pages import figures
+from exact2vec.pages.diagnostics import principal_plane
 
 torch.set_printoptions(precision=4, sci_mode=False)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from exact2vec.see.explore import write_folder
-from exact2vec.see.report import report
+from exact2vec.pages.explorer import write_folder
+from exact2vec.pages.report import report
 
 SEEN = Path(__file__).parent / "see"
 FLAGS = [

@@ -29,7 +29,7 @@ _HOME = {
     "Vectors": "vectors.vectors",
     "load": "vectors.vectors",
     "evaluate": "vectors.evaluate",
-    "report": "see.report",
+    "report": "pages.report",
     "Exact2Vec": "estimator",
 }
 __all__ = sorted(_HOME)
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         nll_loss,
     )
     from exact2vec.loss.modules import CrossEntropyLoss, LinearCrossEntropyLoss, NLLLoss
-    from exact2vec.see.report import report
+    from exact2vec.pages.report import report
     from exact2vec.train.fit import fit
     from exact2vec.vectors.evaluate import evaluate
     from exact2vec.vectors.vectors import Vectors, load

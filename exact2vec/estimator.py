@@ -24,8 +24,8 @@ from exact2vec.counts.read import Text
 from exact2vec.display import History, in_notebook, notebook_bar
 from exact2vec.errors import UsageError
 from exact2vec.options import COUNTING, TRAINING, checked, validation_share
-from exact2vec.see.gather import Gathered
-from exact2vec.see.report import report_page
+from exact2vec.pages.report import report_page
+from exact2vec.pages.run_view import Gathered
 from exact2vec.storage import run_folder, schema
 from exact2vec.train.fit import Record, Strengths, fit
 from exact2vec.vectors.evaluate import new_text

@@ -12,7 +12,7 @@ import pytest
 
 import exact2vec as e2v
 from exact2vec.counts.counts import Counts
-from exact2vec.see.gather import gather
+from exact2vec.pages.run_view import gather
 
 GOLDEN = Path(__file__).parent / "golden" / "format1"
 TOPICS = ["cat farm horse wind dog", "snow cow rain sun sky", "night moon cloud star storm"]

@@ -27,7 +27,7 @@ ROOMS = [
     "counts",
     "vectors",
     "train",
-    "see",
+    "pages",
     "estimator",
     "cli",
     "__main__",

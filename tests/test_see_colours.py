@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exact2vec.see import figures
-from exact2vec.see.html import PARTS
+from exact2vec.pages import figures
+from exact2vec.pages.html import PARTS
 
 # Linear RGB as seen without L, M or S cones, full severity.
 # Source: Machado, Oliveira and Fernandes 2009, table 1.

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 import exact2vec as e2v
 from exact2vec.cli import main
 from exact2vec.errors import UsageError
-from exact2vec.see import figures
+from exact2vec.pages import figures
 
 
 def lines(axes):

@@ -17,9 +17,9 @@ import pytest
 from hostile import PLAIN, WORDS, model
 
 import exact2vec as e2v
-from exact2vec.see.explore import explorer, write_folder
-from exact2vec.see.report import report
-from exact2vec.see.serve import listening
+from exact2vec.pages.explorer import explorer, write_folder
+from exact2vec.pages.report import report
+from exact2vec.pages.serve import listening
 from exact2vec.vectors.vectors import Vectors
 
 CHROMIUM = shutil.which("chromium")

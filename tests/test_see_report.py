@@ -20,10 +20,11 @@ import exact2vec as e2v
 from exact2vec.cli import main
 from exact2vec.display import History, _bar_html, notebook_bar
 from exact2vec.errors import InputError, ResourceError, UsageError
-from exact2vec.see import explore, measures
-from exact2vec.see import report as reports
-from exact2vec.see.gather import gather
-from exact2vec.see.html import page
+from exact2vec.pages import diagnostics as measures
+from exact2vec.pages import explorer as explore
+from exact2vec.pages import report as reports
+from exact2vec.pages.html import page
+from exact2vec.pages.run_view import gather
 
 SMALL = ["--vector-size=4", "--min-count=1", "--epochs=1", "--tokens=space"]
 

@@ -19,7 +19,7 @@ from hostile import PLAIN, model
 import exact2vec as e2v
 from exact2vec.cli import main
 from exact2vec.errors import ResourceError
-from exact2vec.see import serve
+from exact2vec.pages import serve
 
 
 @pytest.fixture(scope="module")

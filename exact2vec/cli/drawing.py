@@ -38,7 +38,7 @@ def loss(
     exact2vec loss -1 .2 --target 0 --steps 10 --rate .5 --figure steps.svg
     """
     from exact2vec.loss.explain import descend, explain
-    from exact2vec.see import figures
+    from exact2vec.pages import figures
 
     if not scores and (steps or target is not None or not figure):
         raise UsageError(
@@ -90,7 +90,7 @@ def report(
     Several runs are overlaid where they compare.
     Example: exact2vec report runs/python-docs
     """
-    from exact2vec.see.report import report as written
+    from exact2vec.pages.report import report as written
 
     out = written(
         *paths, output=output, force=force, plane=plane, similarity=similarity, analogies=analogies
@@ -122,13 +122,13 @@ def explore(run: str | None, output: str | None, port: int, plane: str, force: b
     Examples: exact2vec explore;  exact2vec explore runs/python-docs;
     exact2vec explore -o playground
     """
-    from exact2vec.see.explore import explorer, write_folder
+    from exact2vec.pages.explorer import explorer, write_folder
 
     if output:
         written = write_folder(output, run, force=force, plane=plane)
         tell(f"{written}: written; open it in a browser")
         return
-    from exact2vec.see.serve import serve
+    from exact2vec.pages.serve import serve
     from exact2vec.vectors.vectors import load
 
     page = explorer(run, served=True, plane=plane)

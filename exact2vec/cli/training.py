@@ -76,7 +76,7 @@ def train(
     from exact2vec.cli import messages
     from exact2vec.counts.feature_files import read_features
     from exact2vec.estimator import Exact2Vec
-    from exact2vec.see.report import QUICK_CELLS
+    from exact2vec.pages.report import QUICK_CELLS
 
     known = read_features(features) if features else None
     counts = counted(inputs, given, say, quiet=quiet)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.errors import ResourceError
-from exact2vec.see.gather import Gathered, gather
-from exact2vec.see.html import packed, page
-from exact2vec.see.measures import MAPS
+from exact2vec.pages.diagnostics import MAPS
+from exact2vec.pages.html import packed, page
+from exact2vec.pages.run_view import Gathered, gather
 from exact2vec.storage.files import write_whole
 from exact2vec.storage.run_folder import check_page
 

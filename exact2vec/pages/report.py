@@ -9,10 +9,7 @@ import numpy as np
 
 from exact2vec.counts.weighting import numbers_of
 from exact2vec.errors import InputError, UsageError
-from exact2vec.see.explore import map_note
-from exact2vec.see.gather import Gathered, gather
-from exact2vec.see.html import packed, page
-from exact2vec.see.measures import (
+from exact2vec.pages.diagnostics import (
     MAPS,
     Calibration,
     WordLosses,
@@ -23,6 +20,9 @@ from exact2vec.see.measures import (
     rank_interval,
     wilson_interval,
 )
+from exact2vec.pages.explorer import map_note
+from exact2vec.pages.html import packed, page
+from exact2vec.pages.run_view import Gathered, gather
 from exact2vec.storage.files import write_whole
 from exact2vec.storage.run_folder import check_page
 from exact2vec.vectors.evaluate import Analogies, Similarity, word_analogies, word_similarity

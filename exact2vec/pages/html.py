@@ -1,4 +1,4 @@
-"""One HTML file from the parts in see/page.
+"""One HTML file from the parts in pages/page.
 
 No request leaves it, and only the scripts it was written with can run.
 """

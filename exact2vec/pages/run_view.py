@@ -13,7 +13,7 @@ import numpy as np
 
 from exact2vec.counts.counts import Counts
 from exact2vec.errors import InputError
-from exact2vec.see.measures import WordLosses, word_losses
+from exact2vec.pages.diagnostics import WordLosses, word_losses
 from exact2vec.storage import run_folder, schema
 from exact2vec.storage.stored_file import is_stored
 from exact2vec.vectors.vectors import Vectors, load

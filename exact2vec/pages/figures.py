@@ -48,7 +48,7 @@ def log_curve(p: ArrayLike | None = None, *, mark: Sequence[float] = ()) -> "Fig
     `p` are the points of the curves, by default 500 from 1e-7 to 0.9. `mark` are probabilities
     that are drawn on the second curve.
 
-    >>> from exact2vec.see.figures import log_curve
+    >>> from exact2vec.pages.figures import log_curve
     >>> x, y = log_curve().axes[1].lines[0].get_data()
     >>> len(x), bool((y == -np.log(x)).all())
     (500, True)
