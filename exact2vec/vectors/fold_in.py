@@ -21,7 +21,7 @@ from exact2vec.loss.engine import engine_of
 from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.loss.formulas import DAMPING, Pull, metric
 from exact2vec.parallel import Workers
-from exact2vec.vectors.compose import Composer, Folded
+from exact2vec.vectors.unseen import Composer, Folded
 from exact2vec.vectors.vectors import Vectors
 
 TOLERANCE = 1e-4  # of the norm √(gᵀ F⁻¹ g) of the gradient g of a row's objective, divided by N_c + κ_x; √nats

@@ -18,8 +18,8 @@ from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.options import strengths_of_new_rows
 from exact2vec.storage import run_folder, schema
 from exact2vec.storage.stored_file import is_stored
-from exact2vec.vectors.compose import Composer, Folded
 from exact2vec.vectors.queries import Which, check_which, log_softmax, unit_rows
+from exact2vec.vectors.unseen import Composer, Folded
 
 
 @runtime_checkable
