@@ -245,7 +245,7 @@ class Vectors:
         none; its first number is κ_x in weighted pairs of window 5. `folded` of the result says
         what could not be used.
         """
-        from exact2vec.vectors.fold_in import fold_in
+        from exact2vec.vectors.fold_in import fold_in  # which needs torch; lookup does not
 
         composer = self.composer.of(features) if self.composer else None
         if features is not None and composer is None:
