@@ -173,7 +173,7 @@ def wiki(data: Path) -> Any:
     counts = e2v.count_text(text, min_count=MIN_COUNT)
     *_, last = e2v.fit(counts, epochs=4, exact_every=0)
     seconds = time.perf_counter() - began
-    vectors = e2v.Vectors.of(last.state, counts)
+    vectors = e2v.Vectors.from_state(last.state, counts)
     sets = data / "eval"
     semantic, syntactic = _halves_of_questions(sets / "questions-words.txt")
     for which in ("sum", "inputs", "outputs", "composed"):
@@ -215,7 +215,7 @@ def wiki(data: Path) -> Any:
     )
     folded = vectors.fold_in(one).folded
     assert folded is not None
-    place = [folded.place[name] for name in names]
+    place = [folded.places[name] for name in names]
     assert vectors.composer is not None
     loss = {
         "unigram": unigram_loss(vectors, other),

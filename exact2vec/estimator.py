@@ -7,28 +7,30 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
 
 from exact2vec import __version__
 from exact2vec.counts.corpus import pieces_of
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
-from exact2vec.counts.features import Features
+from exact2vec.counts.features import Features, NamedCounts, RowCounts
 from exact2vec.counts.read import Text
 from exact2vec.display import History, in_notebook, notebook_bar
-from exact2vec.errors import UsageError
+from exact2vec.errors import InputError, UsageError
 from exact2vec.options import COUNTING, TRAINING, checked, validation_share
 from exact2vec.pages.report import report_page
 from exact2vec.pages.run_view import Gathered
 from exact2vec.storage import run_folder, schema
 from exact2vec.train.fit import Record, Strengths, fit
-from exact2vec.vectors.evaluate import new_text
+from exact2vec.vectors.evaluate import losses, new_text
+from exact2vec.vectors.queries import log_softmax
 from exact2vec.vectors.vectors import Vectors
 
 Listener = Callable[[Iterator[Record]], Iterator[Record]]
@@ -44,6 +46,10 @@ class Exact2Vec:
 
     Arguments are those of `count_text` and `fit`. After `fit` there are `wv` (Vectors), `counts_`,
     and `history_`, a dict for each measured record with losses in nats.
+
+    `fit` takes a scipy matrix too, or a numeric array: users × items, documents × terms. Its rows
+    and columns have numbers for names ("row 0", "column 0"); name them with `Counts.from_matrix`.
+    Then `transform` gives vectors of new rows, and `score` the likelihood of other cells.
     """
 
     def __init__(
@@ -69,27 +75,25 @@ class Exact2Vec:
         seed: int = 1,
         threads: int | None = None,
     ) -> None:
-        self.vector_size, self.window, self.min_count, self.max_vocab = (
-            vector_size,
-            window,
-            min_count,
-            max_vocab,
-        )
-        self.sample, self.held_out, self.validation, self.rare, self.rate = (
-            sample,
-            held_out,
-            validation,
-            rare,
-            rate,
-        )
-        self.epochs, self.max_epochs = epochs, max_epochs
-        self.row_power, self.prior, self.min_n, self.max_n = row_power, prior, min_n, max_n
-        self.block_rows, self.exact_every, self.seed, self.threads = (
-            block_rows,
-            exact_every,
-            seed,
-            threads,
-        )
+        self.vector_size = vector_size
+        self.window = window
+        self.min_count = min_count
+        self.max_vocab = max_vocab
+        self.sample = sample
+        self.held_out = held_out
+        self.validation = validation
+        self.rare = rare
+        self.epochs = epochs
+        self.max_epochs = max_epochs
+        self.rate = rate
+        self.row_power = row_power
+        self.prior = prior
+        self.min_n = min_n
+        self.max_n = max_n
+        self.block_rows = block_rows
+        self.exact_every = exact_every
+        self.seed = seed
+        self.threads = threads
 
     def __repr__(self) -> str:
         changed = [
@@ -121,13 +125,13 @@ class Exact2Vec:
 
     def fit(
         self,
-        sentences: Iterable[object] | Counts,
+        sentences: Any,
         y: None = None,
         *,
         features: Features | None = None,
         listen: Listener | None = None,
     ) -> "Exact2Vec":
-        """Train on lists of tokens, a `Text`, or `Counts`.
+        """Train on lists of tokens, a `Text`, `Counts`, or a matrix of rows × columns.
 
         `features` are what is known of the rows beside their counts. `listen` sees the records of
         `fit` pass, as a progress bar does; a notebook shows one.
@@ -140,7 +144,7 @@ class Exact2Vec:
                 "rare words are folded in with the first strength of the prior: "
                 "give prior=(150, 500), or leave rare out"
             )
-        self.counts_ = sentences if isinstance(sentences, Counts) else self._count(sentences)
+        self.counts_ = self._counts(sentences)
         self.history_ = History()
         self.times_: list[dict[str, Any]] = []
         began = time.perf_counter()
@@ -148,7 +152,7 @@ class Exact2Vec:
         listen = listen or (notebook_bar if in_notebook() else iter)
         for record in listen(fit(self.counts_, features=features, **arguments)):
             if record.training is not None:
-                self.wv = Vectors.of(record.state, self.counts_)
+                self.wv = Vectors.from_state(record.state, self.counts_)
                 self.last_ = record
                 self.history_.append(history_row(record))
                 self.times_.append(
@@ -158,28 +162,61 @@ class Exact2Vec:
             self.wv = self.wv.fold_in(rare, features, threads=self.threads)
         return self
 
-    def score(self, sentences: Iterable[object], y: None = None) -> float:
+    def transform(self, matrix: Any) -> NDArray[np.float32]:
+        """The input vectors of new rows, from their counts of the trained columns.
+
+        Each is the optimum of its own objective for the trained outputs, pulled towards 0 with the
+        first strength of `prior`; a row without counts is 0. The counts are as `fit` takes them.
+        """
+        from exact2vec.vectors.fold_in import fold_in
+
+        prior: Any = checked(prior=self.prior)["prior"]
+        weighting, counts = self.counts_.weighting, self._rows(matrix)
+        strength = weighting.strength_in_pairs(prior[0]) if prior else None
+        weighted = weighting.weigh(counts, np.ones(counts.shape[0]), self.counts_.keep)
+        names = [str(number) for number in range(counts.shape[0])]
+        new = RowCounts(weighted, names, self.wv.columns)
+        folded = fold_in(self.wv, new, None, strength, threads=self.threads)
+        vectors = np.zeros((len(names), self.wv.vector_size), np.float32)
+        vectors[[int(name) for name in folded.names]] = folded.inputs
+        return vectors
+
+    def score(self, sentences: Any, y: None = None) -> float:
         """The mean log-likelihood of new sentences, nats per pair; higher is better.
 
-        They are counted and weighted as the text was that this model was trained on.
+        They are counted and weighted as the text was that this model was trained on. Of a matrix
+        it is that of its cells, whose rows and columns are the trained ones in their order.
         """
+        if is_matrix(sentences):
+            counts = self.counts_
+            cells = Counts.from_matrix(sentences, counts.rows, counts.columns).training
+            others = replace(counts, training=cells, held_out=None)
+            return -losses(self.wv, others, threads=self.threads)[0].nll
         return -float(
             new_text(
                 self.wv, sentences, tokenized=not isinstance(sentences, Text), threads=self.threads
             ).nll
         )
 
-    def predict_proba(self, words: Iterable[str], *, weighted: bool = False) -> NDArray[np.float64]:
-        """p(w | c) for each context word c (rows) and each word of `classes_` (columns)."""
+    def predict_proba(self, words: Any, *, weighted: bool = False) -> NDArray[np.float64]:
+        """p(w | c) for each context c (rows) and each word of `classes_` (columns).
+
+        Contexts are names of rows, or a matrix of new rows as `transform` takes it. Unless
+        `weighted`, the subsampling is divided out.
+        """
         if isinstance(words, str):
             raise TypeError(f"got a string; did you mean [{words!r}]?")
+        if is_matrix(words):
+            log_p = self.wv.log_softmax(self.transform(words))
+            return np.exp(log_p if weighted else log_softmax(log_p - np.log(self.wv.keep)))
         return np.stack(
             [np.exp(self.wv.log_probabilities(word, weighted=weighted)) for word in words]
         )
 
     @property
     def classes_(self) -> list[str]:
-        return self.wv.index_to_key
+        """The names of the columns."""
+        return self.wv.columns
 
     def save(
         self,
@@ -222,12 +259,35 @@ class Exact2Vec:
                 )
                 schema.Report(report_page([seen])).write(part)
 
+    def _counts(self, data: Any) -> Counts:
+        """The counts of whatever `fit` was given."""
+        if isinstance(data, Counts):
+            return data
+        return Counts.from_matrix(data) if is_matrix(data) else self._count(data)
+
+    def _rows(self, matrix: Any) -> csr_array:
+        """The counts of new rows; InputError where the columns are not as many as the trained."""
+        columns = self.counts_.columns
+        if not is_matrix(matrix) or matrix.shape[1] != len(columns):
+            shape = getattr(matrix, "shape", type(matrix).__name__)
+            raise InputError(
+                f"wanted a matrix of new rows × the {len(columns):,} trained columns; got {shape}"
+            )
+        return NamedCounts.of_matrix(matrix, None, columns).matrix
+
     def _count(self, sentences: Iterable[object]) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)
         counting = {option.name: getattr(self, option.name) for option in COUNTING} | {
             "validation": validation_share(self.validation, self.epochs)
         }
         return count_text(checked_sentences, threads=self.threads, **counting)
+
+
+def is_matrix(data: object) -> bool:
+    """Whether it is a scipy matrix, or an array of two dimensions with numbers in it."""
+    if isinstance(data, np.ndarray):
+        return data.ndim == 2 and data.dtype.kind in "biuf"
+    return issparse(data)
 
 
 def versions() -> dict[str, str]:

@@ -324,7 +324,7 @@ def test_a_row_without_counts_is_predicted_from_its_features():
         epochs=6,
         vector_size=8,
     )
-    vectors = Vectors.of(record.state, counts)
+    vectors = Vectors.from_state(record.state, counts)
     for kind in range(3):
         assert {word for word, _ in vectors.predict_output_word([f"new{kind}"], topn=5)} <= set(
             groups[kind]

@@ -71,7 +71,7 @@ def neighbors(
 
     if weighted and not given:
         raise UsageError("--weighted needs --given: it says which p(word | …) is meant")
-    if given and which != "sum":
+    if given and which:
         raise UsageError(
             "--which chooses the vectors of neighbours; p(word | …) with --given comes from "
             "inputs, outputs and biases together"
@@ -243,8 +243,10 @@ def export(run: str, output: str, which: Any, words: str | None, force: bool) ->
         raise UsageError(f"{output} exists; use --force to replace it")
     vectors = load(run)
     asked = read_words(words) if words else []
+    which = which or "sum"
     written = exported(vectors, output, which=which, words=asked)
-    composed = f", {written - len(vectors):,} of them composed or folded in" if words else ""
+    more = written - len(vectors.axes.names(which))
+    composed = f", {more:,} of them composed or folded in" if words else ""
     tell(f"{output}: {written:,} words{composed}, {vectors.vector_size} numbers each ({which})")
 
 

@@ -26,6 +26,14 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
     tokens = counts.tokens
     pairs = int(counts.training.data.sum() // counts.weighting.unit)
     seconds, gigabytes = forecast(counts, vector_size, epochs, threads or available_threads())
+    if not tokens:
+        rows = "" if counts.square else f"{len(counts.rows):,} rows, "
+        held_out = 0 if counts.held_out is None else counts.held_out.nnz
+        return [
+            f"{rows}{len(counts.columns):,} columns, {_short(pairs)} counts in "
+            f"{counts.training.nnz:,} cells, {held_out:,} cells held out; "
+            f"a rough estimate: {gigabytes:.1f} GB and {_duration(seconds)}"
+        ]
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
     validation = f" + {tokens['validation']:,} for validation" if tokens["validation"] else ""
     rare = f"{len(counts.rare.words):,} more context only, " if counts.rare else ""
@@ -43,11 +51,11 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
 
 def forecast(counts: Counts, vector_size: int, epochs: int, threads: int) -> tuple[float, float]:
     """Roughly how many seconds training takes, and how many gigabytes."""
-    words, cells = len(counts.words), counts.training.nnz
+    rows, words, cells = len(counts.rows), len(counts.columns), counts.training.nnz
     passes = epochs + SWEEP_SHARE * (epochs + 1)
-    seconds = passes * 6 * words**2 * vector_size / (FLOPS_A_THREAD * threads)
+    seconds = passes * 6 * rows * words * vector_size / (FLOPS_A_THREAD * threads)
     seconds += 1e-7 * (1 + epochs / 2) * cells
-    numbers = 256 * words + 12 * words * vector_size
+    numbers = 256 * words + 6 * (rows + words) * vector_size
     return seconds, (57 * cells + 4 * numbers) / 1e9 + 0.4
 
 
@@ -61,11 +69,10 @@ def closing(vectors: Vectors, last: Record, output: str) -> list[str]:
         loss = (
             f"held-out NLL {held_out.nll:.4f} nats a pair (unigram {held_out.unigram:.4f}){worse}"
         )
-    folder, word = (
-        shlex.quote(name) for name in (output, vectors.index_to_key[min(100, len(vectors) - 1)])
-    )
+    name = vectors.rows[min(100, len(vectors.rows) - 1)]
+    folder, word = (shlex.quote(text) for text in (output, name))
     return [
-        f"{output}: {len(vectors):,} words, {vectors.vector_size} numbers each{rare}",
+        f"{output}: {vectors.axes.size}, {vectors.vector_size} numbers each{rare}",
         loss,
         f"try: exact2vec neighbors {folder} {word}",
         f"     exact2vec evaluate {folder}",
@@ -107,7 +114,7 @@ def near_words(
     topn: int,
     *,
     trained_only: bool,
-    which: Which,
+    which: Which | None,
 ) -> Answer:
     """The `topn` words of largest cosine to each expression."""
     notes: list[str] = []
@@ -149,7 +156,7 @@ def untrained_words(
     """
     lines, ways = [], set()
     for word in words:
-        if word in vectors.key_to_index:
+        if vectors.is_trained(word):
             continue
         nearest = vectors.nearest_spellings(word)
         if trained_only:
@@ -157,7 +164,7 @@ def untrained_words(
         way = vectors.known_as(word)
         ways.add(way)
         how = (
-            f"composed from {vectors.composer.of_what(word)}"
+            f"composed from {vectors.composer.description(word)}"
             if vectors.composer and way == "composed"
             else way
         )
@@ -170,12 +177,12 @@ def folded(vectors: Vectors, counts: RowCounts, output: str) -> list[str]:
     """What was folded in of `counts`, and what could not be used."""
     rows = vectors.folded
     assert rows is not None
-    new = sum(name in rows.place for name in counts.rows)
+    new = sum(name in rows.places for name in counts.rows)
     before = f" and {len(rows.names) - new:,} of before" * (len(rows.names) > new)
-    lines = [f"{output}: {new:,} rows folded in beside {len(vectors):,} words{before}"]
-    if trained := [name for name in counts.rows if name in vectors.key_to_index]:
+    lines = [f"{output}: {new:,} rows folded in beside {vectors.axes.size}{before}"]
+    if trained := [name for name in counts.rows if name in vectors.axes.row_places]:
         lines.append(
-            f"{len(trained):,} of them are words of the run, which keep their trained vectors: "
+            f"{len(trained):,} of them are {'words' if vectors.square else 'rows'} of the run, which keep their trained vectors: "
             f"{_some(trained)}"
         )
     if rows.unknown:

@@ -17,9 +17,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 WHICH = click.option(
     "--which",
     type=click.Choice(WHICH_VECTORS),
-    default="sum",
-    show_default=True,
-    help="vectors: inputs + outputs, one of them, or what is composed of n-grams and features",
+    help="vectors: inputs + outputs, one of them, or what is composed of n-grams and features  "
+    "[default: sum; where rows are not columns, inputs of a row and outputs of a column]",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 OUT_OF_MEMORY = "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size"

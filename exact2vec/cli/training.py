@@ -58,7 +58,8 @@ def train(
 ) -> None:
     """Count, start, fit, and write everything to RUN.
 
-    INPUT: text files (plain, .gz, .zst), folders, - for stdin, or python-docs.
+    INPUT: text files (plain, .gz, .zst), folders, - for stdin, python-docs, or one folder that
+    Counts.save or train wrote, whose counts are trained on.
     Example: exact2vec train corpus.txt -o runs/corpus
     """
     from exact2vec.storage import run_folder, schema
@@ -79,7 +80,7 @@ def train(
     from exact2vec.pages.report import QUICK_CELLS
 
     known = read_features(features) if features else None
-    counts = counted(inputs, given, say, quiet=quiet)
+    counts = counted_before(inputs, given, say) or counted(inputs, given, say, quiet=quiet)
     model = Exact2Vec(**chosen(COUNTING + TRAINING, given))
     provenance = {"inputs": list(inputs), "command": ["exact2vec", *sys.argv[1:]]}
     try:
@@ -97,12 +98,13 @@ def train(
                 getattr(error, "exit_code", 130),
             )
         raise
-    quick = counts.training.nnz <= QUICK_CELLS
+    quick = counts.square and counts.training.nnz <= QUICK_CELLS
     model.save(folder, force=force, provenance=provenance, report=quick)
     for line in messages.closing(model.wv, model.last_, output):
         say(line)
     page = folder / schema.Report.file
-    say(f"     open {page} in a browser" if quick else f"     exact2vec report {output}")
+    if counts.square:
+        say(f"     open {page} in a browser" if quick else f"     exact2vec report {output}")
 
 
 def refuse_what_contradicts(given: dict[str, Any], features: str | None) -> None:
@@ -122,6 +124,37 @@ def refuse_what_contradicts(given: dict[str, Any], features: str | None) -> None
             "--rare needs a --prior whose first strength is above 0: "
             "it pulls the words that are contexts only"
         )
+
+
+def counted_before(
+    inputs: tuple[str, ...], given: dict[str, Any], say: Callable[[str], None]
+) -> Any:
+    """The Counts of a folder, and what to say of them; None where INPUT is no such folder."""
+    from exact2vec.storage.run_folder import is_run_folder
+
+    if not any(is_run_folder(Path(name)) for name in inputs):
+        return None
+    if len(inputs) > 1:
+        raise UsageError(f"a folder of counts is trained on alone; got {len(inputs)} inputs")
+    context = click.get_current_context()
+    changed = [
+        option.flag
+        for option in READING + COUNTING
+        if context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
+    ]
+    if changed:
+        raise UsageError(
+            f"{inputs[0]} holds counts, which were made with options of their own: "
+            f"leave out {', '.join(changed)}"
+        )
+    from exact2vec.cli import messages
+    from exact2vec.counts.counts import Counts
+
+    counts = Counts.load(inputs[0])
+    epochs = given["max_epochs"] if given["epochs"] == "auto" else given["epochs"]
+    for line in messages.opening(counts, given["vector_size"], epochs, given["threads"]):
+        say(line)
+    return counts
 
 
 def counted(

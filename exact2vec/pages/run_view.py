@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from exact2vec.counts.counts import Counts
-from exact2vec.errors import InputError
+from exact2vec.errors import InputError, UsageError
 from exact2vec.pages.diagnostics import WordLosses, word_losses
 from exact2vec.storage import run_folder, schema
 from exact2vec.storage.stored_file import is_stored
@@ -31,6 +31,13 @@ class Gathered:
     provenance: Mapping[str, Any]
     history: list[dict[str, Any]]
     times: list[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        if not self.vectors.square:
+            raise UsageError(
+                f"{self.path}: the pages show words beside words, and the rows of this run are not "
+                f"its columns ({self.vectors.axes.size}); ask exact2vec evaluate and neighbors"
+            )
 
     @property
     def name(self) -> str:

@@ -83,6 +83,11 @@ class Run:
         return format1.json_of_format_2(value) if self.version == 1 else value
 
 
+def is_run_folder(folder: Path) -> bool:
+    """Whether a folder has a manifest."""
+    return os.path.isfile(folder / MANIFEST)  # False for a name that cannot be one
+
+
 def open_run(folder: Path) -> Run:
     """Read and check the manifest of a run folder."""
     _printable_path(folder)

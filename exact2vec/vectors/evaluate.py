@@ -27,7 +27,10 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class NewText:
-    """Losses of new text in nats per weighted pair, with a 95 % interval by bootstrap over its documents (None of a single one)."""
+    """Losses of new text in nats per weighted pair.
+
+    The 95 % interval is by bootstrap over its documents, None of a single one.
+    """
 
     nll: float
     nll_interval: tuple[float, float] | None
@@ -41,10 +44,11 @@ class NewText:
 
 @dataclass(frozen=True)
 class Similarity:
-    """Spearman's ρ between cosine and human score over `n` pairs of trained words; `out_of_vocabulary` is the share of the other pairs.
+    """Spearman's ρ between cosine and human score over `n` pairs of trained words.
 
-    `rho_composed` is that over `n_composed` pairs, the words that were not trained composed. Each is None where there is nothing to rank: fewer than
-    three pairs, or all scores or cosines equal.
+    `out_of_vocabulary` is the share of the other pairs. `rho_composed` is ρ over `n_composed`
+    pairs, the words that were not trained composed. Each is None where there is nothing to rank:
+    fewer than three pairs, or all scores or cosines equal.
     """
 
     rho: float | None
@@ -56,7 +60,10 @@ class Similarity:
 
 @dataclass(frozen=True)
 class Analogies:
-    """The share of `n` questions whose answer is the nearest word; `out_of_vocabulary` is the share left out."""
+    """The share of `n` questions whose answer is the nearest word.
+
+    `out_of_vocabulary` is the share of questions that were left out.
+    """
 
     accuracy: float
     n: int
@@ -65,7 +72,10 @@ class Analogies:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found; losses in nats per weighted pair, None where there was nothing to measure."""
+    """Losses in nats per weighted pair, None where there was nothing to measure.
+
+    `words` is the number of columns, which ln V is the logarithm of.
+    """
 
     words: int
     ln_v: float
@@ -91,13 +101,16 @@ def evaluate(
     *,
     similarity: Sequence[str | Path] = (),
     analogies: Sequence[str | Path] = (),
-    which: Which = "sum",
+    which: Which | None = None,
     restrict: int = 30_000,
     threads: int | None = None,
 ) -> Evaluation:
-    """Everything that can be said of a run folder, an Exact2Vec after `fit`, or Vectors (which have no losses of their own).
+    """Everything that can be said of a run: its losses, computed anew, and what was asked for.
 
-    The losses are computed anew from counts and vectors. `texts`: new text, a `Text` or documents as `count_text` takes them.
+    `run` is a run folder, an Exact2Vec after `fit`, or Vectors, which have no losses of their own.
+    `texts` is new text: a `Text`, or documents as `count_text` takes them. `similarity` and
+    `analogies` are files; `which` are the vectors they are asked of, by default the sum, and where
+    rows are not columns the vectors of the names' side.
     """
     if isinstance(run, str | Path):
         vectors, counts = load(run), Counts.load(run) if has_counts(run) else None
@@ -122,14 +135,14 @@ def evaluate(
 def losses(
     vectors: Vectors, counts: Counts, *, threads: int | None = None
 ) -> tuple[Losses, Losses | None]:
-    """The exact losses of the training part and of the held-out part (None where nothing is held out)."""
+    """The exact losses of the training part, and of the held-out part where there is one."""
     training = WeightedCounts(counts.weigh(counts.training))
     held_out = [] if counts.held_out is None else [WeightedCounts(counts.weigh(counts.held_out))]
     counted, log_unigram = [training, *held_out], torch.from_numpy(np.log(vectors.unigram))
     with Workers(threads) as workers:
         workspace = Workspace.of(workers, BLOCK_ROWS, len(vectors))
-        found = exact_losses(*_sides(vectors), counted, log_unigram, workspace)
-    return found[0], found[1] if held_out else None
+        measured = exact_losses(*_sides(vectors), counted, log_unigram, workspace)
+    return measured[0], measured[1] if held_out else None
 
 
 def new_text(
@@ -140,14 +153,15 @@ def new_text(
     threads: int | None = None,
     seed: int = 1,
 ) -> NewText:
-    """The exact NLL of new text under the vocabulary and weighting of the run, beside its unigram."""
+    """The exact NLL of new text, counted and weighted as the run was, beside its unigram."""
     counts, corpus, ids = count_alike(
         texts, vectors.vocabulary, vectors.weighting, vectors.settings, tokenized=tokenized
     )
     known = ids >= 0
     if counts.nnz == 0:
         raise InputError(
-            f"{len(ids):,} tokens, {int(known.sum()):,} of them known to the run: no pairs, so no loss"
+            f"{len(ids):,} tokens, {int(known.sum()):,} of them known to the run: "
+            "no pairs, so no loss"
         )
     nll = cell_nll(vectors, counts, threads)
     per_document = _document_sums(ids[known], corpus.token_document[known], vectors, nll)
@@ -164,14 +178,16 @@ def new_text(
     )
 
 
-def word_similarity(vectors: Vectors, path: str | Path, *, which: Which = "sum") -> Similarity:
+def word_similarity(
+    vectors: Vectors, path: str | Path, *, which: Which | None = None
+) -> Similarity:
     """Spearman's rank correlation over a file of lines "word TAB word TAB score", lower-cased."""
     pairs = _pairs(path)
-    trained = [
-        (one, other, score)
-        for one, other, score in pairs
-        if one in vectors.key_to_index and other in vectors.key_to_index
-    ]
+    if which is None:
+        which = _default_which(vectors, [word for one, other, _ in pairs for word in (one, other)])
+    vectors.axes.check_which(which)
+    places = vectors.axes.places(which)
+    trained = [pair for pair in pairs if pair[0] in places and pair[1] in places]
     all_pairs = (
         [pair for pair in pairs if pair[0] in vectors and pair[1] in vectors]
         if vectors.composer
@@ -180,7 +196,8 @@ def word_similarity(vectors: Vectors, path: str | Path, *, which: Which = "sum")
     most = max(trained, all_pairs, key=len)
     if len(most) < 3:
         raise InputError(
-            f"{path}: {len(most)} of {len(pairs)} pairs have vectors, {len(trained)} of them trained; a rank correlation needs at least 3"
+            f"{path}: {len(most)} of {len(pairs)} pairs have vectors, {len(trained)} of them "
+            "trained; a rank correlation needs at least 3"
         )
     if len({score for _, _, score in most}) == 1:
         raise InputError(f"{path}: all {len(most)} scores are equal; there is nothing to rank")
@@ -196,28 +213,30 @@ def _rank_correlation(
     matrix = vectors.matrix(which)
     unit: dict[str, NDArray[np.float32]] = {}
     for word in {word for one, other, _ in pairs for word in (one, other)}:
-        number = vectors.key_to_index.get(word)
-        unit[word] = unit_rows(
-            (vectors.vector(word, which) if number is None else matrix[number])[None]
-        )[0]
-    cosine, scores = (
-        [float(unit[one] @ unit[other]) for one, other, _ in pairs],
-        [score for _, _, score in pairs],
-    )
+        number = vectors.axes.places(which).get(word)
+        vector = vectors.vector(word, which) if number is None else matrix[number]
+        unit[word] = unit_rows(vector[None])[0]
+    cosine = [float(unit[one] @ unit[other]) for one, other, _ in pairs]
+    scores = [score for _, _, score in pairs]
     if len(pairs) < 3 or min(len(set(cosine)), len(set(scores))) == 1:
         return None
     return float(spearmanr(cosine, scores).statistic)
 
 
 def word_analogies(
-    vectors: Vectors, path: str | Path, *, which: Which = "sum", restrict: int = 30_000
+    vectors: Vectors, path: str | Path, *, which: Which | None = None, restrict: int = 30_000
 ) -> Analogies:
-    """a : b = c : ? over lines of four words, lower-cased; answers and questions among the `restrict` most frequent words.
+    """a : b = c : ? over lines of four words, lower-cased.
 
-    The answer is the word nearest (cosine) to b − a + c, each of length 1, other than a, b and c, as in word2vec's compute-accuracy.
+    Answers and questions are among the `restrict` most frequent words. The answer is the word
+    nearest (cosine) to b − a + c, each of length 1, other than a, b and c, as in word2vec's
+    compute-accuracy.
     """
     questions = _questions(path)
-    place = {word: number for number, word in enumerate(vectors.index_to_key[:restrict])}
+    if which is None:
+        which = _default_which(vectors, [word for question in questions for word in question])
+    vectors.axes.check_which(which)
+    place = {word: number for number, word in enumerate(vectors.axes.names(which)[:restrict])}
     known = np.array(
         [
             [place[word] for word in question]
@@ -230,11 +249,19 @@ def word_analogies(
             f"{path}: none of {len(questions)} questions has vectors for its four words"
         )
     unit = unit_rows(vectors.matrix(which))[:restrict]
-    right = sum(_answered(unit, known[start : start + 256]) for start in range(0, len(known), 256))
+    right = sum(
+        _right_answers(unit, known[start : start + 256]) for start in range(0, len(known), 256)
+    )
     return Analogies(right / len(known), len(known), 1 - len(known) / len(questions))
 
 
-def _answered(unit: NDArray[np.float32], questions: NDArray[np.int64]) -> int:
+def _default_which(vectors: Vectors, words: list[str]) -> Which:
+    """The vectors of the side that the first known word is of."""
+    known = [word for word in words if vectors.is_trained(word)]
+    return vectors.default_which(known[:1])
+
+
+def _right_answers(unit: NDArray[np.float32], questions: NDArray[np.int64]) -> int:
     a, b, c, answer = questions.T
     cosine = (unit[b] - unit[a] + unit[c]) @ unit.T
     np.put_along_axis(cosine, questions[:, :3], -np.inf, axis=1)
@@ -296,9 +323,9 @@ def cell_nll(vectors: Vectors, counts: csr_array, threads: int | None) -> csr_ar
         for start in range(0, len(rows), BLOCK_ROWS):
             block = rows[start : start + BLOCK_ROWS]
             x = inputs[torch.from_numpy(block)]
-            found = engine.cell_nll(x, outputs, counted.block(block), workspace=workspace)
+            nll = engine.cell_nll(x, outputs, counted.block(block), workspace=workspace)
             # rows between them have no cells
-            values[counts.indptr[block[0]] : counts.indptr[block[-1] + 1]] = found
+            values[counts.indptr[block[0]] : counts.indptr[block[-1] + 1]] = nll
     return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
 
 
@@ -327,8 +354,8 @@ def _document_sums(
 def _at(
     matrix: csr_array, rows: NDArray[np.int32], columns: NDArray[np.int32]
 ) -> NDArray[np.float64]:
-    found: Any = matrix[rows, columns]
-    return np.asarray(found.todense() if hasattr(found, "todense") else found).ravel()
+    cells: Any = matrix[rows, columns]
+    return np.asarray(cells.todense() if hasattr(cells, "todense") else cells).ravel()
 
 
 def _bootstrap(per_document: NDArray[np.float64], seed: int) -> tuple[float, float] | None:

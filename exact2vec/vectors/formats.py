@@ -12,25 +12,27 @@ from exact2vec.vectors.vectors import Vectors
 
 
 def export(
-    vectors: Vectors, path: str | Path, *, which: Which = "sum", words: Sequence[str] = ()
+    vectors: Vectors, path: str | Path, *, which: Which | None = None, words: Sequence[str] = ()
 ) -> int:
     """Write word2vec text (.vec, .txt) or binary (.bin); returns the number of words written.
 
-    The numbers are float32, which gensim reads back bit for bit. `words` are written as well:
-    those that were not trained as they are composed or folded in.
+    The numbers are float32, which gensim reads back bit for bit. `which` is the sum by default;
+    where rows are not columns it must be "inputs", of rows, or "outputs", of columns. `words` are
+    written as well: those that were not trained as they are composed or folded in.
 
     Raises UnknownWordError for one of `words` that has no vector, and InputError for a word with
     white space, which the format cannot hold. Nothing is written then.
     """
-    path = Path(path)
+    path, which = Path(path), which or "sum"
+    vectors.axes.check_which(which)
     if path.suffix not in WRITERS:
         raise UsageError(f"{path} must end in one of {', '.join(WRITERS)}")
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the folder {path.parent} does not exist")
-    others = [word for word in dict.fromkeys(words) if word not in vectors.key_to_index]
-    all_words = [*vectors.index_to_key, *others]
+    others = [word for word in dict.fromkeys(words) if word not in vectors.axes.places(which)]
+    all_words = [*vectors.axes.names(which), *others]
     for word in all_words:
         if not word or any(sign in word for sign in " \n") or not _encodes(word):
             raise InputError(

@@ -1,6 +1,7 @@
 """Queries: which vectors, expressions of words, directions, and probabilities of scores."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,3 +50,13 @@ def log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """log p of each row of scores, nats."""
     shifted = scores - scores.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def largest(
+    values: NDArray[np.floating[Any]], names: Sequence[str], topn: int, *, left_out: int = 0
+) -> list[tuple[str, float]]:
+    """The `topn` largest values with their names; `left_out` is how many are never among them."""
+    if topn < 1:
+        raise UsageError(f"topn must be at least 1; got {topn}")
+    order = np.argsort(-values, kind="stable")[: min(topn, len(names) - left_out)]
+    return [(names[number], float(values[number])) for number in order]

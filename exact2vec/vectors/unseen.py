@@ -3,7 +3,7 @@
 They are composed of known features, or folded in from counts of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from exact2vec.counts.features import Describer, Features
-from exact2vec.errors import InputError
+from exact2vec.errors import InputError, UnknownWordError
 from exact2vec.storage import schema
 from exact2vec.storage.run_folder import Run
 from exact2vec.storage.stored_file import field_values, optional_file
@@ -45,7 +45,7 @@ class Composer:
         """Whether anything is known of the row."""
         return self.describer.describe([name]).nnz > 0
 
-    def of_what(self, name: str) -> str:
+    def description(self, name: str) -> str:
         """What is known of the row, in words: '3 n-grams'."""
         known = self.describer.known
         grams = self.describer.known_grams(name)
@@ -56,7 +56,7 @@ class Composer:
             if number
         )
 
-    def of(self, features: Features | None) -> "Composer":
+    def with_features(self, features: Features | None) -> "Composer":
         """This Composer for rows described by other `features`.
 
         The names of their columns must be among those that were trained.
@@ -126,14 +126,15 @@ class Folded:
     unknown_share: float
 
     @cached_property
-    def place(self) -> dict[str, int]:
+    def places(self) -> dict[str, int]:
+        """The number of each row."""
         return {name: number for number, name in enumerate(self.names)}
 
     def beside(self, before: "Folded | None") -> "Folded":
         """These rows, and those of `before` that are not among them."""
         if before is None:
             return self
-        kept = [number for number, name in enumerate(before.names) if name not in self.place]
+        kept = [number for number, name in enumerate(before.names) if name not in self.places]
         joined: dict[str, Any] = {
             name: np.concatenate([getattr(self, name), getattr(before, name)[kept]])
             for name in ROW_ARRAYS
@@ -156,3 +157,46 @@ class Folded:
         if names is None:
             return None
         return cls(**field_values(names), **field_values(schema.FoldedArrays.read(run, names)))
+
+
+@dataclass(frozen=True)
+class UnseenRows:
+    """Rows that were not trained: folded in, or composed of what is known of them."""
+
+    composer: Composer | None
+    folded: Folded | None
+
+    @property
+    def folded_names(self) -> Collection[str]:
+        return self.folded.places if self.folded is not None else ()
+
+    def way(self, name: str) -> str | None:
+        """ "folded in", "composed", or None where the row has no vector."""
+        if name in self.folded_names:
+            return "folded in"
+        return "composed" if self.composer is not None and self.composer.knows(name) else None
+
+    def has_outputs(self, name: str) -> bool:
+        """Whether the row has an output vector too, since something is known of it."""
+        if self.folded is not None and name in self.folded.places:
+            return bool(self.folded.described[self.folded.places[name]])
+        return self.way(name) is not None
+
+    def vectors(self, name: str, *, composed: bool) -> tuple[NDArray[np.float32], ...]:
+        """The input and output vectors; with `composed` what features say, not the counts."""
+        if self.folded is not None and name in self.folded.places:
+            number = self.folded.places[name]
+            inputs = self.folded.means if composed else self.folded.inputs
+            return inputs[number], self.folded.outputs[number]
+        if self.composer is None:
+            raise UnknownWordError(name, 0, [])
+        return tuple(side[0] for side in self.composer.compose([name]))
+
+    def reason(self, name: str) -> str:
+        """Why a row has no vector, to stand behind a message that it is not known."""
+        if self.folded is not None and name in self.folded.without:
+            return ", and it has neither counts nor features"
+        if self.composer is None or not self.composer.describer.size:
+            return ""
+        known = "n-grams" if self.composer.describer.known is None else "features"
+        return f", and none of its {known} is known"

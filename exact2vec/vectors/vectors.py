@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,39 +18,45 @@ from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.options import strengths_of_new_rows
 from exact2vec.storage import run_folder, schema
 from exact2vec.storage.stored_file import is_stored
-from exact2vec.vectors.queries import Which, check_which, log_softmax, unit_rows
-from exact2vec.vectors.unseen import Composer, Folded
-
-
-@runtime_checkable
-class Parameters(Protocol):
-    """What a trained state offers: tensors of shapes (words, dim), (words, dim), (words)."""
-
-    @property
-    def inputs(self) -> Any: ...
-    @property
-    def outputs(self) -> Any: ...
-    @property
-    def bias(self) -> Any: ...
-    @property
-    def shrinkage(self) -> Any: ...
+from exact2vec.vectors.axes import Axes
+from exact2vec.vectors.parameters import Parameters, parameter_arrays, state_composer
+from exact2vec.vectors.queries import Which, largest, log_softmax, unit_rows
+from exact2vec.vectors.unseen import Composer, Folded, UnseenRows
 
 
 class Vectors:
-    """Input vectors x_c, output vectors u_w and biases b_w with their words.
+    """Input vectors x_c of rows, output vectors u_w and biases b_w of columns, with their names.
 
-    `vectors` is inputs + outputs. A word that was not trained has vectors too where its n-grams or
-    features are known (`composer`), or where it was folded in (`folded`): `word in vectors` is true
-    exactly where `vectors[word]` returns. `key_to_index` lists the trained words alone.
+    Where rows and columns are the same names, as the words of a text, `vectors` is inputs +
+    outputs. A word that was not trained has vectors too where its n-grams or features are known
+    (`composer`), or where it was folded in (`folded`): `word in vectors` is true exactly where
+    `vectors[word]` returns. `key_to_index` lists the trained words alone.
 
     >>> from exact2vec import count_text, fit
     >>> counts = count_text(["sun moon", "dog cat"] * 20, held_out=0)
     >>> *_, last = fit(counts, vector_size=2, epochs=50)
-    >>> vectors = Vectors.of(last.state, counts)
+    >>> vectors = Vectors.from_state(last.state, counts)
     >>> vectors.predict_output_word(["sun"], topn=1)[0][0]
     'moon'
     >>> vectors["moon"].shape
     (2,)
+
+    Where they are not, as of users × items, a row has an input vector and a column an output
+    vector, and nothing adds them. `vectors[name]`, `similarity` and `most_similar` take those: rows
+    are compared with rows and columns with columns. p(column | row) is `predict_output_word`.
+    `key_to_index` lists the columns, `axes` both. A name on both sides needs `which`.
+
+    >>> from exact2vec.counts.weighting import PlainWeighting
+    >>> drinks, people = Vocabulary(["tea", "milk", "rye"], np.ones(3)), ["ann", "bob"]
+    >>> x, u = np.eye(2, 3, dtype=np.float32), np.eye(3, dtype=np.float32)
+    >>> shares, people = np.full(3, 1 / 3), Vocabulary(people, np.ones(2))
+    >>> tastes = Vectors(drinks, x, u, u[0], shares, PlainWeighting(), {}, contexts=people)
+    >>> tastes
+    Vectors(2 rows, 3 columns, 3 numbers each)
+    >>> tastes["ann"], tastes["milk"]  # the input vector of a row, the output vector of a column
+    (array([1., 0., 0.], dtype=float32), array([0., 1., 0.], dtype=float32))
+    >>> tastes.predict_output_word("ann", topn=1)[0][0], tastes.most_similar("ann")
+    ('tea', [('bob', 0.0)])
     """
 
     def __init__(
@@ -64,38 +70,29 @@ class Vectors:
         settings: dict[str, Any],
         composer: Composer | None = None,
         folded: Folded | None = None,
+        contexts: Vocabulary | None = None,
     ) -> None:
-        self.vocabulary = vocabulary
+        self.vocabulary, self.contexts = vocabulary, contexts
         self.inputs, self.outputs, self.bias = inputs, outputs, bias
         self.unigram = unigram
         self.weighting, self.settings = weighting, settings
         self.composer, self.folded = composer, folded
+        self.unseen = UnseenRows(composer, folded)
         self.keep = weighting.keep(vocabulary.counts, vocabulary.total)
-        self.index_to_key = vocabulary.words
-        self.key_to_index = {word: number for number, word in enumerate(vocabulary.words)}
+        self.axes = Axes(vocabulary.words, contexts.words if contexts else None)
+        self.index_to_key, self.key_to_index = vocabulary.words, self.axes.column_places
 
     @classmethod
-    def of(cls, state: Parameters, counts: Counts) -> "Vectors":
-        """Copies of the parameters of a training state, with the words of its counts."""
-        inputs, outputs, bias = (
-            np.array(value.numpy(), np.float32)
-            for value in (state.inputs, state.outputs, state.bias)
-        )
-        composer = None
-        if (shrinkage := state.shrinkage) is not None:
-            maps = tuple(np.array(value.numpy(), np.float32) for value in shrinkage.maps)
-            composer = Composer(
-                shrinkage.prior.describer, (maps[0], maps[1]), shrinkage.prior.strengths
-            )
+    def from_state(cls, state: Parameters, counts: Counts) -> "Vectors":
+        """Copies of the parameters of a training state, with the names of its counts."""
         return cls(
             counts.vocabulary,
-            inputs,
-            outputs,
-            bias,
+            *parameter_arrays(state),
             counts.unigram,
             counts.weighting,
             counts.settings,
-            composer,
+            state_composer(state),
+            contexts=counts.contexts,
         )
 
     @property
@@ -106,52 +103,76 @@ class Vectors:
     def vector_size(self) -> int:
         return int(self.inputs.shape[1])
 
-    def matrix(self, which: str = "sum") -> NDArray[np.float32]:
+    @property
+    def square(self) -> bool:
+        """Whether rows and columns are the same names in the same order."""
+        return self.axes.square
+
+    @property
+    def rows(self) -> list[str]:
+        """The names of the rows, which have input vectors."""
+        return self.axes.row_names
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns, which have output vectors; the same as `index_to_key`."""
+        return self.axes.columns
+
+    def matrix(self, which: Which = "sum") -> NDArray[np.float32]:
         """One row a trained word: the sum inputs + outputs, inputs, outputs, or composed.
 
-        What is composed of the word's features f is f·(G_x + G_u).
+        What is composed of the word's features f is f·(G_x + G_u). Without a sum, where rows and
+        columns are not the same, inputs are of rows, outputs of columns, and f·G_x is composed.
         """
+        self.axes.check_which(which)
         if which == "sum":
             return np.asarray(self.inputs + self.outputs)
         if which == "composed":
             return self._composed
-        check_which(which)
         return self.inputs if which == "inputs" else self.outputs
 
     @cached_property
     def _composed(self) -> NDArray[np.float32]:
         if self.composer is None or not self.composer.describer.size:
             raise UsageError("which='composed' needs n-grams or features, and this run has none")
-        inputs, outputs = self.composer.compose(self.index_to_key)
-        return inputs + outputs
+        inputs, outputs = self.composer.compose(self.rows)
+        return inputs + outputs if self.square else inputs
 
     def __repr__(self) -> str:
-        return f"Vectors({len(self):,} words, {self.vector_size} numbers each)"
+        return f"Vectors({self.axes.size}, {self.vector_size} numbers each)"
 
     def _repr_html_(self) -> str:
-        """The first words with their counts and nearest words."""
+        """The first words with their counts and what is nearest, or most probable of columns."""
+        names = self.contexts or self.vocabulary
         rows = [
-            (word, f"{self.vocabulary.counts[row]:,}", ", ".join(self._nearest(word)))
-            for row, word in enumerate(self.index_to_key[:10])
+            (name, f"{names.counts[row]:,}", ", ".join(self._companions(name)))
+            for row, name in enumerate(names.words[:10])
         ]
+        header = ["word", "nearest"] if self.square else ["row", "most probable"]
         return html_table(
-            ["word", "counted", "nearest"],
+            [header[0], "counted", header[1]],
             rows,
-            caption=f"{len(self):,} words, {self.vector_size} numbers each",
+            caption=f"{self.axes.size}, {self.vector_size} numbers each",
         )
 
-    def _nearest(self, word: str) -> list[str]:
-        return [near for near, _ in self.most_similar(word, topn=5)] if self[word].any() else []
+    def _companions(self, name: str) -> list[str]:
+        if not self.square:
+            return [column for column, _ in self.predict_output_word(name, topn=5)]
+        return [near for near, _ in self.most_similar(name, topn=5)] if self[name].any() else []
 
     def __len__(self) -> int:
         return len(self.index_to_key)
 
     def __contains__(self, word: object) -> bool:
-        if not isinstance(word, str) or word in self.key_to_index:
+        if not isinstance(word, str) or self.is_trained(word):
             return isinstance(word, str)
-        if self.folded is not None and (number := self.folded.place.get(word)) is not None:
-            return bool(self.folded.described[number])
-        return self.composer is not None and self.composer.knows(word)
+        return self.unseen.has_outputs(word) or (
+            not self.square and word in self.unseen.folded_names
+        )
+
+    def is_trained(self, name: str) -> bool:
+        """Whether it is the name of a trained row or column."""
+        return name in self.key_to_index or name in self.axes.row_places
 
     def __getitem__(self, word: Any) -> NDArray[np.float32]:
         return (
@@ -160,75 +181,73 @@ class Vectors:
             else self.vector(word)
         )
 
-    def vector(self, word: Any, which: Which = "sum") -> NDArray[np.float32]:
+    def default_which(self, names: Sequence[str]) -> Which:
+        """The vectors that these names have where none are asked for: see `Axes`."""
+        return self.axes.default_which(names, self.unseen.folded_names)
+
+    def vector(self, word: Any, which: Which | None = None) -> NDArray[np.float32]:
         """The vector of a trained, folded-in or composed word.
 
-        Where there is none, an UnknownWordError names the nearest spellings.
+        By default it is the sum, or that of the word's side where rows are not columns. Where there
+        is none, an UnknownWordError names the nearest spellings.
         """
         if not isinstance(word, str):
             raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
-        check_which(which)
-        number = self.key_to_index.get(word)
-        if which == "composed" and number is not None:
-            composed = self.matrix(which)[number]
+        which = self.default_which([word]) if which is None else which
+        self.axes.check_which(which)
+        number = self.axes.places(which).get(word)
+        if number is None:
+            return self._untrained(word, which)
+        if which == "composed":
+            self._composed  # noqa: B018  which refuses a run without features
             if self.composer is None or not self.composer.knows(word):
-                raise UnknownWordError(
-                    word,
-                    len(self),
-                    [],
-                    f"none of the n-grams and features of {word!r} is known, "
-                    "so nothing composes it",
+                why = (
+                    f"none of the n-grams and features of {word!r} is known, so nothing composes it"
                 )
-            return np.asarray(composed)
-        inputs, outputs = (
-            self._untrained(word, which)
-            if number is None
-            else (self.inputs[number], self.outputs[number])
-        )
-        if which in ("inputs", "outputs"):
-            return inputs if which == "inputs" else outputs
-        return np.asarray(inputs + outputs)
+                raise UnknownWordError(word, len(self), [], why)
+            return np.asarray(self._composed[number])
+        if which == "sum":
+            return np.asarray(self.inputs[number] + self.outputs[number])
+        return np.asarray((self.inputs if which == "inputs" else self.outputs)[number])
 
     def known_as(self, word: str) -> str:
         """How a word has its vector: "trained", "folded in", or "composed".
 
         UnknownWordError where it has none.
         """
-        if word in self.key_to_index:
+        if self.is_trained(word):
             return "trained"
-        self._untrained(word, "inputs")
-        return "folded in" if self.folded and word in self.folded.place else "composed"
+        way = self.unseen.way(word)
+        if way is None:
+            raise self._unknown(word, "words" if self.square else "rows", self.rows)
+        return way
 
-    def _untrained(self, word: str, which: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if self.folded is not None and (number := self.folded.place.get(word)) is not None:
-            if which != "inputs" and not self.folded.described[number]:
-                why = (
-                    f"{word!r} was folded in without features: it has an input vector alone, "
-                    "which='inputs' (--which inputs)"
-                )
-                raise UnknownWordError(word, len(self), [], why)
-            return (self.folded.means if which == "composed" else self.folded.inputs)[
-                number
-            ], self.folded.outputs[number]
-        if self.composer is not None and self.composer.knows(word):
-            inputs, outputs = self.composer.compose([word])
-            return inputs[0], outputs[0]
-        raise UnknownWordError(
-            word, len(self), self.nearest_spellings(word), self._why_unknown(word)
-        )
+    def _untrained(self, word: str, which: Which) -> NDArray[np.float32]:
+        """The vector of a row that was folded in, or that can be composed."""
+        if which == "outputs" and not self.square:
+            raise self._unknown(word, "columns", self.columns)
+        if self.unseen.way(word) is None:
+            raise self._unknown(word, "words" if self.square else "rows", self.rows)
+        if which != "inputs" and not self.unseen.has_outputs(word):
+            why = (
+                f"{word!r} was folded in without features: it has an input vector alone, "
+                "which='inputs' (--which inputs)"
+            )
+            raise UnknownWordError(word, len(self), [], why)
+        inputs, outputs = self.unseen.vectors(word, composed=which == "composed")
+        if which in ("inputs", "outputs") or not self.square:
+            return np.asarray(outputs if which == "outputs" else inputs)
+        return np.asarray(inputs + outputs)
 
-    def _why_unknown(self, word: str) -> str:
-        message = f"{word!r} is not among the {len(self):,} words"
-        if self.folded is not None and word in self.folded.without:
-            return f"{message}, and it has neither counts nor features"
-        if self.composer is None or not self.composer.describer.size:
-            return message
-        what = "n-grams" if self.composer.describer.known is None else "features"
-        return f"{message}, and none of its {what} is known"
+    def _unknown(self, word: str, what: str, names: list[str]) -> UnknownWordError:
+        why = f"{word!r} is not among the {len(names):,} {what}"
+        why += self.unseen.reason(word) if what != "columns" else ""
+        return UnknownWordError(word, len(names), self.nearest_spellings(word), why)
 
     def nearest_spellings(self, word: str) -> list[str]:
-        """Trained words that are spelled alike."""
-        return difflib.get_close_matches(word, self.index_to_key)
+        """Trained names that are spelled alike."""
+        names = self.columns if self.square else [*self.rows, *self.columns]
+        return difflib.get_close_matches(word, names)
 
     def fold_in(
         self,
@@ -247,17 +266,13 @@ class Vectors:
         """
         from exact2vec.vectors.fold_in import fold_in  # which needs torch; lookup does not
 
-        composer = self.composer.of(features) if self.composer else None
+        composer = self.composer.with_features(features) if self.composer else None
         if features is not None and composer is None:
             raise UsageError("features need a run that was trained with a prior")
-        strength = (
-            None
-            if prior is None
-            else self.weighting.strength_in_pairs(strengths_of_new_rows(prior)[0])
-        )
-        folded = fold_in(
-            self, RowCounts.checked(counts), composer, strength, threads=threads
-        ).beside(self.folded)
+        strength = None
+        if prior is not None:
+            strength = self.weighting.strength_in_pairs(strengths_of_new_rows(prior)[0])
+        new = fold_in(self, RowCounts.checked(counts), composer, strength, threads=threads)
         return Vectors(
             self.vocabulary,
             self.inputs,
@@ -267,7 +282,8 @@ class Vectors:
             self.weighting,
             self.settings,
             self.composer,
-            folded,
+            new.beside(self.folded),
+            self.contexts,
         )
 
     def most_similar(
@@ -276,11 +292,12 @@ class Vectors:
         negative: str | Sequence[str] = (),
         topn: int = 10,
         *,
-        which: Which = "sum",
+        which: Which | None = None,
     ) -> list[tuple[str, float]]:
         """The words of largest cosine with Σ positive − Σ negative, those words left out.
 
-        Each vector is divided by its length first.
+        Each vector is divided by its length first. Rows are compared with rows, columns with
+        columns, where they are not the same.
         """
         plus, minus = (
             [words] if isinstance(words, str) else list(words) for words in (positive, negative)
@@ -288,28 +305,30 @@ class Vectors:
         if not plus and not minus:
             raise UsageError("most_similar needs at least one word")
         words = [*plus, *minus]
-        rows = sorted({self.key_to_index[word] for word in words if word in self.key_to_index})
-        query = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32) @ unit_rows(
-            np.stack([self.vector(word, which) for word in words])
-        )
+        which = self.default_which(words) if which is None else which
+        signs = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32)
+        query = signs @ unit_rows(np.stack([self.vector(word, which) for word in words]))
         if not query.any():
             raise UsageError(
                 "the query is a vector of zeros, which has no direction"
                 + ": its words cancel out" * (len(words) > 1)
             )
+        places = self.axes.places(which)
+        asked = sorted({places[word] for word in words if word in places})
         cosine = unit_rows(self.matrix(which)) @ unit_rows(query[None])[0]
-        cosine[rows] = -np.inf
-        return self._top(cosine, topn, left_out=len(rows))
+        cosine[asked] = -np.inf
+        return largest(cosine, self.axes.names(which), topn, left_out=len(asked))
 
-    def similarity(self, one: str, other: str, *, which: Which = "sum") -> float:
-        """The cosine of two words."""
+    def similarity(self, one: str, other: str, *, which: Which | None = None) -> float:
+        """The cosine of two words: of two rows or two columns, where they are not the same."""
+        which = self.default_which([one, other]) if which is None else which
         unit = unit_rows(np.stack([self.vector(one, which), self.vector(other, which)]))
         return float(unit[0] @ unit[1])
 
     def log_probabilities(
         self, context: str | Sequence[str], *, weighted: bool = False, gamma: float = 1.0
     ) -> NDArray[np.float64]:
-        """log p(w | c) of every word in nats, for one context or jointly for several.
+        """log p(w | c) of every column in nats, for one row or jointly for several.
 
             p(w | c_1 … c_k) ∝ Π p(w | c_i) / p(w)^((k − 1) γ)
 
@@ -319,41 +338,39 @@ class Vectors:
         words = [context] if isinstance(context, str) else list(context)
         if not words:
             raise UsageError("p(w | …) needs at least one context word")
-        inputs = np.stack([self.vector(word, "inputs") for word in words]).astype(np.float64)
-        scores = inputs @ self.outputs.T.astype(np.float64) + self.bias
+        log_p = self.log_softmax(np.stack([self.vector(word, "inputs") for word in words]))
         divided_out = np.zeros(len(self)) if weighted else np.log(self.keep)
-        joint = (log_softmax(scores) - divided_out).sum(axis=0) - (len(words) - 1) * gamma * (
+        joint = (log_p - divided_out).sum(axis=0) - (len(words) - 1) * gamma * (
             np.log(self.unigram) - divided_out
         )
         return log_softmax(joint)
 
+    def log_softmax(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
+        """log p(w | x) of every column in nats, for each row x of `inputs`: the model's own p."""
+        scores = inputs.astype(np.float64) @ self.outputs.T.astype(np.float64) + self.bias
+        return log_softmax(scores)
+
     def predict_output_word(
-        self, context_words_list: Sequence[str], topn: int = 10
+        self, context_words_list: str | Sequence[str], topn: int = 10
     ) -> list[tuple[str, float]]:
         """The most probable words near the given ones, with p(w | …), as gensim names it."""
-        return self._top(np.exp(self.log_probabilities(context_words_list)), topn)
+        return largest(np.exp(self.log_probabilities(context_words_list)), self.columns, topn)
 
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a folder that `load` reads; refuses an existing one without `force`."""
         with run_folder.create(Path(folder), kind="vectors", force=force) as part:
             schema.Vocabulary(self.index_to_key, self.vocabulary.counts).write(part)
+            if self.contexts is not None:
+                schema.RowNames(self.rows, self.contexts.counts).write(part)
             self.write(part)
 
     def write(self, folder: Path) -> None:
-        """Put the vectors into an open run folder; the vocabulary is written apart."""
+        """Put the vectors into an open run folder; the names are written apart."""
         schema.Vectors(self.inputs, self.outputs, self.bias, self.unigram).write(folder)
         schema.VectorSettings(fields_of(self.weighting), self.settings).write(folder)
         for part in (self.composer, self.folded):
             if part is not None:
                 part.write(folder)
-
-    def _top(
-        self, values: NDArray[np.floating[Any]], topn: int, left_out: int = 0
-    ) -> list[tuple[str, float]]:
-        if topn < 1:
-            raise UsageError(f"topn must be at least 1; got {topn}")
-        order = np.argsort(-values, kind="stable")[: min(topn, len(self) - left_out)]
-        return [(self.index_to_key[number], float(values[number])) for number in order]
 
 
 def load(folder: str | Path) -> Vectors:
@@ -364,9 +381,9 @@ def load(folder: str | Path) -> Vectors:
     run = run_folder.open_run(Path(folder))
     if not is_stored(schema.Vectors, run):
         raise InputError(f"{folder} holds counts, no vectors: train first")
-    vocabulary, _ = stored_names(run)
-    arrays = schema.Vectors.read(run, (len(vocabulary.words), len(vocabulary.words)))
-    counting = schema.VectorSettings.read(run)
+    vocabulary, contexts = stored_names(run)
+    names = len((contexts or vocabulary).words), len(vocabulary.words)
+    arrays, counting = schema.Vectors.read(run, names), schema.VectorSettings.read(run)
     return Vectors(
         vocabulary,
         arrays.inputs,
@@ -377,4 +394,5 @@ def load(folder: str | Path) -> Vectors:
         counting.settings,
         Composer.read(run),
         Folded.read(run),
+        contexts,
     )

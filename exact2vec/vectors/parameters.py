@@ -1,0 +1,43 @@
+"""What vectors take of a training state: copies of its tensors as arrays."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exact2vec.vectors.unseen import Composer
+
+
+@runtime_checkable
+class Parameters(Protocol):
+    """What a trained state offers: tensors of (rows, dim), (columns, dim), (columns)."""
+
+    @property
+    def inputs(self) -> Any: ...
+    @property
+    def outputs(self) -> Any: ...
+    @property
+    def bias(self) -> Any: ...
+    @property
+    def shrinkage(self) -> Any: ...
+
+
+def parameter_arrays(
+    state: Parameters,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Copies of inputs, outputs and biases, float32."""
+    return _copy(state.inputs), _copy(state.outputs), _copy(state.bias)
+
+
+def state_composer(state: Parameters) -> Composer | None:
+    """What composes rows of their features; None where nothing was shrunk."""
+    shrinkage = state.shrinkage
+    if shrinkage is None:
+        return None
+    of_inputs, of_outputs = shrinkage.maps
+    prior = shrinkage.prior
+    return Composer(prior.describer, (_copy(of_inputs), _copy(of_outputs)), prior.strengths)
+
+
+def _copy(tensor: Any) -> NDArray[np.float32]:
+    return np.array(tensor.numpy(), np.float32)
