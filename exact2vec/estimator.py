@@ -26,7 +26,7 @@ from exact2vec.display import History, in_notebook, notebook_bar
 from exact2vec.errors import InputError, UsageError
 from exact2vec.options import COUNTING, TRAINING, checked, validation_share
 from exact2vec.pages.report import report_page
-from exact2vec.pages.run_view import Gathered
+from exact2vec.pages.run_view import RunView
 from exact2vec.storage import run_folder, schema
 from exact2vec.train.fit import Record, Strengths, fit
 from exact2vec.vectors.evaluate import losses, new_text
@@ -247,7 +247,7 @@ class Exact2Vec:
             ):
                 stored.write(part)
             if report:
-                seen = Gathered(
+                seen = RunView(
                     str(folder),
                     self.wv,
                     self.counts_,

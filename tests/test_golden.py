@@ -12,7 +12,7 @@ import pytest
 
 import exact2vec as e2v
 from exact2vec.counts.counts import Counts
-from exact2vec.pages.run_view import gather
+from exact2vec.pages.run_view import stored_run
 
 GOLDEN = Path(__file__).parent / "golden" / "format1"
 TOPICS = ["cat farm horse wind dog", "snow cow rain sun sky", "night moon cloud star storm"]
@@ -56,7 +56,7 @@ def test_the_losses_of_format_1_are_those_it_was_written_with():
 
 
 def test_the_history_of_format_1_is_read_by_its_present_names():
-    run = gather(GOLDEN)
+    run = stored_run(GOLDEN)
     assert [row["validation_nll"] for row in run.history] == [
         2.3226061104557982,
         2.487277380628482,

@@ -28,7 +28,7 @@ def test_the_curve_of_log_p_is_the_lectures():
 
 def test_marked_classes_lie_on_the_curve():
     found = e2v.explain([-1, 2.3, 0.1])
-    right = figures.of_loss(found).axes[1]
+    right = figures.loss_figure(found).axes[1]
     assert [tuple(np.array(line.get_data()).ravel()) for line in right.lines[1:]] == [
         pytest.approx((p, nll)) for p, nll in zip(found.probabilities, found.nll, strict=True)
     ]
@@ -37,7 +37,7 @@ def test_marked_classes_lie_on_the_curve():
 
 def test_the_steps_are_all_losses_and_all_weights():
     descent = e2v.descend([-1, 0.2], 1, steps=7, rate=0.3)
-    left, right = figures.of_loss(descent, 1).axes
+    left, right = figures.loss_figure(descent, 1).axes
     assert left.lines[0].get_ydata().tolist() == descent.losses
     assert len(descent.losses) == 7
     drawn = lines(right)

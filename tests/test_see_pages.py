@@ -19,7 +19,7 @@ from hostile import PLAIN, WORDS, model
 import exact2vec as e2v
 from exact2vec.pages.explorer import explorer, write_folder
 from exact2vec.pages.report import report
-from exact2vec.pages.serve import listening
+from exact2vec.pages.serve import loopback_server
 from exact2vec.vectors.vectors import Vectors
 
 CHROMIUM = shutil.which("chromium")
@@ -559,7 +559,7 @@ class Composing(Vectors):
 
 def test_served_the_explorer_composes_unseen_words(visit, folder):
     vectors = e2v.load(folder / "hostile")
-    server = listening(explorer(folder / "hostile", served=True), Composing(vectors), 8765)
+    server = loopback_server(explorer(folder / "hostile", served=True), Composing(vectors), 8765)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         site = f"http://127.0.0.1:{server.server_port}/"

@@ -24,7 +24,7 @@ from exact2vec.pages import diagnostics as measures
 from exact2vec.pages import explorer as explore
 from exact2vec.pages import report as reports
 from exact2vec.pages.html import page
-from exact2vec.pages.run_view import gather
+from exact2vec.pages.run_view import stored_run
 
 SMALL = ["--vector-size=4", "--min-count=1", "--epochs=1", "--tokens=space"]
 
@@ -49,7 +49,7 @@ def data_of(path):
 def test_word_losses_are_the_dense_sums(folder, monkeypatch):
     whole = measures.stretches
     monkeypatch.setattr(measures, "stretches", lambda counts: whole(counts, 100))
-    run = gather(folder / "one")
+    run = stored_run(folder / "one")
     for losses, part, name in (
         (run.training_losses, run.counts.training, "training"),
         (run.held_out_losses, run.counts.held_out, "held_out"),
@@ -130,7 +130,7 @@ def test_bands_are_means_over_pairs():
 
 
 def test_calibration_is_on_the_line_where_the_counts_are_the_probabilities(folder):
-    run = gather(folder / "one")
+    run = stored_run(folder / "one")
     p = np.exp(
         [run.vectors.log_probabilities(word, weighted=True) for word in run.vectors.index_to_key]
     )
@@ -221,8 +221,11 @@ def test_the_report_command_writes_one_page_beside_the_run(folder, tmp_path):
 
 def test_best_and_worst_are_by_gain_over_the_unigram(folder, monkeypatch):
     monkeypatch.setattr(reports, "LEAST_PAIRS", 5.0)
-    run = gather(folder / "one")
-    best, worst = reports.predicted(run, best=True), reports.predicted(run, best=False)
+    run = stored_run(folder / "one")
+    best, worst = (
+        reports.word_predictions(run, best=True),
+        reports.word_predictions(run, best=False),
+    )
     gains = [row[4] for row in best]
     assert gains == sorted(gains, reverse=True)
     assert worst[0][4] <= gains[-1]
@@ -230,14 +233,14 @@ def test_best_and_worst_are_by_gain_over_the_unigram(folder, monkeypatch):
 
 
 def test_runs_that_do_not_compare_are_not_overlaid(folder):
-    reports.refuse_overlay([gather(folder / "one"), gather(folder / "two")])
+    reports.refuse_overlay([stored_run(folder / "one"), stored_run(folder / "two")])
     with pytest.raises(InputError, match="do not compare"):
         reports.report(folder / "one", folder / "other", output=folder / "x.html")
     assert not (folder / "x.html").exists()
     nothing_held = [model(held_out=0, window=window) for window in (5, 5, 2)]
     for number, one in enumerate(nothing_held):
         one.save(folder / f"nothing{number}")
-    first, second, third = (gather(folder / f"nothing{number}") for number in range(3))
+    first, second, third = (stored_run(folder / f"nothing{number}") for number in range(3))
     assert first.comparable == second.comparable != third.comparable
     assert reports.run_data(first, "pca")["bands"].keys() == {"training"}
     assert reports.evaluation_rows(first, [], [])[1] == ["held-out NLL", None, "", "nothing"]
@@ -286,7 +289,7 @@ def test_the_largest_cells_of_each_row_are_kept():
 
 def test_a_map_by_umap_says_that_its_distances_are_not_faithful(folder):
     pytest.importorskip("umap", reason="the extra umap is not installed")
-    data = explore.run_data(gather(folder / "one"), "umap")
+    data = explore.run_data(stored_run(folder / "one"), "umap")
     assert "larger distances, sizes and gaps between groups mean nothing" in data["map"]["note"]
 
 
@@ -369,7 +372,7 @@ def test_every_token_is_accounted_for_with_a_validation_part_and_words_that_are_
     texts = [f"sun moon dog cat w{number % 70} v{number}" for number in range(400)]
     counts = e2v.count_text(texts, min_count=9, held_out=0.2, validation=0.3, rare=5)
     e2v.Exact2Vec(vector_size=2, epochs=1, rare=5).fit(counts).save(tmp_path / "run")
-    rows = dict(reports.read_rows(gather(tmp_path / "run")))
+    rows = dict(reports.read_rows(stored_run(tmp_path / "run")))
     parts = (
         "tokens kept for training",
         "tokens held out",

@@ -24,7 +24,7 @@ from exact2vec.pages import serve
 
 @pytest.fixture(scope="module")
 def server():
-    server = serve.listening(b"<!doctype html>page", model(epochs=0).wv, 18765)
+    server = serve.loopback_server(b"<!doctype html>page", model(epochs=0).wv, 18765)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -97,12 +97,12 @@ def test_only_get(server, method):
 
 
 def test_trained_words_are_not_composed(server):
-    assert serve.composed(model(epochs=0).wv, PLAIN[0]) is None
+    assert serve.unseen_word(model(epochs=0).wv, PLAIN[0]) is None
 
 
 def test_it_binds_loopback_alone_and_takes_the_next_free_port(server):
     assert server.server_address[0] == "127.0.0.1"
-    other = serve.listening(b"", None, server.server_port)
+    other = serve.loopback_server(b"", None, server.server_port)
     assert other.server_port == server.server_port + 1
     other.server_close()
 
@@ -113,7 +113,7 @@ def test_no_free_port_is_an_error_that_says_what_to_do(monkeypatch):
         socket.create_server(("127.0.0.1", 0)) as held,
         pytest.raises(ResourceError, match=r"no port from .* is free; name another with --port"),
     ):
-        serve.listening(b"", None, held.getsockname()[1])
+        serve.loopback_server(b"", None, held.getsockname()[1])
 
 
 def test_the_command_serves_until_ctrl_c_and_frees_the_port():
@@ -135,7 +135,7 @@ def test_the_command_serves_until_ctrl_c_and_frees_the_port():
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
-    again = serve.listening(b"", None, port)
+    again = serve.loopback_server(b"", None, port)
     assert again.server_port == port
     again.server_close()
 

@@ -55,7 +55,7 @@ def loss(
     elif scores:
         found = explain(scores, target)
     if figure:
-        figures.save(figures.of_loss(found, target), figure, force=force)
+        figures.save(figures.loss_figure(found, target), figure, force=force)
         tell(f"{figure}: written")
     if found:
         click.echo(json.dumps(finite(asdict(found))) if as_json else str(found))

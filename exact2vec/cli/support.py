@@ -93,7 +93,7 @@ def fail(message: str, code: int) -> None:
     raise click.exceptions.Exit(code)
 
 
-def _said(default: Any) -> str:
+def _typed_default(default: Any) -> str:
     """A default as it is typed."""
     return (
         ",".join(f"{number:g}" for number in default)
@@ -109,7 +109,7 @@ def options(table: Sequence[Option]) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         for option in reversed([option for option in table if option.name not in SUBWORDS]):
-            typed = None if option.default is None else _said(option.default)
+            typed = None if option.default is None else _typed_default(option.default)
             default = f"  [default: {typed}]" if typed else ""
             command = click.option(
                 option.flag,
@@ -145,7 +145,7 @@ def emit(data: Any, table: list[list[str]]) -> None:
         )
 
 
-def chosen(table: Sequence[Option], given: dict[str, Any]) -> dict[str, Any]:
+def option_values(table: Sequence[Option], given: dict[str, Any]) -> dict[str, Any]:
     return {option.name: given[option.name] for option in table}
 
 

@@ -12,9 +12,9 @@ from exact2vec.cli.support import (
     FORCE,
     QUIET,
     announce_compilation,
-    chosen,
     fail,
     main,
+    option_values,
     options,
     silent,
     tell,
@@ -80,8 +80,8 @@ def train(
     from exact2vec.pages.report import QUICK_CELLS
 
     known = read_features(features) if features else None
-    counts = counted_before(inputs, given, say) or counted(inputs, given, say, quiet=quiet)
-    model = Exact2Vec(**chosen(COUNTING + TRAINING, given))
+    counts = stored_counts(inputs, given, say) or text_counts(inputs, given, say, quiet=quiet)
+    model = Exact2Vec(**option_values(COUNTING + TRAINING, given))
     provenance = {"inputs": list(inputs), "command": ["exact2vec", *sys.argv[1:]]}
     try:
         model.fit(
@@ -126,7 +126,7 @@ def refuse_what_contradicts(given: dict[str, Any], features: str | None) -> None
         )
 
 
-def counted_before(
+def stored_counts(
     inputs: tuple[str, ...], given: dict[str, Any], say: Callable[[str], None]
 ) -> Any:
     """The Counts of a folder, and what to say of them; None where INPUT is no such folder."""
@@ -157,7 +157,7 @@ def counted_before(
     return counts
 
 
-def counted(
+def text_counts(
     inputs: tuple[str, ...], given: dict[str, Any], say: Callable[[str], None], *, quiet: bool
 ) -> Any:
     """The Counts of INPUT, and what to say of them."""
@@ -165,10 +165,10 @@ def counted(
     from exact2vec.counts.counting import count_text
     from exact2vec.counts.read import Text
 
-    text = Text(*(inputs or ("-",)), **chosen(READING, given))
+    text = Text(*(inputs or ("-",)), **option_values(READING, given))
     given["validation"] = validation_share(given["validation"], given["epochs"])
     with spinner("reading and counting", quiet=quiet):
-        counts = count_text(text, threads=given["threads"], **chosen(COUNTING, given))
+        counts = count_text(text, threads=given["threads"], **option_values(COUNTING, given))
     epochs = given["max_epochs"] if given["epochs"] == "auto" else given["epochs"]
     opening = messages.opening(counts, given["vector_size"], epochs, given["threads"])
     for line in [*text.notes, *opening]:

@@ -49,7 +49,7 @@ def classes_for(codes: NDArray[np.uint8] | NDArray[np.uint32], tokens: str) -> N
 
 
 @inlined
-def _put(out, end, code):  # type: ignore[no-untyped-def]
+def _put(out, end, code):
     """Append a code point as UTF-8; the new end."""
     if code < 0x80:
         out[end] = code
@@ -70,7 +70,7 @@ def _put(out, end, code):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def reduce_text(  # type: ignore[no-untyped-def]
+def reduce_text(
     codes, classes, documents, limit, state, out, block_ends, block_tokens, block_documents
 ):
     """The tokens in UTF-8: (bytes written, blocks ended).

@@ -84,7 +84,7 @@ class Numbering:
 
 
 @compiled
-def _number(text, place, found, count, slots, hashes, starts, known, size):  # type: ignore[no-untyped-def]
+def _number(text, place, found, count, slots, hashes, starts, known, size):
     """Number the tokens from `place` on, until the table is half full: (place, count, size).
 
     FNV-1a, linear probing.
@@ -130,7 +130,7 @@ def _number(text, place, found, count, slots, hashes, starts, known, size):  # t
 
 
 @compiled
-def _rebuild(slots, hashes, size):  # type: ignore[no-untyped-def]
+def _rebuild(slots, hashes, size):
     mask = np.uint64(len(slots) - 1)
     for number in range(size):
         slot = (hashes[number] ^ (hashes[number] >> np.uint64(32))) & mask

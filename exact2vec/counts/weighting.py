@@ -143,7 +143,7 @@ def weighting_of(fields: dict[str, Any]) -> Weighting:
 
 
 @compiled
-def _weigh(starts, words, counts, row_keep, column_keep, scale, values):  # type: ignore[no-untyped-def]
+def _weigh(starts, words, counts, row_keep, column_keep, scale, values):
     """Fill in the weighted counts; False where one is too small for a float32."""
     smallest = np.float32(np.inf)
     for row in range(len(starts) - 1):

@@ -130,7 +130,7 @@ def _joined(chunks: list[Rows | None], size: int, pool: ThreadPoolExecutor) -> c
 
 
 @compiled
-def _places_by_context(ids, size):  # type: ignore[no-untyped-def]
+def _places_by_context(ids, size):
     """(starts, places): context c stands at places[starts[c] : starts[c + 1]], in order."""
     starts = np.zeros(size + 1, np.int64)
     for word in ids:
@@ -149,7 +149,7 @@ def _places_by_context(ids, size):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _count_rows(  # type: ignore[no-untyped-def]
+def _count_rows(
     contexts, starts, places, ids, segment, bounds, window, size, lengths, words, counts
 ):
     """Write the rows of `contexts` into words and counts, their lengths into `lengths`.
@@ -191,7 +191,7 @@ def _count_rows(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _sorted_sums(places, ids, segment, bounds, window, words, counts, stored):  # type: ignore[no-untyped-def]
+def _sorted_sums(places, ids, segment, bounds, window, words, counts, stored):
     """The row of a rare context: its pairs by insertion into a sorted list."""
     first = stored
     for place in places:

@@ -161,7 +161,7 @@ def _joined(parts: list[RowLosses]) -> RowLosses:
 
 
 @vectorized
-def _entropy(starts, counts, totals):  # type: ignore[no-untyped-def]
+def _entropy(starts, counts, totals):
     """N times formulas.entropy_floor of stored cells, nats: Σ n log(N_c / n), each term ≥ 0."""
     nats = 0.0
     for row in range(len(totals)):

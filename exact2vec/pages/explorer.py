@@ -9,8 +9,8 @@ from scipy.sparse import csr_array
 
 from exact2vec.errors import ResourceError
 from exact2vec.pages.diagnostics import MAPS
-from exact2vec.pages.html import packed, page
-from exact2vec.pages.run_view import Gathered, gather
+from exact2vec.pages.html import packed_array, page
+from exact2vec.pages.run_view import RunView, stored_run
 from exact2vec.storage.files import write_whole
 from exact2vec.storage.run_folder import check_page
 
@@ -34,7 +34,7 @@ def explorer(run: str | Path | None = None, *, served: bool = False, plane: str 
 
     `served` lets it ask its own server for composed words.
     """
-    data = {"run": None if run is None else run_data(gather(run), plane)}
+    data = {"run": None if run is None else run_data(stored_run(run), plane)}
     return page(
         "explorer.html",
         styles=["page.css"],
@@ -56,7 +56,7 @@ def write_folder(
     return path
 
 
-def run_data(run: Gathered, plane: str) -> dict[str, Any]:
+def run_data(run: RunView, plane: str) -> dict[str, Any]:
     """What words.js reads.
 
     The vectors go whole: the page computes p(w | c) and neighbours from the run's own numbers.
@@ -81,14 +81,14 @@ def run_data(run: Gathered, plane: str) -> dict[str, Any]:
         "baselines": run.baselines,
         "map": {"note": map_note(found.method, found.faithful)},
         "arrays": {
-            "inputs": packed(vectors.inputs),
-            "outputs": packed(vectors.outputs),
-            "bias": packed(vectors.bias),
-            "log_keep": packed(np.log(vectors.keep)),
-            "points": packed(found.points.astype(np.float32)),
-            "nll": packed(losses.row_nll),
-            "row_unigram": packed(losses.row_unigram),
-            "row_floor": packed(losses.row_floor),
+            "inputs": packed_array(vectors.inputs),
+            "outputs": packed_array(vectors.outputs),
+            "bias": packed_array(vectors.bias),
+            "log_keep": packed_array(np.log(vectors.keep)),
+            "points": packed_array(found.points.astype(np.float32)),
+            "nll": packed_array(losses.row_nll),
+            "row_unigram": packed_array(losses.row_unigram),
+            "row_floor": packed_array(losses.row_floor),
             **cells(run.counts.training),
         },
     }
@@ -123,11 +123,11 @@ def cells(counts: csr_array) -> dict[str, Any]:
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=counts.shape[0]))])
     kind = np.int32 if counts.data.max(initial=0) < 2**31 else np.float64
     return {
-        "indptr": packed(indptr.astype(np.int32)),
-        "indices": packed(counts.indices[kept].astype(np.int32)),
-        "counts": packed(counts.data[kept].astype(kind)),
-        "row_cells": packed(row_cells.astype(np.int32)),
-        "row_total": packed(row_total),
+        "indptr": packed_array(indptr.astype(np.int32)),
+        "indices": packed_array(counts.indices[kept].astype(np.int32)),
+        "counts": packed_array(counts.data[kept].astype(kind)),
+        "row_cells": packed_array(row_cells.astype(np.int32)),
+        "row_total": packed_array(row_total),
     }
 
 

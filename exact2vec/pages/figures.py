@@ -66,7 +66,7 @@ def log_curve(p: ArrayLike | None = None, *, mark: Sequence[float] = ()) -> "Fig
     return figure
 
 
-def of_loss(found: Explanation | Descent | None, target: int | None = None) -> "Figure":
+def loss_figure(found: Explanation | Descent | None, target: int | None = None) -> "Figure":
     """What `exact2vec loss --figure` draws: the steps of a Descent, otherwise −log p.
 
     The classes of an Explanation are marked on it.

@@ -62,7 +62,7 @@ def json_text(data: Any) -> str:
     return json.dumps(finite(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def packed(array: NDArray[Any]) -> dict[str, Any]:
+def packed_array(array: NDArray[Any]) -> dict[str, Any]:
     """An array for a page: little-endian bytes in base64.
 
     Its kind is named as JavaScript names its typed arrays.

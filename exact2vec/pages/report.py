@@ -21,8 +21,8 @@ from exact2vec.pages.diagnostics import (
     wilson_interval,
 )
 from exact2vec.pages.explorer import map_note
-from exact2vec.pages.html import packed, page
-from exact2vec.pages.run_view import Gathered, gather
+from exact2vec.pages.html import packed_array, page
+from exact2vec.pages.run_view import RunView, stored_run
 from exact2vec.storage.files import write_whole
 from exact2vec.storage.run_folder import check_page
 from exact2vec.vectors.evaluate import Analogies, Similarity, word_analogies, word_similarity
@@ -64,13 +64,13 @@ def report(
         raise UsageError("report needs at least one run folder")
     out = Path(output) if output else Path(paths[0]).with_name(Path(paths[0]).name + ".html")
     check_page(out, force=force)
-    runs = [gather(path) for path in paths]
+    runs = [stored_run(path) for path in paths]
     refuse_overlay(runs)
     write_whole(out, report_page(runs, plane=plane, similarity=similarity, analogies=analogies))
     return out
 
 
-def refuse_overlay(runs: Sequence[Gathered]) -> None:
+def refuse_overlay(runs: Sequence[RunView]) -> None:
     for other in runs[1:]:
         if other.comparable != runs[0].comparable:
             raise InputError(
@@ -81,7 +81,7 @@ def refuse_overlay(runs: Sequence[Gathered]) -> None:
 
 
 def report_page(
-    runs: Sequence[Gathered],
+    runs: Sequence[RunView],
     *,
     plane: str = "pca",
     similarity: Sequence[str | Path] = (),
@@ -105,7 +105,7 @@ def report_page(
     return page("report.html", styles=["page.css"], scripts=[*SCRIPTS, plotly], data=data)
 
 
-def read_rows(run: Gathered) -> list[list[Any]]:
+def read_rows(run: RunView) -> list[list[Any]]:
     """What was read, and where every token went."""
     tokens = run.counts.tokens
     inputs = ", ".join(map(str, run.provenance.get("inputs", []))) or "Python objects"
@@ -116,7 +116,7 @@ def read_rows(run: Gathered) -> list[list[Any]]:
     ]
 
 
-def settings(run: Gathered) -> dict[str, Any]:
+def settings(run: RunView) -> dict[str, Any]:
     """Every setting of a run by name."""
     counting = numbers_of(run.counts.weighting) | run.counts.settings
     return {
@@ -124,7 +124,7 @@ def settings(run: Gathered) -> dict[str, Any]:
     }
 
 
-def same_settings(runs: Sequence[Gathered]) -> list[list[Any]]:
+def same_settings(runs: Sequence[RunView]) -> list[list[Any]]:
     """(name, value in each run…) of every setting."""
     tables = [settings(run) for run in runs]
     return [
@@ -133,7 +133,7 @@ def same_settings(runs: Sequence[Gathered]) -> list[list[Any]]:
     ]
 
 
-def run_data(run: Gathered, plane: str) -> dict[str, Any]:
+def run_data(run: RunView, plane: str) -> dict[str, Any]:
     """What report.js reads of one run."""
     counts, place = run.vectors.vocabulary.counts, frequency_bands(run.vectors.vocabulary.counts)[1]
     parts: dict[str, WordLosses | None] = {
@@ -161,19 +161,19 @@ def run_data(run: Gathered, plane: str) -> dict[str, Any]:
             if losses is not None
         },
         "calibration": {
-            name: calibrated(calibration(run.vectors, run.counts.weigh(part)))
+            name: calibration_data(calibration(run.vectors, run.counts.weigh(part)))
             for name, part in weighted.items()
             if part is not None
         },
-        "best": predicted(run, best=True),
-        "worst": predicted(run, best=False),
+        "best": word_predictions(run, best=True),
+        "worst": word_predictions(run, best=False),
         "map": {
-            "points": packed(plotted.points.astype(np.float32)),
-            "nll": packed(run.training_losses.row_nll.astype(np.float32)),
+            "points": packed_array(plotted.points.astype(np.float32)),
+            "nll": packed_array(run.training_losses.row_nll.astype(np.float32)),
             "note": map_note(plotted.method, plotted.faithful),
         },
-        "near": packed(near.astype(np.int32).ravel()),
-        "cosines": packed(cosines.ravel()),
+        "near": packed_array(near.astype(np.int32).ravel()),
+        "cosines": packed_array(cosines.ravel()),
         "near_of": near.shape[1],
     }
 
@@ -191,7 +191,7 @@ def band_data(losses: WordLosses, place: Any, bands: int) -> dict[str, list[floa
     }
 
 
-def calibrated(found: Calibration) -> dict[str, Any]:
+def calibration_data(found: Calibration) -> dict[str, Any]:
     return {
         "predicted": found.predicted,
         "counted": found.counted,
@@ -201,7 +201,7 @@ def calibrated(found: Calibration) -> dict[str, Any]:
     }
 
 
-def predicted(run: Gathered, *, best: bool) -> list[list[Any]]:
+def word_predictions(run: RunView, *, best: bool) -> list[list[Any]]:
     """(word, times counted, loss, unigram's loss, gain) of the words predicted best or worst.
 
     The gain is the unigram's loss minus the loss, in the training part.
@@ -227,7 +227,7 @@ def predicted(run: Gathered, *, best: bool) -> list[list[Any]]:
 
 
 def evaluation_rows(
-    run: Gathered, similarity: Sequence[str | Path], analogies: Sequence[str | Path]
+    run: RunView, similarity: Sequence[str | Path], analogies: Sequence[str | Path]
 ) -> list[list[Any]]:
     """(what, value, 95 % interval, measured on) of each number.
 
@@ -248,27 +248,27 @@ def evaluation_rows(
             [
                 f"Spearman's ρ, {Path(path).name}",
                 rank.rho,
-                interval(rank_interval(rank.rho, rank.n)),
-                of(rank.n, "pairs", rank.out_of_vocabulary),
+                interval_text(rank_interval(rank.rho, rank.n)),
+                measured_on(rank.n, "pairs", rank.out_of_vocabulary),
             ]
         )
     for path in analogies:
         share: Analogies = word_analogies(run.vectors, path)
-        ends = interval(wilson_interval(share.accuracy, share.n))
+        ends = interval_text(wilson_interval(share.accuracy, share.n))
         rows.append(
             [
                 f"analogies, {Path(path).name}",
                 share.accuracy,
                 ends,
-                of(share.n, "questions", share.out_of_vocabulary),
+                measured_on(share.n, "questions", share.out_of_vocabulary),
             ]
         )
     return rows
 
 
-def interval(ends: tuple[float, float] | None) -> str:
+def interval_text(ends: tuple[float, float] | None) -> str:
     return "none" if ends is None else f"{ends[0]:.4f} .. {ends[1]:.4f}"
 
 
-def of(n: int, what: str, out_of_vocabulary: float) -> str:
+def measured_on(n: int, what: str, out_of_vocabulary: float) -> str:
     return f"{n:,} {what}, {100 * out_of_vocabulary:.2f} % out of vocabulary"

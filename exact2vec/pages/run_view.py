@@ -1,4 +1,4 @@
-"""What the pages show of a run, gathered.
+"""What the pages show of a run.
 
 It comes from the run's folder, or from memory while that is being written.
 """
@@ -20,7 +20,7 @@ from exact2vec.vectors.vectors import Vectors, load
 
 
 @dataclass(frozen=True)
-class Gathered:
+class RunView:
     """A trained run: `path` is how its user names it; the dicts are the files of the same names."""
 
     path: str
@@ -73,7 +73,7 @@ class Gathered:
         )
 
 
-def gather(folder: str | Path) -> Gathered:
+def stored_run(folder: str | Path) -> RunView:
     """Read a run folder.
 
     Raises InputError where it holds vectors or counts alone, CorruptFileError where a byte differs.
@@ -88,7 +88,7 @@ def gather(folder: str | Path) -> Gathered:
         kind.read(run).values for kind in (schema.Config, schema.Summary, schema.Provenance)
     )
     history, times = (kind.read(run).rows for kind in (schema.History, schema.Times))
-    return Gathered(
+    return RunView(
         str(folder), load(folder), Counts.load(folder), config, summary, provenance, history, times
     )
 

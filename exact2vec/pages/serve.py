@@ -32,7 +32,7 @@ def serve(
 
     A port in use gives way to the next free one.
     """
-    server = listening(page, vectors, port)
+    server = loopback_server(page, vectors, port)
     try:
         ready(f"http://{LOOPBACK}:{server.server_port}/")
         server.serve_forever()
@@ -42,7 +42,7 @@ def serve(
         server.server_close()
 
 
-def listening(page: bytes, vectors: Vectors | None, port: int) -> ThreadingHTTPServer:
+def loopback_server(page: bytes, vectors: Vectors | None, port: int) -> ThreadingHTTPServer:
     """A server bound to 127.0.0.1 at `port` or the next free of 20; ResourceError for none."""
     handler = type("PageHandler", (Handler,), {"page": page, "vectors": vectors})
     for number in range(port, min(port + PORTS_TRIED, 65536)):
@@ -81,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, self.page, "text/html; charset=utf-8")
         if address.path == "/composed" and self.vectors is not None:
             word = urllib.parse.parse_qs(address.query).get("word", [""])[0]
-            if (found := composed(self.vectors, word)) is not None:
+            if (found := unseen_word(self.vectors, word)) is not None:
                 return self.answer(200, json.dumps(found).encode(), "application/json")
         return self.answer(404, b"there is no such page\n")
 
@@ -107,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def composed(vectors: Vectors, word: str) -> dict[str, Any] | None:
+def unseen_word(vectors: Vectors, word: str) -> dict[str, Any] | None:
     """What stands near a word (log p) and its neighbours (cosine).
 
     None but for a word that has a vector and was not trained.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.errors import CorruptFileError
-from exact2vec.storage.files import replaced, write_whole
+from exact2vec.storage.files import replacement, write_whole
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -46,7 +46,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     import safetensors.numpy
 
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    with replaced(path) as part:
+    with replacement(path) as part:
         safetensors.numpy.save_file(contiguous, part)
 
 

@@ -27,12 +27,12 @@ class Readable(Protocol):
 
 def write_whole(path: Path, data: bytes) -> None:
     """Replace `path` whole or leave it as it was: a killed run never leaves half a file."""
-    with replaced(path) as part:
+    with replacement(path) as part:
         part.write_bytes(data)
 
 
 @contextlib.contextmanager
-def replaced(path: Path) -> Iterator[Path]:
+def replacement(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which takes its place when it is whole and on the disk."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
