@@ -55,7 +55,7 @@ class Axes:
             return f"{len(self.columns):,} words"
         return f"{len(self.rows):,} rows, {len(self.columns):,} columns"
 
-    def check_which(self, which: Which) -> None:
+    def check_which(self, which: str) -> None:
         """UsageError for vectors that there are none of."""
         check_which(which)
         if which == "sum" and not self.square:

@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // A batch: rows of scores, a target each, and the mean of their losses.
 

@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // The report's charts, drawn by plotly: SVG traces only, so that no policy needs to allow eval.
 
@@ -22,7 +23,7 @@ const Curves = {
   },
 
   draw(id, traces, layout) {
-    Plotly.react(Dom.find(id), traces, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
+    window["Plotly"].react(Dom.find(id), traces, layout, { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
   },
 
   // One colour a run, one dash a kind of line.
@@ -69,6 +70,7 @@ const Curves = {
   },
 
   calibration(runs, id) {
+    /** @type {object[]} */
     const traces = [{ type: "scatter", mode: "lines", name: "as predicted", x: [1e-8, 1], y: [1e-8, 1], line: { color: Dom.colour("soft"), dash: "dot", width: 1.3 }, hoverinfo: "skip" }];
     let least = 1;
     runs.forEach((run, number) => {

@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // Elements, numbers, colours. Text enters the page through textContent alone.
 
@@ -21,6 +22,7 @@ const Dom = {
     return element;
   },
 
+  /** An element of whatever kind the page has under `id`. @returns {any} */
   find(id) {
     return document.getElementById(id);
   },
@@ -33,7 +35,8 @@ const Dom = {
     const text = atob(packed.base64);
     const bytes = new Uint8Array(text.length);
     for (let place = 0; place < text.length; place++) bytes[place] = text.charCodeAt(place);
-    return new window[packed.kind](bytes.buffer);
+    const kinds = { Float32Array, Float64Array, Int32Array, Int16Array };
+    return new kinds[packed.kind](bytes.buffer);
   },
 
   // As the command line prints them: fixed digits, more where they would show nothing.
@@ -72,7 +75,8 @@ const Dom = {
   // One listener for every number on the page.
   copyOnClick(notice) {
     document.addEventListener("click", (event) => {
-      const button = event.target instanceof Element && event.target.closest("[data-line]");
+      if (!(event.target instanceof Element)) return;
+      const button = /** @type {HTMLElement | null} */ (event.target.closest("[data-line]"));
       if (!button) return;
       const line = button.dataset.line;
       const shown = Dom.make("code", { text: line });

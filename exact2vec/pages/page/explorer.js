@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // The explorer: the playground, and with a run its words. The state stands in the URL.
 
@@ -14,7 +15,7 @@
   const words = data.run ? new Words(data.run, state, changed) : null;
   Dom.copyOnClick(Dom.find("notice"));
   Dom.find("link").addEventListener("click", () => (Dom.find("link").dataset.line = location.href));
-  for (const link of document.querySelectorAll("[data-section]")) {
+  for (const link of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-section]"))) {
     link.addEventListener("click", (event) => {
       event.preventDefault(); // the hash holds the state
       Dom.find(link.dataset.section).scrollIntoView();

@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // The loss of one row, in float64: the formulas of exact2vec/loss/formulas.py.
 

@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // A zoomable map of words on a canvas: tens of thousands of points without WebGL.
 
@@ -6,7 +7,12 @@ const CIVIDIS = [[0, 48, 111], [87, 93, 109], [165, 156, 116], [254, 232, 56]];
 class WordMap {
   // `points`: x, y of each word in turn; `values`: a number a word for its colour; `picked(place)` is called on a click.
   constructor(box, { words, points, values, name, picked }) {
-    Object.assign(this, { words, points, values, name, picked, chosen: -1 });
+    this.words = words;
+    this.points = points;
+    this.values = values;
+    this.name = name;
+    this.picked = picked;
+    this.chosen = -1;
     this.canvas = Dom.make("canvas", { tabindex: 0, role: "img", "aria-label": "map of the words; arrow keys move, plus and minus zoom, 0 shows all" });
     this.tip = Dom.make("div", { class: "mapTip", hidden: true });
     const button = (text, label, act) => Dom.make("button", { type: "button", "aria-label": label, text, onclick: act });

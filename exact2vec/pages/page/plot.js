@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // Small charts in SVG: lines over steps, bars with arrows, the curve of −log p.
 
@@ -41,12 +42,12 @@ const Plot = {
   },
 
   // series: [{name, points: [[x, y]…], kind: 0…}], levels: [{name, y}]; kinds differ in colour and in dashes.
-  lines(box, { series, levels = [], mark, zero = false, ...names }) {
+  lines(box, { series, levels = [], mark = undefined, zero = false, xName, yName, title, height = 230, whole = false }) {
     const all = series.flatMap((one) => one.points);
     const values = all.map((point) => point[1]).concat(levels.map((level) => level.y));
     const low = Math.min(...(zero ? [0] : []), ...values), high = Math.max(...values), room = 0.06 * (high - low || 1);
     const first = Math.min(...all.map((point) => point[0])), last = Math.max(first + 1, ...all.map((point) => point[0]));
-    const { svg, toX, toY, width, edge } = Plot.frame(box, { x: [first, last], y: [low - room, high + room], ...names });
+    const { svg, toX, toY, width, edge } = Plot.frame(box, { x: [first, last], y: [low - room, high + room], xName, yName, title, height, whole });
     for (const level of levels) {
       svg.append(
         Dom.svg("line", { class: "level", x1: edge.left, x2: width - edge.right, y1: toY(level.y), y2: toY(level.y) }),

@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // The report of one run or several, from the data in the page.
 
@@ -103,7 +104,7 @@
   if (several) {
     Dom.find("which").hidden = false;
     Dom.find("run").append(...runs.map((run, number) => Dom.make("option", { value: number, text: run.name })));
-    Dom.find("run").addEventListener("change", (event) => words_of(Number(event.target.value)));
+    Dom.find("run").addEventListener("change", () => words_of(Number(Dom.find("run").value)));
   }
   Dom.find("suggestions").append(...words.slice(0, 2000).map((word) => Dom.make("option", { value: word })));
   Dom.find("search").addEventListener("submit", (event) => {

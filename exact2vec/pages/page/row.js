@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // One row: scores → shift → exp → p → −log p → gradient, its steps, and its loss as floor + excess.
 
@@ -15,8 +16,8 @@ class Row {
       fewer: () => this.classes(-1), more: () => this.classes(1), useCounts: () => this.mode(null), showFloor: () => this.restart([-1, 0.2, 0.5], null, [6, 3, 1]), useTarget: () => this.mode(0),
       three: () => this.restart([-1, 2.3, 0.1], 0), two: () => this.restart([-1, 0.2], 0),
     })) Dom.find(id).addEventListener("click", act);
-    Dom.find("rate").addEventListener("change", (event) => this.setRate(event.target.value));
-    Dom.find("time").addEventListener("input", (event) => this.move(Number(event.target.value)));
+    Dom.find("rate").addEventListener("change", () => this.setRate(Dom.find("rate").value));
+    Dom.find("time").addEventListener("input", () => this.move(Number(Dom.find("time").value)));
     this.build();
   }
 
@@ -138,8 +139,8 @@ class Row {
       sum("", copy(found.p.reduce((a, b) => a + b, 0), "z.softmax(0).sum()")), sum("loss ", loss), Dom.make("td"),
       sum("", copy(found.gradient.reduce((a, b) => a + b, 0) + 0, "(z.softmax(0) - y).sum().round(decimals=9).abs()"))
     );
-    Dom.find("useCounts").setAttribute("aria-pressed", target === null);
-    Dom.find("useTarget").setAttribute("aria-pressed", target !== null);
+    Dom.find("useCounts").setAttribute("aria-pressed", String(target === null));
+    Dom.find("useTarget").setAttribute("aria-pressed", String(target !== null));
     Plot.bars(Dom.find("bars"), found);
     Plot.curve(Dom.find("curve"), found);
     this.updateSteps(found);

@@ -1,3 +1,4 @@
+// @ts-check
 "use strict";
 // What the playground shows, as a value: it is written into the URL, so that a link or a reload brings it back.
 

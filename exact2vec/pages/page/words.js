@@ -1,9 +1,14 @@
+// @ts-check
 "use strict";
 // The words of a run: probabilities beside counts, loss, neighbours, all computed here from the run's own vectors.
 
 class Words {
   constructor(run, state, changed) {
-    Object.assign(this, { run, state, changed, words: run.words, dim: run.dim });
+    this.run = run;
+    this.state = state;
+    this.changed = changed;
+    this.words = run.words;
+    this.dim = run.dim;
     this.arrays = Object.fromEntries(Object.entries(run.arrays).map(([name, packed]) => [name, Dom.array(packed)]));
     this.place = new Map(run.words.map((word, place) => [word, place]));
     this.unit = this.unitRows();
