@@ -29,14 +29,18 @@ def parameter_arrays(
     return _copy(state.inputs), _copy(state.outputs), _copy(state.bias)
 
 
-def state_composer(state: Parameters) -> Composer | None:
-    """What composes rows of their features; None where nothing was shrunk."""
+def state_composer(state: Parameters, *, square: bool) -> Composer | None:
+    """What composes rows of their features; None where nothing was shrunk.
+
+    Where rows are not columns, a row has no output vector, and its map to one is zeros.
+    """
     shrinkage = state.shrinkage
     if shrinkage is None:
         return None
-    of_inputs, of_outputs = shrinkage.maps
+    of_inputs = _copy(shrinkage.maps[0])
+    of_outputs = _copy(shrinkage.maps[1]) if square else np.zeros_like(of_inputs)
     prior = shrinkage.prior
-    return Composer(prior.describer, (_copy(of_inputs), _copy(of_outputs)), prior.strengths)
+    return Composer(prior.describer, (of_inputs, of_outputs), prior.strengths)
 
 
 def _copy(tensor: Any) -> NDArray[np.float32]:

@@ -91,7 +91,7 @@ class Vectors:
             counts.unigram,
             counts.weighting,
             counts.settings,
-            state_composer(state),
+            state_composer(state, square=counts.square),
             contexts=counts.contexts,
         )
 

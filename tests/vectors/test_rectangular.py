@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 import exact2vec as e2v
 from exact2vec.cli import main
-from exact2vec.counts.features import RowCounts
+from exact2vec.counts.features import Describer, Features, RowCounts
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.estimator import Exact2Vec
 from exact2vec.loss.formulas import DAMPING, metric
@@ -155,6 +155,31 @@ def test_new_rows_are_folded_in(vectors):
     steepness = np.sqrt(gradient @ np.linalg.solve(pull, gradient))
     assert steepness < 1.1 * TOLERANCE * (11 + 2)  # rounding of x to float32 is the tenth
     assert folded.most_similar("dee", topn=4)[0][0] in PEOPLE
+
+
+def test_features_of_rows_compose_rows(vectors, counts, tmp_path):
+    """The features of columns, of another number, are no features of rows."""
+    known = Features(csr_array(np.eye(5, 2)), [*PEOPLE, "dee"], ["old", "tall"])
+    describer, _ = Describer.learn(PEOPLE, max_n=0, known=known)
+    prior = SimpleNamespace(describer=describer, strengths=(2.0, 3.0))
+    maps = torch.arange(6.0).reshape(2, 3), torch.ones(7, 3)
+    state = SimpleNamespace(
+        inputs=torch.from_numpy(vectors.inputs),
+        outputs=torch.from_numpy(vectors.outputs),
+        bias=torch.from_numpy(vectors.bias),
+        shrinkage=SimpleNamespace(prior=prior, maps=maps),
+    )
+    described = Vectors.from_state(state, counts)
+    np.testing.assert_array_equal(described.vector("bob", "composed"), [3, 4, 5])
+    np.testing.assert_array_equal(described.matrix("composed")[0], [0, 1, 2])
+    new = Features(csr_array([[1.0, 1.0]]), ["eve"], ["old", "tall"])
+    counted = RowCounts(csr_array([[0.0, 2.0]]), ["eve"], DRINKS[:2])
+    folded = described.fold_in(counted, new)
+    np.testing.assert_array_equal(folded.vector("eve", "composed"), [3, 5, 7])
+    folded.save(tmp_path / "out")
+    again = load(tmp_path / "out")
+    np.testing.assert_array_equal(again["eve"], folded["eve"])
+    np.testing.assert_array_equal(again.vector("bob", "composed"), [3, 4, 5])
 
 
 def test_questions_of_a_file_are_asked_of_their_side(vectors, tmp_path):
