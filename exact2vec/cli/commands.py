@@ -78,7 +78,11 @@ def neighbors(
         )
     vectors = load(run)
     if given:
-        words = [word for expression in expressions for word in expression.split()]
+        words = [
+            word
+            for expression in expressions
+            for word in ([expression] if vectors.is_trained(expression) else expression.split())
+        ]
         answer = messages.probable_words(
             vectors, words, topn, trained_only=trained_only, weighted=weighted
         )

@@ -121,7 +121,9 @@ def near_words(
     repeated = [one for number, one in enumerate(expressions) if one in expressions[:number]]
     if repeated:
         notes.append(f"{repeated[0]!r} was asked more than once; it is answered once")
-    signed = {one: signed_words(one) for one in expressions}
+    signed = {
+        one: ([one], []) if vectors.is_trained(one) else signed_words(one) for one in expressions
+    }
     marks: dict[str, str] = {}
     for one, (plus, minus) in signed.items():
         marks[one], lines = untrained_words(vectors, [*plus, *minus], trained_only=trained_only)

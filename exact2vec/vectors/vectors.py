@@ -118,7 +118,7 @@ class Vectors:
         """The names of the columns, which have output vectors; the same as `index_to_key`."""
         return self.axes.columns
 
-    def matrix(self, which: Which = "sum") -> NDArray[np.float32]:
+    def matrix(self, which: str = "sum") -> NDArray[np.float32]:
         """One row a trained word: the sum inputs + outputs, inputs, outputs, or composed.
 
         What is composed of the word's features f is f·(G_x + G_u). Without a sum, where rows and

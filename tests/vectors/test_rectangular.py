@@ -289,6 +289,21 @@ def test_the_command_line_answers_for_both_sides(folder, vectors, tmp_path):
     assert call("export", folder, str(tmp_path / "x.vec"), "--which", "inputs").exit_code == 0
 
 
+def test_names_may_hold_spaces(vectors, counts, tmp_path):
+    named = e2v.Counts.from_matrix(TABLE)
+    state = SimpleNamespace(
+        inputs=torch.from_numpy(vectors.inputs),
+        outputs=torch.from_numpy(vectors.outputs),
+        bias=torch.from_numpy(vectors.bias),
+        shrinkage=None,
+    )
+    Vectors.from_state(state, named).save(tmp_path / "run")
+    near = json.loads(call("neighbors", str(tmp_path / "run"), "row 2", "--json").stdout)
+    assert {row["word"] for row in near} == {"row 0", "row 1", "row 3"}
+    given = call("neighbors", str(tmp_path / "run"), "row 2", "--given", "-n", "1", "--json")
+    assert json.loads(given.stdout)[0]["word"].startswith("column ")
+
+
 def test_the_command_line_folds_in_new_rows(folder, tmp_path):
     (tmp_path / "new.csv").write_text("row,word,count\ndee,tea,3\nann,tea,1\n")
     result = call(
