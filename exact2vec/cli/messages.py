@@ -183,8 +183,9 @@ def folded(vectors: Vectors, counts: RowCounts, output: str) -> list[str]:
     before = f" and {len(rows.names) - new:,} of before" * (len(rows.names) > new)
     lines = [f"{output}: {new:,} rows folded in beside {vectors.axes.size}{before}"]
     if trained := [name for name in counts.rows if name in vectors.axes.row_places]:
+        what = "words" if vectors.square else "rows"
         lines.append(
-            f"{len(trained):,} of them are {'words' if vectors.square else 'rows'} of the run, which keep their trained vectors: "
+            f"{len(trained):,} of them are {what} of the run, which keep their trained vectors: "
             f"{_some(trained)}"
         )
     if rows.unknown:
