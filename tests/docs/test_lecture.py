@@ -16,7 +16,7 @@ import pytest
 nbformat = pytest.importorskip("nbformat", reason="pip install nbclient ipykernel")
 pytest.importorskip("nbclient", reason="pip install nbclient ipykernel")
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 MADE_BY = "run: python docs/make_lecture.py"
 
 

@@ -14,7 +14,7 @@ import exact2vec as e2v
 from exact2vec.counts.counts import Counts
 from exact2vec.pages.run_view import stored_run
 
-GOLDEN = Path(__file__).parent / "golden" / "format1"
+GOLDEN = Path(__file__).parents[1] / "golden" / "format1"
 TOPICS = ["cat farm horse wind dog", "snow cow rain sun sky", "night moon cloud star storm"]
 WORDS = [word for words in TOPICS for word in words.split()]  # in order of their counts
 SUN = [-0.01097308, 0.01174766, -0.26707274, 0.01882976]  # its input vector

@@ -19,7 +19,7 @@ import training
 
 from exact2vec import cli
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def blocks(language):
