@@ -1,0 +1,67 @@
+"""The examples are short, they run, and what they print has the properties that they tell."""
+
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+TOPICS = ["sun moon star sky night", "dog cat cow horse farm", "rain wind snow storm cloud"]
+
+
+def printed(name, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def losses(text, pattern=r"loss (\d+\.\d+) nats"):
+    return [float(loss) for loss in re.findall(pattern, text)]
+
+
+def test_each_example_is_at_most_thirty_lines_and_is_run_here():
+    names = {path.name for path in EXAMPLES.glob("*.py")}
+    assert names == {"text.py", "table.py", "loss.py"}
+    for name in names:
+        lines = (EXAMPLES / name).read_text().splitlines()
+        assert len(lines) <= 30, name
+        assert f"python examples/{name}" in "\n".join(lines[:5]), name
+
+
+def test_a_text(tmp_path):
+    random = np.random.default_rng(0)
+    lines = [" ".join(random.choice(topic.split(), 9)) for topic in TOPICS for _ in range(200)]
+    (tmp_path / "text.txt").write_text("\n".join(lines))
+    text = printed("text.py", tmp_path / "text.txt")
+    held_out = losses(text, r"(\d\.\d{3}) (?:nats|after)")
+    assert len(held_out) == 2
+    assert max(held_out) < math.log(15)  # the loss of guessing
+    word, *near = re.findall(r"\w+", re.search(r"^near (.*)$", text, re.MULTILINE)[1])
+    (topic,) = (topic for topic in TOPICS if word in topic)
+    assert set(topic.split()) - {word} == set(near[:4])
+
+
+def test_a_table():
+    text = printed("table.py")
+    assert losses(text) == sorted(losses(text), reverse=True)
+    pairs = dict(re.findall(r"(\w+) goes with (\w+),", text))
+    tea, nails = {"tea", "milk", "sugar"}, {"nails", "hammer", "glue"}
+    for item, other in pairs.items():
+        assert {item, other} <= tea or {item, other} <= nails
+        assert item != other
+    assert set(pairs) == tea | nails
+
+
+def test_the_loss_in_a_training_loop():
+    text = printed("loss.py")
+    assert losses(text) == sorted(losses(text), reverse=True)
+    floor = float(re.search(r"entropy of the counts, (\d+\.\d+)", text)[1])
+    assert losses(text)[-1] == pytest.approx(floor, rel=0.1)
+    assert floor < losses(text)[-1]
