@@ -1,8 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
+FUZZ ?= 10
+OLDEST := .venv-oldest
 
-.PHONY: demo check soak bench bench-losses bench-training bench-speed bench-rare bench-settings clean
+.PHONY: demo check soak fuzz check-oldest bench bench-losses bench-training bench-speed bench-rare bench-settings clean
 
 demo: .venv/installed
 	$(BIN)/exact2vec train python-docs -o runs/python-docs --force
@@ -18,6 +20,18 @@ check: .venv/installed
 
 soak: .venv/installed
 	$(BIN)/python -m pytest -q -n auto -m soak
+
+# Hours: every property and every search with FUZZ times as many examples, others each time.
+fuzz: .venv/installed
+	EXACT2VEC_FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -n auto -m "hypothesis or fuzz"
+
+# The lowest versions that pyproject.toml allows, in an environment of their own.
+check-oldest: .venv/installed
+	$(BIN)/uv pip compile -q --resolution lowest-direct --no-header --no-annotate \
+		--extra gensim --extra parquet --extra umap --extra zst -o $(OLDEST).txt pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install -q -c $(OLDEST).txt -e '.[dev,gensim,parquet,umap,zst]'
+	$(OLDEST)/bin/python -m pytest -q -n auto -m "not soak"
 
 bench: bench-losses bench-speed bench-training bench-rare bench-settings
 
@@ -52,4 +66,4 @@ bench-losses: .venv/installed
 	touch .venv/installed
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv $(OLDEST) $(OLDEST).txt runs

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from checking import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,7 +134,7 @@ def test_hard_wrapped_text_is_noticed(tmp_path):
 words = st.text(st.characters(exclude_categories=[]), min_size=1, max_size=6)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(st.lists(words, min_size=2, max_size=9), min_size=2, max_size=9))
 def test_counts_come_back_as_they_were_saved(tmp_path_factory, texts):
     folder = tmp_path_factory.mktemp("counts")

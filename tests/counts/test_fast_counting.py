@@ -5,6 +5,7 @@ import io
 import by_hand
 import numpy as np
 import pytest
+from checking import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,7 +54,7 @@ class SlowBytes:
         return self.file.read(self.size)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(signs, min_size=1, max_size=3),
     st.sampled_from(["words", "space"]),
@@ -108,7 +109,7 @@ def test_equal_hashes_are_told_apart_by_their_bytes():
     assert numbering.numbers(np.frombuffer(b"one", np.uint8)).tolist() == [1]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.lists(st.lists(st.integers(0, 39), min_size=0, max_size=60), min_size=1, max_size=5),
     st.integers(1, 70),

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from checking import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,7 +54,7 @@ def same_matrices(one, other):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.integers(0, 99), st.lists(st.integers(0, 120), min_size=1, max_size=3))
 def test_the_counts_of_parts_merge_to_the_counts_of_the_whole(seed, cuts):
     texts = documents(seed)
