@@ -3,6 +3,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 FUZZ ?= 10
 OLDEST := .venv-oldest
+EXTRAS := gensim parquet umap zst
 
 .PHONY: demo check soak fuzz check-oldest bench bench-losses bench-training bench-speed bench-rare bench-settings clean
 
@@ -27,8 +28,10 @@ fuzz: .venv/installed
 
 # The lowest versions that pyproject.toml allows, in an environment of their own.
 check-oldest: .venv/installed
-	$(BIN)/uv pip compile -q --resolution lowest-direct --no-header --no-annotate \
-		--extra gensim --extra parquet --extra umap --extra zst -o $(OLDEST).txt pyproject.toml
+	$(BIN)/uv pip compile -q --resolution lowest-direct $(EXTRAS:%=--extra %) \
+		-o $(OLDEST).core.txt pyproject.toml
+	$(BIN)/uv pip compile -q -c $(OLDEST).core.txt $(EXTRAS:%=--extra %) --extra dev \
+		-o $(OLDEST).txt pyproject.toml
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/pip install -q -c $(OLDEST).txt -e '.[dev,gensim,parquet,umap,zst]'
 	$(OLDEST)/bin/python -m pytest -q -n auto -m "not soak"
@@ -66,4 +69,4 @@ bench-losses: .venv/installed
 	touch .venv/installed
 
 clean:
-	rm -rf .venv $(OLDEST) $(OLDEST).txt runs
+	rm -rf .venv $(OLDEST)* runs
