@@ -94,7 +94,7 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
     from exact2vec import count_text
     from exact2vec.counts.read import Text
     from exact2vec.train import fit
-    from exact2vec.train.rotation import blocks
+    from exact2vec.train.row_schedule import blocks
 
     problem, state = _problem(
         fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100
@@ -216,7 +216,7 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
     """Seconds to count and of a pass, over tokens and over words, D = 100."""
     from exact2vec import Text, count_text
     from exact2vec.train import fit
-    from exact2vec.train.rotation import blocks
+    from exact2vec.train.row_schedule import blocks
 
     text, rows = raw.unpacked_wiki(data, scratch), []
     for tokens, words, min_count in (
@@ -259,7 +259,7 @@ def _problem(fit: Any, counts: Any, dim: int) -> tuple[Any, Any]:
     """A problem without prior and its first state."""
     from exact2vec.loss.engine.cells import Workspace
     from exact2vec.parallel import Workers
-    from exact2vec.train.start import spectral_start
+    from exact2vec.train.spectral_start import spectral_start
 
     workers = Workers(2)
     whole = fit.problem_of(counts, Workspace.of(workers, 256, len(counts.words)), 0.75, 1)

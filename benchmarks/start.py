@@ -55,7 +55,7 @@ def first_order(counts: csr_array, rank: int, scale: float) -> tuple[np.ndarray,
 def main(data: Path, results: Path) -> None:
     from exact2vec import Text, count_text, fit
     from exact2vec.train import fit as training
-    from exact2vec.train import start
+    from exact2vec.train import spectral_start as start
 
     counts = count_text(Text(data / "text/wiki.txt.gz"), min_count=20, max_vocab=10_000)
     weighted, spectral_start = counts.weigh(counts.training), start.spectral_start

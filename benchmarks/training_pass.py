@@ -22,8 +22,8 @@ from exact2vec.counts.read import Text
 from exact2vec.loss.engine.cells import Workspace
 from exact2vec.parallel import Workers
 from exact2vec.train import fit
-from exact2vec.train.rotation import blocks
-from exact2vec.train.start import spectral_start
+from exact2vec.train.row_schedule import blocks
+from exact2vec.train.spectral_start import spectral_start
 
 TURNS = 9
 STEPS = 24

@@ -146,20 +146,20 @@ MUTANTS = [
         "test_whole_path",
     ),
     (
-        "train/updates.py",
+        "train/optimizers.py",
         "scale = (square / (1 - BETA2**step))",
         "scale = (square / (1 - BETA2))",
         "train/test_updates",
     ),
     (
-        "train/updates.py",
+        "train/optimizers.py",
         "np.float32(1 / (1 - BETA2**step))",
         "np.float32(1)",
         "train/test_updates",
     ),
-    ("train/rotation.py", "default_rng([seed, 2, part])", "default_rng()", "test_whole_path"),
+    ("train/row_schedule.py", "default_rng([seed, 2, part])", "default_rng()", "test_whole_path"),
     (
-        "train/rotation.py",
+        "train/row_schedule.py",
         "np.array([1, TURNS], np.float32)",
         "np.array([1, 1], np.float32)",
         "train/test_updates",
@@ -190,7 +190,7 @@ MUTANTS = [
         "> 100 * TOLERANCE * scale",
         "vectors/test_fold_in",
     ),
-    ("train/prior.py", "weights[row] * targets[row, j]", "targets[row, j]", "train/test_prior"),
+    ("train/shrinkage.py", "weights[row] * targets[row, j]", "targets[row, j]", "train/test_prior"),
 ]
 
 

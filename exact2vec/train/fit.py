@@ -26,11 +26,7 @@ from exact2vec.loss.engine import engine_of
 from exact2vec.loss.engine.cells import Cells, Outputs, Workspace
 from exact2vec.options import checked
 from exact2vec.parallel import Workers
-from exact2vec.train.prior import Prior, Shrinkage, no_means, refit, shrinkage_penalty
-from exact2vec.train.rotation import Block, blocks
-from exact2vec.train.schedule import Schedule
-from exact2vec.train.start import spectral_start
-from exact2vec.train.updates import (
+from exact2vec.train.optimizers import (
     adam_in_place,
     input_step,
     inverse_metric,
@@ -39,6 +35,10 @@ from exact2vec.train.updates import (
     row_weights,
     shrunk_gradient,
 )
+from exact2vec.train.row_schedule import Block, blocks
+from exact2vec.train.schedule import Schedule
+from exact2vec.train.shrinkage import Prior, Shrinkage, no_means, refit, shrinkage_penalty
+from exact2vec.train.spectral_start import spectral_start
 
 Strengths = tuple[float, float]
 

@@ -11,7 +11,7 @@ from exact2vec.counts.counting import count_text
 from exact2vec.errors import UsageError
 from exact2vec.loss.explain import descend, explain
 from exact2vec.loss.formulas import count_nll, entropy_floor, excess_terms, log_softmax
-from exact2vec.train.updates import adam_update
+from exact2vec.train.optimizers import adam_update
 
 
 def awkward(contexts, words, dim=6, seed=1):

@@ -21,9 +21,9 @@ from exact2vec.options import checked
 from exact2vec.parallel import Workers
 from exact2vec.train import fit as fitting
 from exact2vec.train.fit import PULL_STEPS, fit, initial_state, refitted, step, with_cells
-from exact2vec.train.prior import Prior, refit, ridge, ridge_penalty, shares
-from exact2vec.train.rotation import Block, blocks
-from exact2vec.train.updates import pull_gradient, row_weights, shrunk_gradient
+from exact2vec.train.optimizers import pull_gradient, row_weights, shrunk_gradient
+from exact2vec.train.row_schedule import Block, blocks
+from exact2vec.train.shrinkage import Prior, refit, ridge, ridge_penalty, shares
 from exact2vec.vectors.vectors import Vectors
 
 

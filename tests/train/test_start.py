@@ -5,7 +5,7 @@ import torch
 from scipy.sparse import csr_array
 
 from exact2vec.parallel import Workers
-from exact2vec.train import start
+from exact2vec.train import spectral_start as start
 
 
 def symmetric(size, rate, seed=0):

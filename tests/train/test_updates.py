@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from exact2vec.train import rotation
-from exact2vec.train.schedule import Schedule
-from exact2vec.train.updates import (
+from exact2vec.train import row_schedule
+from exact2vec.train.optimizers import (
     DAMPING,
     adam_in_place,
     adam_update,
@@ -13,6 +12,7 @@ from exact2vec.train.updates import (
     output_rate,
     row_weights,
 )
+from exact2vec.train.schedule import Schedule
 
 
 def test_adam_is_torchs_and_the_compiled_one_its_twin():
@@ -133,17 +133,17 @@ def test_two_epochs_visit_every_row_and_the_weights_add_up(size):
         [np.random.default_rng(0).integers(1, 100, size), np.zeros(5, np.int64)]
     ).astype(float)
     seen, visits = np.zeros(size + 5), np.zeros(size + 5)
-    blocks = list(rotation.blocks(totals, 2, 30, 1))
+    blocks = list(row_schedule.blocks(totals, 2, 30, 1))
     for block in blocks:
         assert 0 < len(block.rows) <= 30
         assert len(set(block.rows)) == len(block.rows)
         seen[block.rows] += block.weights
         visits[block.rows] += 1
-    np.testing.assert_array_equal(seen, np.where(totals > 0, 2 * rotation.PARTS, 0))
+    np.testing.assert_array_equal(seen, np.where(totals > 0, 2 * row_schedule.PARTS, 0))
     assert blocks[-1].epoch == 2
     assert [block.epoch for block in blocks] == sorted(block.epoch for block in blocks)
-    if size >= rotation.FEW_ROWS:
-        assert visits.sum() == pytest.approx(2 * size, abs=3 * rotation.TURNS)
+    if size >= row_schedule.FEW_ROWS:
+        assert visits.sum() == pytest.approx(2 * size, abs=3 * row_schedule.TURNS)
         assert totals[visits == 6].min() >= totals[visits == 1].max()
 
 
