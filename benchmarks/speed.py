@@ -93,19 +93,18 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
 
     from exact2vec import count_text
     from exact2vec.counts.read import Text
-    from exact2vec.train import fit
-    from exact2vec.train.row_schedule import blocks
+    from exact2vec.train import steps
+    from exact2vec.train.optimizers import TUNED
+    from exact2vec.train.row_schedule import visits
 
-    problem, state = _problem(
-        fit, count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100
-    )
-    some = list(blocks(problem.counted["training"].totals.numpy(), 1, 256, 1))
+    problem, state = _problem(count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), 100)
+    some = list(visits(problem.training.totals.numpy(), 1, 256, 1))
     workspace, words = problem.workspace, len(state.output_rows)
 
     def products(size: int) -> None:
         tiles = [slice(at, min(at + size, words)) for at in range(0, words, size)]
         for block in some:
-            rows = len(block.rows)
+            rows = len(block.contexts)
             inputs = state.sides[1].padded(state.inputs[:rows])
 
             def three(tile: slice, inputs: torch.Tensor = inputs, rows: int = rows) -> None:
@@ -119,8 +118,8 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
     rows = []
     for number in range(5):
         began = time.perf_counter()
-        for block, cells in fit.with_cells(some, problem):
-            state = fit.step(state, block, cells, problem, 0.01, 0.2)
+        for _, block in steps.context_blocks(some, problem):
+            state = steps.step(state, block, problem, TUNED, steps.Rates(0.01, 0.2))
         row: dict[str, Any] = {
             "part": "pass",
             "round": number,
@@ -133,7 +132,7 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
             products(size)
             row["products"][size] = time.perf_counter() - began
         began = time.perf_counter()
-        problem.measured(fit.Record(state, 0, 0, 0.0), exact=True)
+        problem.losses(state, exact=True)
         rows.append(row | {"sweep_seconds": time.perf_counter() - began})
     return rows
 
@@ -168,7 +167,7 @@ def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
     Losses are exact at the start and the end.
     """
     from exact2vec import Text, count_text
-    from exact2vec.train import fit
+    from exact2vec.train import fit, problem
 
     parts = {
         "prior_of": "n-grams",
@@ -181,7 +180,8 @@ def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
     spent = dict.fromkeys(parts.values(), 0.0)
 
     def timed(name: str) -> Any:
-        function = getattr(fit, name)
+        module = problem if name.endswith("_losses") else fit
+        function = getattr(module, name)
 
         def call(*args: Any, **extra: Any) -> Any:
             began = time.perf_counter()
@@ -189,7 +189,7 @@ def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
             spent[parts[name]] += time.perf_counter() - began
             return result
 
-        return mock.patch.object(fit, name, call)
+        return mock.patch.object(module, name, call)
 
     counts, rows = count_text(Text(raw.unpacked_wiki(data, scratch)), min_count=20), []
     for number in range(3):
@@ -215,8 +215,9 @@ def shares(data: Path, scratch: Path) -> list[dict[str, Any]]:
 def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
     """Seconds to count and of a pass, over tokens and over words, D = 100."""
     from exact2vec import Text, count_text
-    from exact2vec.train import fit
-    from exact2vec.train.row_schedule import blocks
+    from exact2vec.train import steps
+    from exact2vec.train.optimizers import TUNED
+    from exact2vec.train.row_schedule import visits
 
     text, rows = raw.unpacked_wiki(data, scratch), []
     for tokens, words, min_count in (
@@ -236,11 +237,11 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
         began = time.perf_counter()
         counts = count_text(Text(part), min_count=min_count, max_vocab=words)
         counted = time.perf_counter() - began
-        problem, state = _problem(fit, counts, 100)
+        problem, state = _problem(counts, 100)
         began = time.perf_counter()
-        some = blocks(problem.counted["training"].totals.numpy(), 1, 256, 1)
-        for block, cells in fit.with_cells(some, problem):
-            state = fit.step(state, block, cells, problem, 0.01, 0.2)
+        some = visits(problem.training.totals.numpy(), 1, 256, 1)
+        for _, block in steps.context_blocks(some, problem):
+            state = steps.step(state, block, problem, TUNED, steps.Rates(0.01, 0.2))
         seconds = time.perf_counter() - began
         rows.append(
             {
@@ -255,18 +256,20 @@ def scaling(data: Path, scratch: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _problem(fit: Any, counts: Any, dim: int) -> tuple[Any, Any]:
+def _problem(counts: Any, dim: int) -> tuple[Any, Any]:
     """A problem without prior and its first state."""
     from exact2vec.loss.engine.cells import Workspace
     from exact2vec.parallel import Workers
+    from exact2vec.train.optimizers import TUNED
+    from exact2vec.train.problem import problem_of
     from exact2vec.train.spectral_start import spectral_start
+    from exact2vec.train.steps import initial_state
 
     workers = Workers(2)
-    whole = fit.problem_of(counts, Workspace.of(workers, 256, len(counts.words)), 0.75, 1)
-    problem = replace(whole, counted={"training": whole.counted["training"]})
-    return problem, fit.initial_state(
-        problem, spectral_start(problem.counted["training"].matrix, dim, seed=1, workers=workers)
-    )
+    whole = problem_of(counts, Workspace.of(workers, 256, len(counts.words)), 0.75, 1)
+    problem = replace(whole, parts={"training": whole.model})
+    start = spectral_start(problem.training.matrix, dim, seed=1, workers=workers)
+    return problem, initial_state(problem, TUNED, start)
 
 
 def _middle(values: list[float]) -> float:

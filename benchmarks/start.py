@@ -54,6 +54,7 @@ def first_order(counts: csr_array, rank: int, scale: float) -> tuple[np.ndarray,
 
 def main(data: Path, results: Path) -> None:
     from exact2vec import Text, count_text, fit
+    from exact2vec.parallel import Workers
     from exact2vec.train import fit as training
     from exact2vec.train import spectral_start as start
 
@@ -70,7 +71,7 @@ def main(data: Path, results: Path) -> None:
             with (
                 patch.object(start, "STRETCH", scale),
                 patch.object(start, "WEIGHT_POWER", power),
-                training.Workers() as workers,
+                Workers() as workers,
             ):
                 starts.append(
                     (

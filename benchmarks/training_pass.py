@@ -21,8 +21,10 @@ import exact2vec as e2v
 from exact2vec.counts.read import Text
 from exact2vec.loss.engine.cells import Workspace
 from exact2vec.parallel import Workers
-from exact2vec.train import fit
-from exact2vec.train.row_schedule import blocks
+from exact2vec.train import steps
+from exact2vec.train.optimizers import TUNED
+from exact2vec.train.problem import problem_of
+from exact2vec.train.row_schedule import visits
 from exact2vec.train.spectral_start import spectral_start
 
 TURNS = 9
@@ -32,9 +34,9 @@ STEPS = 24
 def ours(counts: Any) -> tuple[Any, Any]:
     """A problem without prior, and its first state."""
     workers = Workers(2)
-    problem = fit.problem_of(counts, Workspace.of(workers, 256, len(counts.words)), 0.75, 1)
-    matrix = problem.counted["training"].matrix
-    return problem, fit.initial_state(problem, spectral_start(matrix, 100, seed=1, workers=workers))
+    problem = problem_of(counts, Workspace.of(workers, 256, len(counts.words)), 0.75, 1)
+    start = spectral_start(problem.training.matrix, 100, seed=1, workers=workers)
+    return problem, steps.initial_state(problem, TUNED, start)
 
 
 def before_problem(package: Any, text: Path) -> tuple[Any, Any]:
@@ -43,12 +45,12 @@ def before_problem(package: Any, text: Path) -> tuple[Any, Any]:
 
     part = {
         name: importlib.import_module(f"{package.__name__}.{name}")
-        for name in ("counts.read", "loss.tiles_cpu", "loss.workers", "train.fit", "train.start")
+        for name in ("counts.read", "loss.engine.cells", "parallel", "train.fit", "train.start")
     }
     counts = package.count_text(part["counts.read"].Text(text), min_count=20)
-    workers = part["loss.workers"].Workers(2)
-    tiled = part["loss.tiles_cpu"].CompiledNLL(workers, len(counts.words), 256)
-    problem = part["train.fit"].problem_of(counts, tiled, 0.75, 1)
+    workers = part["parallel"].Workers(2)
+    workspace = part["loss.engine.cells"].Workspace.of(workers, 256, len(counts.words))
+    problem = part["train.fit"].problem_of(counts, workspace, 0.75, 1)
     start = part["train.start"].spectral_start(
         problem.counted["training"].matrix, 100, seed=1, workers=workers
     )
@@ -76,19 +78,20 @@ def main() -> None:
     package = before.package_before(asked.before)
     problem, state = ours(e2v.count_text(Text(text), min_count=20))
     problem_before, state_before = before_problem(package, text)
-    step_before = __import__(f"{package.__name__}.train.fit", fromlist=["step"]).step
-    totals = problem.counted["training"].totals.numpy()
-    some = list(blocks(totals, 1, 256, 1))[:STEPS]
+    fit_before = __import__(f"{package.__name__}.train.fit", fromlist=["step"])
+    totals = problem.training.totals.numpy()
+    some = list(visits(totals, 1, 256, 1))[:STEPS]
+    some_before = list(fit_before.blocks(totals, 1, 256, 1))[:STEPS]
 
     def run() -> None:
         at = state
-        for block, cells in fit.with_cells(some, problem):
-            at = fit.step(at, block, cells, problem, 0.01, 0.2)
+        for _, block in steps.context_blocks(some, problem):
+            at = steps.step(at, block, problem, TUNED, steps.Rates(0.01, 0.2))
 
     def run_before() -> None:
         at = state_before
-        for block in some:
-            at = step_before(at, block, problem_before, 0.01, 0.2)
+        for block, cells in fit_before.with_cells(some_before, problem_before):
+            at = fit_before.step(at, block, cells, problem_before, 0.01, 0.2)
 
     lines, ratios = [], []
     for turn in range(TURNS + 1):

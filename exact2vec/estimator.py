@@ -28,7 +28,9 @@ from exact2vec.options import COUNTING, TRAINING, checked, validation_share
 from exact2vec.pages.report import report_page
 from exact2vec.pages.run_view import RunView
 from exact2vec.storage import run_folder, schema
-from exact2vec.train.fit import Record, Strengths, fit
+from exact2vec.train.fit import fit
+from exact2vec.train.problem import Strengths
+from exact2vec.train.state import Record
 from exact2vec.vectors.evaluate import losses, new_text
 from exact2vec.vectors.queries import log_softmax
 from exact2vec.vectors.vectors import Vectors

@@ -160,7 +160,7 @@ MUTANTS = [
     ("train/row_schedule.py", "default_rng([seed, 2, part])", "default_rng()", "test_whole_path"),
     (
         "train/row_schedule.py",
-        "np.array([1, TURNS], np.float32)",
+        "np.array([1, turns], np.float32)",
         "np.array([1, 1], np.float32)",
         "train/test_updates",
     ),
@@ -190,7 +190,7 @@ MUTANTS = [
         "> 100 * TOLERANCE * scale",
         "vectors/test_fold_in",
     ),
-    ("train/shrinkage.py", "weights[row] * targets[row, j]", "targets[row, j]", "train/test_prior"),
+    ("train/ridge.py", "weights[row] * targets[row, j]", "targets[row, j]", "train/test_prior"),
 ]
 
 

@@ -30,7 +30,7 @@ from exact2vec.loss.engine.cells import Outputs, RowLosses, Workspace
 from exact2vec.loss.formulas import count_nll
 from exact2vec.options import checked
 from exact2vec.parallel import Workers
-from exact2vec.train.optimizers import row_weights
+from exact2vec.train.problem import row_weights
 from exact2vec.vectors.evaluate import new_text
 from exact2vec.vectors.formats import export
 

@@ -11,7 +11,7 @@ from exact2vec.counts.features import RowCounts
 from exact2vec.errors import UnknownWordError
 from exact2vec.loss.count_losses import Losses
 from exact2vec.options import available_threads
-from exact2vec.train.fit import Record
+from exact2vec.train.state import Record
 from exact2vec.vectors.evaluate import Evaluation, NewText, Similarity
 from exact2vec.vectors.queries import Which, signed_words
 from exact2vec.vectors.vectors import Vectors

@@ -13,7 +13,8 @@ class Schedule:
 
     The end is `fixed`, or chosen as training goes; `ends` are the steps at which each epoch ends.
     It is chosen by the validation NLL: two epochs without a new low are followed by a last one, in
-    which the rate falls from where it is to the final value.
+    which the rate falls from where it is to the final value. An NLL above `ceiling`, in nats, ends
+    training as diverged.
     """
 
     ends: tuple[int, ...]
@@ -21,18 +22,19 @@ class Schedule:
     lowest: float = math.inf
     waited: int = 0
     falls_from: tuple[int, float] = (0, 1.0)
+    ceiling: float = math.inf
 
     @property
     def steps(self) -> int:
         """How many there are, at most."""
         return self.ends[-1] if self.ends else 0
 
-    def share(self, step: int) -> float:
+    def rate_share(self, step: int) -> float:
         """The rate of step 0 … steps − 1, as a share of the first."""
         first, highest = self.falls_from
         return highest - (highest - FINAL_RATE) * (step - first) / (self.steps - first)
 
-    def exact_at(self, step: int, exact_every: int) -> bool:
+    def is_exact(self, step: int, exact_every: int) -> bool:
         """Whether exact losses are due at the end of an epoch.
 
         They are at the last, every `exact_every` epochs, and always while the end is being chosen.
@@ -42,7 +44,7 @@ class Schedule:
             step == self.steps or not self.fixed or (exact_every > 0 and epoch % exact_every == 0)
         )
 
-    def after(self, step: int, validation_nll: float) -> "Schedule":
+    def with_validation(self, step: int, validation_nll: float) -> "Schedule":
         """The schedule when the NLL of the validation part is known after `step`."""
         if self.fixed:
             return self
@@ -58,5 +60,5 @@ class Schedule:
             self,
             ends=one_more,
             fixed=True,
-            falls_from=(step, self.share(step) if step < self.steps else FINAL_RATE),
+            falls_from=(step, self.rate_share(step) if step < self.steps else FINAL_RATE),
         )

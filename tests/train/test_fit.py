@@ -81,9 +81,9 @@ def test_epochs_that_are_chosen_end_soon_where_the_start_was_best():
 def test_the_steps_of_the_inputs_fall_from_1_and_those_of_the_outputs_from_the_rate(counts):
     taken = []
 
-    def listening(state, block, cells, problem, rate, input_rate):
-        taken.append((rate, input_rate))
-        return step(state, block, cells, problem, rate, input_rate)
+    def listening(state, block, problem, optimizers, rates):
+        taken.append(rates)
+        return step(state, block, problem, optimizers, rates)
 
     step = fitting.step
     with mock.patch.object(fitting, "step", listening):

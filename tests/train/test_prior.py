@@ -13,30 +13,36 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from exact2vec.counts.counting import count_text
-from exact2vec.counts.features import Describer, Features
+from exact2vec.counts.features import Features
 from exact2vec.errors import InputError, UsageError
 from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.loss.formulas import Pull, count_nll, metric, objective, penalty
 from exact2vec.options import checked
 from exact2vec.parallel import Workers
-from exact2vec.train import fit as fitting
-from exact2vec.train.fit import PULL_STEPS, fit, initial_state, refitted, step, with_cells
-from exact2vec.train.optimizers import pull_gradient, row_weights, shrunk_gradient
-from exact2vec.train.row_schedule import Block, blocks
-from exact2vec.train.shrinkage import Prior, refit, ridge, ridge_penalty, shares
+from exact2vec.train import problem as problems
+from exact2vec.train.fit import fit
+from exact2vec.train.optimizers import TUNED
+from exact2vec.train.problem import row_weights
+from exact2vec.train.ridge import FeatureRows, learned_share, ridge, ridge_penalty
+from exact2vec.train.row_schedule import Position, Visit, visits
+from exact2vec.train.shrinkage import PULL_STEPS, pull_gradient, refit, shrunk_gradient
+from exact2vec.train.spectral_start import Start
+from exact2vec.train.steps import (
+    Rates,
+    context_block,
+    context_blocks,
+    initial_state,
+    refitted,
+    step,
+)
 from exact2vec.vectors.vectors import Vectors
-
-
-def prior_of(features, totals, strengths=(150.0, 500.0)):
-    totals = torch.as_tensor(totals, dtype=torch.float64)
-    return Prior(strengths, Describer([], 3, 0), csr_array(features), (totals, totals))
 
 
 def solved(features, targets, totals, strength, **how):
     start = torch.zeros(features.shape[1], targets.shape[1], dtype=torch.float64)
     with Workers(1) as workers:
         return ridge(
-            prior_of(features, totals),
+            FeatureRows(csr_array(features)),
             torch.from_numpy(targets),
             torch.as_tensor(totals, dtype=torch.float64),
             strength,
@@ -91,7 +97,7 @@ def test_ridges_of_any_shape_reach_their_residual(seed, rows, size, dim, strengt
     totals = random.integers(0, 300, rows) * 1.0
     targets = random.standard_normal((rows, dim))
     found = solved(features, targets, totals, strength, tolerance=1e-3, most_steps=200)
-    weights = shares(torch.from_numpy(totals), strength).numpy()[:, None]
+    weights = learned_share(torch.from_numpy(totals), strength).numpy()[:, None]
     right = features.T @ (weights * targets)
     left = (
         right
@@ -110,15 +116,15 @@ def test_the_ridge_does_not_depend_on_threads_and_starts_warm():
         torch.from_numpy(random.standard_normal((400, 37)).astype(np.float32)),
         torch.from_numpy(random.integers(0, 999, 400) * 1.0),
     )
-    prior, start = prior_of(features, totals), torch.zeros(300, 37)
+    rows, start = FeatureRows(features), torch.zeros(300, 37)
     found = []
     for threads in (1, 2, 3):
         with Workers(threads) as workers:
-            found.append(ridge(prior, targets, totals, 150.0, start, workers))
+            found.append(ridge(rows, targets, totals, 150.0, start, workers))
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
     with Workers(1) as workers:
-        assert torch.equal(ridge(prior, targets, totals, 150.0, found[0], workers), found[0])
+        assert torch.equal(ridge(rows, targets, totals, 150.0, found[0], workers), found[0])
 
 
 def problem(seed=0, contexts=6, words=7, dim=3):
@@ -293,7 +299,7 @@ def test_the_means_are_the_ridge_of_the_last_vectors_and_a_start_has_them_too(co
         record = last(counts, epochs=epochs)
         shrinkage = record.state.shrinkage
         weighted = counts.weigh(counts.training)
-        features = shrinkage.prior.features.toarray().astype(float)
+        features = shrinkage.prior.inputs.features.matrix.toarray().astype(float)
         expected = by_least_squares(
             features,
             record.state.inputs.numpy().astype(float),
@@ -361,10 +367,10 @@ def test_penalty_of_means_is_zero():
 
 def problem_of(counts, workers, how, dtype=torch.float64):
     size = len(counts.words)
-    problem = fitting.problem_of(counts, Workspace.of(workers, size, size, dtype), 0.75, 1)
+    problem = problems.problem_of(counts, Workspace.of(workers, size, size, dtype), 0.75, 1)
     return replace(
         problem,
-        prior=fitting.prior_of(counts, problem.counted["training"], (15.0, 50.0), None, 3, how),
+        prior=problems.prior_of(counts, problem.training, (15.0, 50.0), None, 3, how),
     )
 
 
@@ -373,7 +379,7 @@ def at_the_optimum(problem, state):
 
     The second result is the gradient there over that at the start.
     """
-    dense = torch.from_numpy(problem.counted["training"].matrix.toarray()).double()
+    dense = torch.from_numpy(problem.training.matrix.toarray()).double()
     leaves = [value.clone().requires_grad_() for value in (state.inputs, state.outputs, state.bias)]
     optimizer = torch.optim.LBFGS(
         leaves,
@@ -409,7 +415,8 @@ def test_a_step_where_the_objective_is_least_moves_nothing(longest):
         problem = problem_of(counts, workers, longest)
         start = initial_state(
             problem,
-            (
+            TUNED,
+            Start(
                 0.5 * torch.randn(size, dim).double(),
                 0.5 * torch.randn(size, dim).double(),
                 torch.from_numpy(counts.unigram).log(),
@@ -418,7 +425,7 @@ def test_a_step_where_the_objective_is_least_moves_nothing(longest):
         start = refitted(start, problem)
         (inputs, outputs, bias), ratio, _ = at_the_optimum(problem, start)
         assert ratio < 1e-6
-        everything = Block(np.arange(size), np.ones(size, np.float32), 1.0)
+        everything = Visit(np.arange(size), np.ones(size, np.float32), Position())
         due = PULL_STEPS - 1
         for shift, most, least in ((0.0, 1e-5, 0.0), (0.1, 1.0, 1e-3)):
             rows = inputs + shift, Outputs.of(outputs + shift, bias).rows
@@ -427,12 +434,11 @@ def test_a_step_where_the_objective_is_least_moves_nothing(longest):
                 start,
                 inputs=rows[0].clone(),
                 output_rows=rows[1].clone(),
-                output_mean=torch.zeros_like(square),
-                output_square=square,
+                output_memory=(torch.zeros_like(square), square),
                 step=due,
             )
-            cells = problem.counted["training"].block(everything.rows)
-            moved = step(state, everything, cells, problem, 0.05, 1.0)
+            block = context_block(everything, problem)
+            moved = step(state, block, problem, TUNED, Rates(0.05, 1.0))
             for before, after in zip(rows, (moved.inputs, moved.output_rows), strict=True):
                 assert least <= (after - before).abs().max() <= most
 
@@ -462,31 +468,29 @@ def test_three_steps_and_four_are_seven_across_a_refit(counts):
     with Workers(1) as workers:
         problem = problem_of(counts, workers, None, torch.float32)
         start = torch.randn(15, 3, generator=torch.Generator().manual_seed(0))
-        plan = list(blocks(problem.counted["training"].totals.numpy(), 3, 4, 1))[:14]
-        assert any(block.ends_part for block in plan[6:-2])
+        plan = list(visits(problem.training.totals.numpy(), 3, 4, 1))[:14]
+        assert any(visit.position.ends_part for visit in plan[6:-2])
 
         def run(state, some):
-            for block, cells in with_cells(some, problem):
-                state = step(state, block, cells, problem, 0.05, 0.5)
-                state = refitted(state, problem) if block.ends_part else state
+            for position, block in context_blocks(some, problem):
+                state = step(state, block, problem, TUNED, Rates(0.05, 0.5))
+                state = refitted(state, problem) if position.ends_part else state
             return state
 
-        whole = run(initial_state(problem, (start, start + 1, torch.zeros(15))), plan)
-        half = run(initial_state(problem, (start, start + 1, torch.zeros(15))), plan[:6])
+        first = Start(start, start + 1, torch.zeros(15))
+        whole = run(initial_state(problem, TUNED, first), plan)
+        half = run(initial_state(problem, TUNED, first), plan[:6])
         kept, saved = half.copy(), pickle.dumps(half)
         run(half, plan[6:9])
         again, copied = run(pickle.loads(saved), plan[6:]), run(kept, plan[6:])
-    for field in (
-        "inputs",
-        "output_rows",
-        "output_mean",
-        "output_square",
-        "inverse_metric",
-        "input_length",
-        "step",
-    ):
-        assert np.array_equal(getattr(whole, field), getattr(again, field)), field
-        assert np.array_equal(getattr(whole, field), getattr(copied, field)), field
+    assert whole.step == again.step == copied.step
+
+    def tensors(state):
+        return [state.inputs, state.output_rows, *state.output_memory, *state.input_memory]
+
+    for one, other, third in zip(*map(tensors, (whole, again, copied)), strict=True):
+        assert torch.equal(one, other)
+        assert torch.equal(one, third)
     assert whole.shrinkage.pending == again.shrinkage.pending > 0
     for one, other in zip(whole.shrinkage.maps, again.shrinkage.maps, strict=True):
         assert torch.equal(one, other)

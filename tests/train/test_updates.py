@@ -10,8 +10,8 @@ from exact2vec.train.optimizers import (
     input_step,
     inverse_metric,
     output_rate,
-    row_weights,
 )
+from exact2vec.train.problem import row_weights
 from exact2vec.train.schedule import Schedule
 
 
@@ -81,11 +81,11 @@ def test_rows_weigh_one_on_average_over_the_pairs():
 
 def test_the_rate_falls_from_one_to_a_tenth():
     schedule = Schedule((5, 10))
-    shares = [schedule.share(step) for step in range(11)]
+    shares = [schedule.rate_share(step) for step in range(11)]
     assert (shares[0], shares[10]) == (1.0, pytest.approx(0.1))
     assert np.diff(shares) == pytest.approx([-0.09] * 10)
-    assert schedule.after(5, 1.0) == schedule
-    assert [schedule.exact_at(step, every) for every in (0, 1, 2) for step in (5, 10)] == [
+    assert schedule.with_validation(5, 1.0) == schedule
+    assert [schedule.is_exact(step, every) for every in (0, 1, 2) for step in (5, 10)] == [
         False,
         True,
         True,
@@ -98,31 +98,31 @@ def test_the_rate_falls_from_one_to_a_tenth():
 def test_an_end_is_chosen_one_epoch_after_the_loss_has_not_fallen_for_two():
     schedule = Schedule((5, 10, 15, 20, 25), fixed=False)
     for step, nll in ((5, 7.5), (10, 7.6)):
-        assert schedule.exact_at(step, 0)
-        schedule = schedule.after(step, nll)
+        assert schedule.is_exact(step, 0)
+        schedule = schedule.with_validation(step, nll)
         assert (schedule.steps, schedule.fixed) == (25, False)
-    before = schedule.share(15)
-    schedule = schedule.after(15, 7.6)
+    before = schedule.rate_share(15)
+    schedule = schedule.with_validation(15, 7.6)
     assert (schedule.steps, schedule.fixed) == (20, True)
-    assert [schedule.share(step) for step in (15, 20)] == pytest.approx([before, 0.1])
-    assert schedule.after(20, 9.0) == schedule
+    assert [schedule.rate_share(step) for step in (15, 20)] == pytest.approx([before, 0.1])
+    assert schedule.with_validation(20, 9.0) == schedule
 
 
 def test_a_loss_that_falls_to_the_last_epoch_ends_there():
     for nll in ((2.0, 1.0, 0.5), (2.0, 3.0, 4.0)):
         schedule = Schedule((5, 10, 15), fixed=False)
         for step, value in zip((5, 10, 15), nll, strict=True):
-            schedule = schedule.after(step, value)
+            schedule = schedule.with_validation(step, value)
         assert schedule.steps == 15
 
 
 def test_one_epoch_without_a_new_low_is_forgiven():
     schedule = (
         Schedule((5, 10, 15, 20, 25), fixed=False)
-        .after(5, 2.0)
-        .after(10, 2.1)
-        .after(15, 1.9)
-        .after(20, 2.0)
+        .with_validation(5, 2.0)
+        .with_validation(10, 2.1)
+        .with_validation(15, 1.9)
+        .with_validation(20, 2.0)
     )
     assert not schedule.fixed
 
@@ -133,17 +133,25 @@ def test_two_epochs_visit_every_row_and_the_weights_add_up(size):
         [np.random.default_rng(0).integers(1, 100, size), np.zeros(5, np.int64)]
     ).astype(float)
     seen, visits = np.zeros(size + 5), np.zeros(size + 5)
-    blocks = list(row_schedule.blocks(totals, 2, 30, 1))
+    blocks = list(row_schedule.visits(totals, 2, 30, 1))
     for block in blocks:
-        assert 0 < len(block.rows) <= 30
-        assert len(set(block.rows)) == len(block.rows)
-        seen[block.rows] += block.weights
-        visits[block.rows] += 1
+        assert 0 < len(block.contexts) <= 30
+        assert len(set(block.contexts)) == len(block.contexts)
+        seen[block.contexts] += block.weights
+        visits[block.contexts] += 1
     np.testing.assert_array_equal(seen, np.where(totals > 0, 2 * row_schedule.PARTS, 0))
-    assert blocks[-1].epoch == 2
-    assert [block.epoch for block in blocks] == sorted(block.epoch for block in blocks)
+    epochs = [block.position.epoch for block in blocks]
+    assert epochs[-1] == 2
+    assert epochs == sorted(epochs)
+    for done in (3, len(blocks) - 1):
+        left = row_schedule.visits(totals, 2, 30, 1, start=blocks[done - 1].position)
+        for one, other in zip(left, blocks[done:], strict=True):
+            assert one.position == other.position
+            np.testing.assert_array_equal(one.contexts, other.contexts)
     if size >= row_schedule.FEW_ROWS:
-        assert visits.sum() == pytest.approx(2 * size, abs=3 * row_schedule.TURNS)
+        assert visits.sum() == pytest.approx(
+            2 * size, abs=3 * row_schedule.turns(row_schedule.FREQUENT)
+        )
         assert totals[visits == 6].min() >= totals[visits == 1].max()
 
 
