@@ -18,7 +18,8 @@ def test_the_matrix_is_the_weighted_positive_pmi():
     totals = counts.sum(axis=1).astype(float)
     weights = np.linspace(0.5, 2, 9)
     with Workers(2) as workers:
-        found = start.weighted_pmi(counts, totals, weights, workers)
+        margin = start.Margin(totals, weights)
+        found = start.weighted_pmi(counts, margin, margin, workers)
     expected = (
         np.array(by_hand.positive_pmi(counts.toarray().tolist())) * weights[:, None] * weights
     )
