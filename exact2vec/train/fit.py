@@ -132,8 +132,13 @@ class Course:
 
 
 def records(problem: Problem, course: Course, progress: Progress | None = None) -> Iterator[Record]:
-    """The records of a training, or what is left of one that has got as far as `progress`."""
-    if progress is None:
+    """The records of a training, or what is left of one that has got as far as `progress`.
+
+    The tensors of `progress` stay as they are.
+    """
+    if progress is not None:
+        progress = progress._replace(state=progress.state.copy())
+    else:
         record = first_record(problem, course)
         yield record
         progress = record.progress

@@ -66,8 +66,7 @@ def test_training_comes_near_the_optimum_and_its_loss_is_the_formula(shape):
     assert record.losses.floor == pytest.approx(floor, rel=1e-9)
     least = least_nll(dense, 3)
     assert floor < least
-    assert nll - least < 0.05 * (record.losses.unigram - least)
-    assert nll - least < 2e-3
+    assert nll - least < 1e-3  # of the 0.3 below the unigram
 
 
 def test_the_start_is_the_weighted_positive_pmi_from_both_sides():
