@@ -36,7 +36,6 @@ MUTUAL = {  # an operator of torch, and the loop that it stands for
     f"{ENGINE}.traced": {f"{ENGINE}.tiled_linear"},
     f"{ENGINE}.tiled_linear": {f"{ENGINE}.traced"},
 }
-LONGER = {"train/fit.py"}  # for now
 SOURCES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
@@ -83,8 +82,7 @@ def test_no_two_files_import_each_other():
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_can_be_read_in_one_sitting(path):
     lines = path.read_text().splitlines()
-    if str(path.relative_to(ROOT)) not in LONGER:
-        assert len(lines) <= 400
+    assert len(lines) <= 400
 
 
 def test_public_names_resolve():

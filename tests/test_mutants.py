@@ -125,7 +125,12 @@ MUTANTS = [
         "counts/test_counting",
     ),
     ("counts/read.py", "offset - pending + error.start", "offset + error.start", "cli/test_faults"),
-    ("storage/files.py", 'raise EOFError("the last frame has no end")', "return 0", "cli/test_faults"),
+    (
+        "storage/files.py",
+        'raise EOFError("the last frame has no end")',
+        "return 0",
+        "cli/test_faults",
+    ),
     (
         "storage/run_folder.py",
         "if hashlib.sha256(data).hexdigest() != self.files[name]:",

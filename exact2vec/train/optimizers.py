@@ -177,7 +177,7 @@ def adam_update(
 
 
 @vectorized
-def adam_in_place(value, mean, square, gradient, scale, step, rate):  # type: ignore[no-untyped-def]
+def adam_in_place(value, mean, square, gradient, scale, step, rate):
     """value ← value − rate · the direction of `adam_update` for scale · gradient.
 
     One loop over float32 arrays; mean and square follow.

@@ -122,7 +122,7 @@ def _padded(matrix: Tensor, columns: slice) -> NDArray[Any]:
 
 
 @compiled
-def _row_times(indptr, indices, data, dense, row, out):  # type: ignore[no-untyped-def]
+def _row_times(indptr, indices, data, dense, row, out):
     """out = row · dense of a sparse row."""
     for j in range(SLICE):
         out[j] = 0
@@ -134,7 +134,7 @@ def _row_times(indptr, indices, data, dense, row, out):  # type: ignore[no-untyp
 
 
 @compiled
-def _weighted_rows(indptr, indices, data, weights, dense, out):  # type: ignore[no-untyped-def]
+def _weighted_rows(indptr, indices, data, weights, dense, out):
     """out = Ω F · dense."""
     for row in range(len(weights)):
         _row_times(indptr, indices, data, dense, row, out[row])
@@ -143,7 +143,7 @@ def _weighted_rows(indptr, indices, data, weights, dense, out):  # type: ignore[
 
 
 @compiled
-def _conjugate_gradients(  # type: ignore[no-untyped-def]
+def _conjugate_gradients(
     indptr,
     indices,
     data,

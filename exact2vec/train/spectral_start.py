@@ -49,7 +49,7 @@ class Margin(NamedTuple):
 
     def logs(self) -> NDArray[np.float64]:
         """log(total / √N)."""
-        return np.log(np.maximum(self.totals, 1e-300)) - 0.5 * np.log(self.totals.sum())
+        return np.asarray(np.log(np.maximum(self.totals, 1e-300)) - 0.5 * np.log(self.totals.sum()))
 
 
 class Factors(NamedTuple):
@@ -212,7 +212,7 @@ def _edges(starts: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 @compiled
-def _fill_pmi(  # type: ignore[no-untyped-def]
+def _fill_pmi(
     first,
     last,
     starts,
@@ -235,7 +235,7 @@ def _fill_pmi(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _take_positive(first, last, starts, words, values, new_starts, new_words, new_values):  # type: ignore[no-untyped-def]
+def _take_positive(first, last, starts, words, values, new_starts, new_words, new_values):
     for row in range(first, last):
         place = new_starts[row]
         for cell in range(starts[row], starts[row + 1]):
@@ -245,7 +245,7 @@ def _take_positive(first, last, starts, words, values, new_starts, new_words, ne
 
 
 @vectorized
-def _multiply(first, last, starts, words, values, vectors, found):  # type: ignore[no-untyped-def]
+def _multiply(first, last, starts, words, values, vectors, found):
     for row in range(first, last):
         found[row] = 0
         for cell in range(starts[row], starts[row + 1]):
