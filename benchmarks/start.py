@@ -52,6 +52,16 @@ def first_order(counts: csr_array, rank: int, scale: float) -> tuple[np.ndarray,
     return inputs, inputs * np.sign(values)
 
 
+def table(rows: list[dict[str, Any]]) -> str:
+    """Held-out NLL of each start, and after one and two epochs from it, in nats a pair."""
+    lines = ["| start | scale | weights to the power | 0 epochs | 1 | 2 |", "|---" * 6 + "|"]
+    for row in rows:
+        power = f"{row['weight_power']:g}" if "weight_power" in row else ""
+        losses = " | ".join(f"{row[f'held_out_nll_{epochs}']:.3f}" for epochs in (0, 1, 2))
+        lines.append(f"| {row['start']} | {row['scale']:g} | {power} | {losses} |")
+    return "\n".join(lines)
+
+
 def main(data: Path, results: Path) -> None:
     from exact2vec import Text, count_text, fit
     from exact2vec.parallel import Workers

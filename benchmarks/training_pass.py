@@ -57,6 +57,17 @@ def before_problem(package: Any, text: Path) -> tuple[Any, Any]:
     return problem, part["train.fit"].initial_state(problem, start)
 
 
+def table(rows: list[dict[str, Any]]) -> str:
+    """Seconds over those of the version before: the median of the turns, with their range."""
+    lines = ["| seconds | over the version before | from | to |", "|---|---|---|---|"]
+    for place, name in enumerate(("wall", "CPU")):
+        both = [(row["seconds"]["exact2vec"], row["seconds"]["before"]) for row in rows]
+        ratios = [ours[place] / before[place] for ours, before in both]
+        middle = statistics.median(ratios)
+        lines.append(f"| {name} | {middle:.2f} | {min(ratios):.2f} | {max(ratios):.2f} |")
+    return "\n".join(lines)
+
+
 def timed(run: Any) -> tuple[float, float]:
     wall, cpu = time.perf_counter(), time.process_time()
     run()

@@ -14,8 +14,10 @@ import pytest
 import rare
 import raw
 import speed
+import start
 import steps
 import training
+import training_pass
 
 from exact2vec import cli
 
@@ -119,6 +121,8 @@ TABLES = [
     (speed.tables, "speed", "docs/measured.md"),
     (grid.table, "grid", "docs/measured.md"),
     (steps.table, "steps", "docs/measured.md"),
+    (start.table, "start", "docs/measured.md"),
+    (training_pass.table, "training_pass", "docs/measured.md"),
     (losses.table, "losses", "docs/torch.md"),
     (rare.sets_table, "rare", "docs/choosing.md"),
     (rare.small_table, "rare", "docs/measured.md"),
