@@ -4,6 +4,7 @@ Arguments become `Targets`, and an engine adds up Σ_w t_w · −log p_w. What i
 and what is not: docs/torch.md. Formulas: docs/maths.md.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -51,7 +52,8 @@ def log_softmax(
         return scores - scores
     shape = tuple(scores.shape)
     layout = layout_of(shape, validation.class_dim(shape, scores, dim))
-    log_p: Tensor = engine_of(scores).log_softmax(layout.scores(scores))
+    engine = engine_of(scores)
+    log_p = _served(engine, engine.log_softmax, layout.scores(scores))
     return log_p if log_p.dim() == 2 else log_p.reshape(shape)
 
 
@@ -86,7 +88,7 @@ def nll_loss(
     scale, divisor = _scale(engine, targets.divisor, reduction)
     gathered = getattr(engine, "gathered_nll", _gathered_nll)
     kind = log_p.dtype if divisor is None else None
-    nll: Tensor = gathered(layout.scores(log_p), targets, scale, kind)
+    nll = _served(engine, gathered, layout.scores(log_p), targets, scale, kind)
     return _placed(nll, divisor, layout, log_p.dtype)
 
 
@@ -124,9 +126,8 @@ def cross_entropy(
     suspicions.not_probabilities(scores, layout)
     scale, divisor = _scale(engine, targets.divisor, reduction)
     kind = _kind(scores.dtype, arguments, layout)
-    exact = engine.target_nll(
-        layout.scores(scores), targets, scale, kind if divisor is None else None
-    )
+    wanted = kind if divisor is None else None
+    exact = _served(engine, engine.target_nll, layout.scores(scores), targets, scale, wanted)
     return _placed(exact, divisor, layout, kind)
 
 
@@ -176,7 +177,7 @@ def linear_cross_entropy(
     scale, divisor = _scale(engine, whole, reduction)
     block_rows = _block_rows(rows, options)
     nll = [
-        engine.linear_nll(x, u_k, b_k, targets, scale, block_rows)
+        _served(engine, engine.linear_nll, x, u_k, b_k, targets, scale, block_rows)
         for u_k, b_k, targets in positions
     ]
     loss = torch.stack(nll, dim=-1) if scale is None else _total(nll)
@@ -237,6 +238,20 @@ def _engine(arguments: TargetArguments, *tensors: Tensor | None) -> ModuleType:
 
         return reference
     return engine_of(*tensors, arguments.weight, arguments.given)
+
+
+def _served(engine: ModuleType, function: Callable[..., Tensor], *given: Any) -> Tensor:
+    """What a function of the engine returns; its errors say which engine it was."""
+    if torch.compiler.is_compiling():
+        return function(*given)
+    try:
+        return function(*given)
+    except (RuntimeError, MemoryError, TypeError) as error:
+        error.add_note(
+            f"exact2vec's engine {engine.NAME!r} served these tensors; "
+            f"exact2vec.loss.engine.engine_of says which engine serves which"
+        )
+        raise
 
 
 def _scale(

@@ -137,3 +137,22 @@ def test_a_compiler_takes_the_linear_loss_whole():
     environment = {**os.environ, "PYTHONPATH": str(Path(exact2vec.__file__).parents[1])}
     command = [sys.executable, "-W", "ignore", "-c", COMPILED]
     subprocess.run(command, check=True, env=environment)
+
+
+@pytest.mark.parametrize("name", ["log_softmax", "target_nll", "linear_nll"])
+def test_an_error_says_which_engine_it_came_from(monkeypatch, name):
+    def full(*_given):
+        raise RuntimeError("not enough memory")
+
+    from exact2vec.loss.engine import compiled
+
+    monkeypatch.setattr(compiled, name, full)
+    x, y = torch.zeros(2, 3), torch.tensor([0, 1])
+    calls = {
+        "log_softmax": lambda: exact2vec.log_softmax(x, dim=1),
+        "target_nll": lambda: exact2vec.cross_entropy(x, y),
+        "linear_nll": lambda: exact2vec.linear_cross_entropy(x, torch.zeros(4, 3), y),
+    }
+    with pytest.raises(RuntimeError, match="not enough memory") as error:
+        calls[name]()
+    assert "engine 'compiled'" in error.value.__notes__[0]
