@@ -89,11 +89,8 @@ def test_a_bad_file_is_one_line_and_exit_3(tmp_path, name):
     data, expected = BAD_FILES[name]
     (tmp_path / "corpus.txt").write_bytes(data)
     result = train(tmp_path, tmp_path / "corpus.txt", "--held-out", "0", "--min-count", "5")
-    assert (result.exit_code, expected in result.stderr, result.stderr.count("\n")) == (
-        3,
-        True,
-        1,
-    ), result.stderr
+    said = [line for line in result.stderr.splitlines() if not line.startswith("compiling")]
+    assert (result.exit_code, expected in said[0], len(said)) == (3, True, 1), result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
 
 

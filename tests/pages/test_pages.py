@@ -549,12 +549,9 @@ class Composing(Vectors):
         return word == "moonlet" or super().__contains__(word)
 
     def _untrained(self, word, which):
-        moon = self.key_to_index["moon"]
-        return (
-            (self.inputs[moon], self.outputs[moon])
-            if word == "moonlet"
-            else super()._untrained(word, which)
-        )
+        if word == "moonlet":
+            return self.vector("moon", which)
+        return super()._untrained(word, which)
 
 
 def test_served_the_explorer_composes_unseen_words(visit, folder):
