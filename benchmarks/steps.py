@@ -1,11 +1,15 @@
-"""Steps that training does not take: averages of the last iterates, and Muon on the outputs, beside the Adam that it takes.
+"""Steps that training does not take, beside Adam: averages of the last iterates, and Muon.
 
-    python benchmarks/steps.py ../shared/data benchmarks/results/steps.jsonl     trains, and appends a line a run
-    python benchmarks/steps.py                                                   the table of the results
+    python benchmarks/steps.py ../shared/data benchmarks/results/steps.jsonl    trains, adds lines
+    python benchmarks/steps.py                                                  the table
 
-wiki.txt, the 10,000 most frequent words of at least 20, D = 100, and python-docs, with the default prior; exact held-out NLL at the end, nats.
-Muon (Jordan 2024): the outputs move along M (MᵀM)^(−½), M their momentum, exactly by an eigendecomposition; NorMuon also divides each row by the root of its
-own mean square (Li et al. 2025). Both are scaled to a mean square of 1 a number, as Adam's steps are, and the bias stays with Adam.
+The texts are wiki.txt, its 10,000 most frequent words of at least 20, D = 100, and python-docs,
+with the default prior. Measured is the exact held-out NLL at the end, in nats.
+
+Muon (Jordan 2024) moves the outputs along M (MᵀM)^(−½), M their momentum, exactly by an
+eigendecomposition. NorMuon also divides each row by the root of its own mean square (Li et al.
+2025). Both are scaled to a mean square of 1 a number, as Adam's steps are; the bias stays with
+Adam.
 """
 
 import sys

@@ -116,7 +116,8 @@ def main() -> None:
     for name, values in zip(("wall", "CPU"), zip(*ratios, strict=True), strict=True):
         middle = statistics.median(values)
         print(
-            f"{name} seconds over the version before: {middle:.3f} ({min(values):.3f}–{max(values):.3f})"
+            f"{name} seconds over the version before: {middle:.3f} "
+            f"({min(values):.3f}–{max(values):.3f})"
         )
 
 

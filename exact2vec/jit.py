@@ -1,6 +1,8 @@
 """Loops compiled by numba, cached between runs; the compilation can be announced.
 
-The type checker of the tests wraps every function; what is compiled is the function inside (`inspect.unwrap`).
+The type checker of the tests wraps every function; what is compiled is the function inside
+(`inspect.unwrap`). numba sees a change of the file that a loop stands in, not of one it imports:
+after a change of loss/engine/kernels.py delete the loops cached beside it (*.nbi, *.nbc).
 """
 
 import contextlib
@@ -17,17 +19,26 @@ REORDERED = {"reassoc", "nsz", "contract", "arcp"}
 
 
 def compiled(function: Loop) -> Loop:
-    """`function` compiled at its first call, running without the interpreter's lock, exact in its order of floating-point operations."""
+    """`function` compiled at its first call, without the interpreter's lock.
+
+    It keeps the order of its floating-point operations.
+    """
     return cached(error_model="numpy")(function)
 
 
 def vectorized(function: Loop) -> Loop:
-    """`compiled`, with float sums reordered so that they run in vector lanes: the same bytes on the same kind of processor."""
+    """`compiled`, with float sums reordered so that they run in vector lanes.
+
+    The bytes are the same on the same kind of processor.
+    """
     return cached(error_model="numpy", fastmath=REORDERED)(function)
 
 
 def cached(**how: Any) -> Callable[[Loop], Loop]:
-    """Compiled by numba as `how` says, at the first call, and kept for later runs where numba finds a folder to write (NUMBA_CACHE_DIR names one)."""
+    """Compiled by numba as `how` says, at the first call.
+
+    It is kept for later runs where numba finds a folder to write (NUMBA_CACHE_DIR names one).
+    """
 
     def compile_later(function: Loop) -> Loop:
         plain: Any = inspect.unwrap(function)
@@ -66,7 +77,8 @@ class _Announcer(event.Listener):
         if not self._said:
             self._said = True
             self._say(
-                "compiling the fast loops, once for this machine (under 20 s); later runs find them cached"
+                "compiling the fast loops, once for this machine (under 20 s); "
+                "later runs find them cached"
             )
 
     def on_end(self, event: Any) -> None:

@@ -1,4 +1,4 @@
-"""The exact losses of counted pairs from one sweep over all rows, and an estimate from some rows."""
+"""The exact losses of counted pairs from one sweep over all rows; an estimate from some rows."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,10 @@ BLOCK_ROWS = 256
 
 
 class WeightedCounts:
-    """Weighted counts n(c, w), sparse; `totals` are the N_c, `column_totals` the N_w, `total` is N, `floor` their entropy, nats."""
+    """Weighted counts n(c, w), sparse.
+
+    `totals` are the N_c, `column_totals` the N_w, `total` is N, `floor` their entropy in nats.
+    """
 
     def __init__(self, counts: csr_array) -> None:
         if not counts.has_canonical_format:
@@ -52,9 +55,12 @@ class WeightedCounts:
 
 @dataclass(frozen=True)
 class Losses:
-    """Nats per weighted pair: the mean NLL, its excess over the entropy floor of the counts, the unigram's NLL; `pairs` is N.
+    """Nats per weighted pair: the mean NLL, its excess over the floor, the unigram's NLL.
 
-    `standard_error` is None where `nll` is exact, the sum over all rows; `objective`, nats a pair, is what training minimises, where that was asked for.
+    `pairs` is N, the floor the entropy of the counts.
+
+    `standard_error` is None where `nll` is exact, the sum over all rows. `objective`, nats a pair,
+    is what training minimises, where that was asked for.
     """
 
     nll: float
@@ -75,7 +81,10 @@ def exact_losses(
     *,
     row_weights: Float[Tensor, " context"] | None = None,
 ) -> list[Losses]:
-    """The exact Losses under each of `counted`, all from the same scores; with `row_weights` ω, the objective Σ_c ω_c N_c NLL_c / N of the first."""
+    """The exact Losses under each of `counted`, all from the same scores.
+
+    With `row_weights` ω, also the objective Σ_c ω_c N_c NLL_c / N of the first.
+    """
     rows = np.flatnonzero(sum(counts.totals.numpy() for counts in counted))
     found = row_losses(inputs, outputs, rows, counted, workspace)
     losses = [
@@ -107,7 +116,9 @@ def estimated_losses(
     share: float,
     seed: int,
 ) -> list[Losses]:
-    """Unbiased Losses from `share` · rows draws with probability N_c / N, with replacement, and their standard error.
+    """Unbiased Losses from `share` · rows draws, and their standard error.
+
+    A row is drawn with probability N_c / N, with replacement.
 
     Source: Hansen and Hurwitz 1943: the mean of NLL_c over the draws estimates Σ N_c NLL_c / N.
     """

@@ -1,4 +1,4 @@
-"""The loss shown: explain() scores, descend() a few steps of gradient descent; one row or a batch."""
+"""The loss shown: explain() scores, descend() some steps of gradient descent; a row or a batch."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from exact2vec.loss.formulas import log_softmax
 
 @dataclass(frozen=True)
 class Explanation:
-    """One row a class: score, probability, −log p in nats, and with a target the gradient p − y of its loss."""
+    """One row a class: score, probability, −log p in nats; with a target the gradient p − y."""
 
     scores: list[float]
     probabilities: list[float]
@@ -62,7 +62,10 @@ class Explanation:
 
 @dataclass(frozen=True)
 class BatchExplanation:
-    """The Explanation of each row; `gradient` of a row is that of its own loss, N times its part in the gradient of the mean."""
+    """The Explanation of each row.
+
+    `gradient` of a row is that of its own loss, N times its part in the gradient of the mean.
+    """
 
     rows: list[Explanation]
 
@@ -101,7 +104,10 @@ class BatchExplanation:
 
 @dataclass(frozen=True)
 class Descent:
-    """Steps of gradient descent on (the mean of) −log p of the target: a loss before each step (nats), and the scores before each and after the last."""
+    """Steps of gradient descent on (the mean of) −log p of the target.
+
+    A loss before each step (nats), and the scores before each and after the last.
+    """
 
     losses: list[float]
     weights: list[Any]
@@ -134,7 +140,7 @@ def explain(
     scores: Sequence[Sequence[float]] | Tensor, target: Any = None
 ) -> Explanation | BatchExplanation: ...
 def explain(scores: Any, target: Any = None) -> Any:
-    """What −log softmax makes of one row of scores, or of each row of a batch with its target, in float64.
+    """What −log softmax makes of a row of scores, or of each row of a batch, in float64.
 
     >>> print(explain([-1, 2.3, 0.1], target=0))
     class    score       p  -log p  gradient p - y
@@ -165,7 +171,9 @@ def explain(scores: Any, target: Any = None) -> Any:
 
 
 def descend(scores: Any, target: Any, *, steps: int = 10, rate: float = 0.5) -> Descent:
-    """w ← w − rate · (p − y), `steps` times from w = `scores`, a row or a batch (p − y over its rows' number): every loss and weight, in float64.
+    """w ← w − rate · (p − y), `steps` times from w = `scores`: every loss and weight, in float64.
+
+    `scores` are a row or a batch, of which p − y is divided by the number of rows.
 
     The steps have the bits of torch.optim.SGD without momentum.
 
@@ -234,11 +242,13 @@ def _checked(scores: Any, target: Any) -> tuple[Tensor, Tensor | None]:
     if targets is not None:
         if targets.shape != values.shape[:-1]:
             raise UsageError(
-                f"give one target for each row of scores: {list(values.shape[:-1])}; got {list(targets.shape)}"
+                f"give one target for each row of scores: {list(values.shape[:-1])}; "
+                f"got {list(targets.shape)}"
             )
         for place in targets.reshape(-1).tolist():
             if not 0 <= place < values.shape[-1]:
                 raise UsageError(
-                    f"target = {place}, but there are {values.shape[-1]} classes (0..{values.shape[-1] - 1})"
+                    f"target = {place}, but there are {values.shape[-1]} classes "
+                    f"(0..{values.shape[-1] - 1})"
                 )
     return values, targets

@@ -1,4 +1,4 @@
-"""The last digits: ulps against float64, offsets, ties, infinities, and where torch 2.13 is wrong."""
+"""The last digits: ulps against float64, offsets, ties, infinities; where torch 2.13 is wrong."""
 
 import warnings
 
@@ -13,7 +13,10 @@ LIMITS = {torch.float32: 3.0, torch.bfloat16: 0.51, torch.float16: 0.51}
 
 
 def truth(scores, target):
-    """Float64: log1p Σ_{i≠y} exp(z_i − z_y) where y is the largest, lse − z_y elsewhere; p_i, and −Σ_{i≠y} p_i for y."""
+    """In float64: log1p Σ_{i≠y} exp(z_i − z_y) where y is the largest, lse − z_y elsewhere.
+
+    And p_i, and −Σ_{i≠y} p_i for y.
+    """
     z, y = scores.double(), target[:, None]
     small = (z - z.gather(1, y)).scatter(1, y, -torch.inf).exp().sum(1).log1p()
     loss = torch.where(

@@ -60,7 +60,7 @@ def cell_nll(
 
 @dataclass(frozen=True)
 class _Sweep:
-    """m and K of rows; for each set of cells their scores, and Σ p of the words that are no cells."""
+    """m and K of rows; for each set of cells their scores, and Σ p of the words that are not."""
 
     largest: sweeps.Array
     others: sweeps.Array

@@ -150,7 +150,7 @@ class _Sums:
 def _run(
     problem: _Problem, upstream: Tensor | None, sums: _Sums | None, losses: Tensor, pool: Workers
 ) -> None:
-    """The losses of all rows; with `sums`, the gradients of Σ upstream · losses are added to them."""
+    """The losses of all rows; the gradients of Σ upstream · losses are added to `sums`, if any."""
     size = max((rows.stop - rows.start for rows in problem.rows), default=0)
     size *= len(problem.products.outputs)
 

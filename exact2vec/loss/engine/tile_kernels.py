@@ -149,7 +149,7 @@ def tile_terms(
 @compiled
 @no_type_check
 def join_tiles(tile_largest, tile_others, largest, others, shift):
-    """m and K of each row from those of its tiles (5), and exp(m_t − m); K is nan without a finite m."""
+    """m and K of each row from those of its tiles (5), exp(m_t − m); K is nan if m is infinite."""
     tiles = tile_largest.shape[0]
     for row in range(len(largest)):
         first = 0
@@ -172,7 +172,7 @@ def join_tiles(tile_largest, tile_others, largest, others, shift):
 @compiled
 @no_type_check
 def row_terms(starts, value, at_cells, largest, others, tile_largest, below, size, nll, totals):
-    """Σ t (−log p) of each row (1), and T = Σ t, from its cells and, unless empty, its dense sums."""
+    """Σ t (−log p) of each row (1), and T = Σ t, from its cells and its dense sums, if any."""
     for row in range(len(largest)):
         m, log_sum = largest[row], np.log1p(others[row])
         loss, total = 0.0, 0.0

@@ -241,7 +241,7 @@ def pulled_back(
 def target_gradients(
     block: Block, done: Swept, products: Products, upstream: Array, d_dense: Tensor, each: Each
 ) -> None:
-    """∂/∂dense of Σ upstream · the row losses: c · weight · keep · −log p, from scores made again."""
+    """∂/∂dense of Σ upstream · losses: c · weight · keep · −log p, from scores made again."""
 
     def fill(tile: int) -> None:
         words = products.tiles[tile]
