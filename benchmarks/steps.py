@@ -14,21 +14,25 @@ Adam.
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import raw
 import torch
+from torch import Tensor
 
 import exact2vec as e2v
 from exact2vec.errors import DivergedError
-from exact2vec.loss.engine.cells import Outputs
-from exact2vec.train import fit as fitting
+from exact2vec.loss.count_losses import BLOCK_ROWS, WeightedCounts, exact_losses
+from exact2vec.loss.engine.cells import Outputs, Workspace
+from exact2vec.parallel import Workers
+from exact2vec.train.optimizers import Memory, Optimizers, Step, adam_in_place
 
 RESULTS = raw.RESULTS / "steps.jsonl"
 MOMENTUM, ROW_MEMORY = 0.9, 0.95
+ADAM_RATE = 0.05  # the first rate of the biases
 EPOCHS = (2, 4)
 MUON_RATES = (0.005, 0.01, 0.02, 0.05)
 AVERAGES = (
@@ -38,79 +42,69 @@ AVERAGES = (
 )  # first rate, share of the steps that is averaged
 
 
+def held_out_nll(counts: e2v.Counts, inputs: Tensor, outputs: Outputs) -> float:
+    """The exact held-out NLL of these vectors, nats."""
+    assert counts.held_out is not None
+    counted = [WeightedCounts(counts.weigh(counts.held_out))]
+    with Workers() as workers:
+        workspace = Workspace.of(workers, BLOCK_ROWS, len(counts.words))
+        unigram = torch.from_numpy(counts.unigram)
+        return exact_losses(inputs, outputs, counted, unigram.log(), workspace)[0].nll
+
+
 def averaged(counts: e2v.Counts, epochs: int, rate: float, share: float) -> float:
     """The held-out NLL of the mean of the vectors after each of the last `share` of the steps."""
-    found: list[Any] = []
+    sums: list[Tensor] = []
+    number = 0
+    for record in e2v.fit(counts, epochs=epochs, exact_every=0, rate=rate):
+        state = record.state
+        if record.steps > record.step > (1 - share) * record.steps:
+            rows = state.inputs.double(), state.output_rows.double()
+            sums = [a + b for a, b in zip(sums, rows, strict=True)] if sums else list(rows)
+            number += 1
+    inputs, output_rows = ((total / number).float() for total in sums)
+    return held_out_nll(counts, inputs, Outputs(output_rows, inputs.shape[1]))
 
-    def measured(problem: Any, record: Any, *, exact: bool) -> Any:
-        if record.step == record.steps and found:
-            total, number = found
-            mean = fitting.replace(
-                record.state,
-                inputs=(total[0] / number).float(),
-                output_rows=(total[1] / number).float(),
-            )
-            record = fitting.replace(record, state=mean)
-        return original(problem, record, exact=exact)
 
-    original = fitting.Problem.measured
-    with mock.patch.object(fitting.Problem, "measured", measured):
-        for record in fitting.fit(counts, epochs=epochs, exact_every=0, rate=rate):
-            rows = record.state.inputs, record.state.output_rows
-            if record.steps > record.step > (1 - share) * record.steps:
-                total, number = found or (
-                    [torch.zeros_like(tensor, dtype=torch.float64) for tensor in rows],
-                    0,
-                )
-                for sums, tensor in zip(total, rows, strict=True):
-                    sums += tensor
-                found[:] = total, number + 1
-    assert record.held_out is not None
-    return record.held_out.nll
+@dataclass(frozen=True)
+class Muon:
+    """Output vectors of `dim` numbers by Muon, by NorMuon where `by_row`; biases by Adam.
+
+    `rate` is the first one. It remembers the momentum, Adam's squares, and mean squares of rows.
+    """
+
+    rate: float
+    by_row: bool
+    dim: int = 100
+
+    def init(self, rows: Tensor) -> Memory:
+        return torch.zeros_like(rows), torch.zeros_like(rows), rows.new_zeros(len(rows), 1)
+
+    def step(self, rows: Tensor, gradient: Tensor, memory: Memory, step: Step) -> None:
+        momentum, square, _ = memory
+        vectors, adam_rate = rows[:, : self.dim].clone(), ADAM_RATE * step.rate / self.rate
+        arrays = (one.numpy() for one in (rows, momentum.clone(), square, gradient))
+        adam_in_place(*arrays, step.scale, step.number, adam_rate)
+        rows[:, : self.dim] = vectors
+        momentum.mul_(MOMENTUM).add_(gradient, alpha=(1 - MOMENTUM) * step.scale)
+
+    def finish(self, outputs: Outputs, memory: Memory, step: Step) -> None:
+        momentum, _, squares = memory
+        vectors = momentum[:, : self.dim].double()
+        values, basis = torch.linalg.eigh(vectors.T @ vectors)
+        moved = vectors @ (basis / values.clamp_min(1e-12 * values.max()).sqrt() @ basis.T)
+        if self.by_row:
+            means = moved.square().mean(dim=1, keepdim=True)
+            squares.mul_(ROW_MEMORY).add_((1 - ROW_MEMORY) * means)
+            moved /= (squares / (1 - ROW_MEMORY**step.number)).sqrt().clamp_min(1e-12)
+        outputs.vectors.sub_((step.rate * moved / moved.square().mean().sqrt()).float())
 
 
 def muon(counts: e2v.Counts, epochs: int, rate: float, *, by_row: bool) -> float:
     """The held-out NLL with the outputs stepped by Muon (by NorMuon where `by_row`)."""
-    adam, step = fitting.adam_in_place, fitting.step
-    squares = torch.zeros(len(counts.words), 1)
-
-    def momentum_and_bias(
-        value: Any,
-        mean: Any,
-        square: Any,
-        gradient: Any,
-        scale: float,
-        number: int,
-        step_rate: float,
-    ) -> None:
-        before = value.copy()
-        adam(value, mean.copy(), square, gradient, scale, number, 0.05 * step_rate / rate)
-        value[:, :-LAST] = before[:, :-LAST]
-        mean *= MOMENTUM
-        mean += (1 - MOMENTUM) * scale * gradient
-
-    def stepped(
-        state: Any, block: Any, cells: Any, problem: Any, step_rate: float, input_rate: float
-    ) -> Any:
-        found = step(state, block, cells, problem, step_rate, input_rate)
-        dim = len(state.inverse_metric)
-        momentum = state.output_mean[:, :dim].double()
-        values, basis = torch.linalg.eigh(momentum.T @ momentum)
-        moved = momentum @ (basis / values.clamp_min(1e-12 * values.max()).sqrt() @ basis.T)
-        if by_row:
-            squares.mul_(ROW_MEMORY).add_(
-                (1 - ROW_MEMORY) * moved.square().mean(dim=1, keepdim=True)
-            )
-            moved /= (squares / (1 - ROW_MEMORY ** (state.step + 1))).sqrt().clamp_min(1e-12)
-        found.output_rows[:, :dim] -= (step_rate * moved / moved.square().mean().sqrt()).float()
-        return found
-
-    LAST = Outputs.of(torch.zeros(1, 100), torch.zeros(1)).rows.shape[1] - 100
-    with (
-        mock.patch.object(fitting, "adam_in_place", momentum_and_bias),
-        mock.patch.object(fitting, "step", stepped),
-    ):
-        *_, last = fitting.fit(counts, epochs=epochs, exact_every=0, rate=rate)
+    optimizers = Optimizers(outputs=Muon(rate, by_row))
+    records = e2v.fit(counts, epochs=epochs, exact_every=0, rate=rate, optimizers=optimizers)
+    *_, last = records
     assert last.held_out is not None
     return last.held_out.nll
 
@@ -120,7 +114,7 @@ def runs(counts: e2v.Counts) -> Iterator[tuple[str, int, Callable[[], float]]]:
     for epochs in EPOCHS:
 
         def plain(epochs: int = epochs) -> float:
-            *_, last = fitting.fit(counts, epochs=epochs, exact_every=0)
+            *_, last = e2v.fit(counts, epochs=epochs, exact_every=0)
             return last.held_out.nll  # type: ignore[union-attr]
 
         yield "Adam", epochs, plain
