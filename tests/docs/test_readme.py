@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 
 def test_the_twelve_lines(folder):
-    (code,) = blocks("python")
+    code = blocks("python")[0]
     assert len(code.strip().splitlines()) <= 13
     printed = subprocess.check_output(
         [sys.executable, "-c", code],
@@ -54,6 +54,33 @@ def test_the_twelve_lines(folder):
         neighbours["server"].split(", ")
     )
     assert f"held-out, computed anew: {losses[-1][1]:.4f}" in printed
+
+
+def test_the_table_and_the_loss_print_what_they_show(folder):
+    _, table, loss = blocks("python")
+    _, shown = blocks("text")
+    environment = {**os.environ, "PYTHONPATH": str(README.parent)}
+    printed = [
+        subprocess.check_output(
+            [sys.executable, "-c", code], cwd=folder, text=True, env=environment
+        )
+        for code in (table, loss)
+    ]
+    numbers = [list(map(float, re.findall(r"\d\.\d+", text))) for text in (printed[0], shown)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.01)  # printed with two digits
+    assert re.sub(r"\d\.\d+", "", printed[0]) == re.sub(r"\d\.\d+", "", shown)
+    assert printed[1] == "the same loss as torch's: True\n"
+
+
+def test_prose_is_short():
+    """Sentences of at most 25 words, at most two numbers in a hundred words."""
+    text = re.sub(r"<!-- training -->.*<!-- /training -->", "", README.read_text(), flags=re.DOTALL)
+    text = re.sub(r"^```.*?^```$|^    .*$|^\|.*$|^#.*$|!\[.*$", "", text, flags=re.M | re.DOTALL)
+    text = re.sub(r"\]\([^)]*\)|`", "", text)
+    for sentence in re.split(r"[.:;](?:\s|$)|\n\n|^- ", text, flags=re.M):
+        assert len(sentence.split()) <= 25, sentence
+    numbers = [word for word in text.split() if re.match(r"\W*\d", word)]
+    assert len(numbers) <= 0.02 * len(text.split()), numbers
 
 
 def test_the_commands(folder):
