@@ -60,12 +60,12 @@ class ContextBlock:
         context had its row: (Σ_i C_ci δ_i)ᵀ F (Σ_i C_ci δ_i) ≤ Σ_j |C_cj| Σ_i |C_ci| δ_iᵀ F δ_i.
         """
         pairs = self.pairs if isinstance(curvature, float) else self.pairs * curvature
-        if self.composition is None:
-            return RowSlopes(self.rows, gradient / pairs.float()[:, None], pairs)
-        behind = torch.from_numpy(pairs_behind(self.composition, pairs.numpy()))
-        by_row = torch.from_numpy(self.composition.T @ gradient.numpy()).to(gradient.dtype)
-        shares = behind.clamp_min(torch.finfo(torch.float32).tiny).to(gradient.dtype)
-        return RowSlopes(self.rows, by_row / shares[:, None], behind)
+        if self.composition is not None:
+            pairs = torch.from_numpy(pairs_behind(self.composition, pairs.numpy()))
+            gradient = torch.from_numpy(self.composition.T @ gradient.numpy()).to(gradient.dtype)
+        # none are behind a vector without direction, whose gradient is 0
+        shares = pairs.clamp_min(torch.finfo(torch.float32).tiny).to(gradient.dtype)
+        return RowSlopes(self.rows, gradient / shares[:, None], pairs)
 
 
 @dataclass(frozen=True)
