@@ -28,7 +28,7 @@ def losses(text, pattern=r"loss (\d+\.\d+) nats"):
 
 def test_each_example_is_at_most_thirty_lines_and_is_run_here():
     names = {path.name for path in EXAMPLES.glob("*.py")}
-    assert names == {"text.py", "table.py", "loss.py"}
+    assert names == {"text.py", "table.py", "ratings.py", "loss.py"}
     for name in names:
         lines = (EXAMPLES / name).read_text().splitlines()
         assert len(lines) <= 30, name
@@ -57,6 +57,18 @@ def test_a_table():
         assert {item, other} <= tea or {item, other} <= nails
         assert item != other
     assert set(pairs) == tea | nails
+
+
+def test_a_table_of_users_and_items():
+    text = printed("ratings.py")
+    users = re.search(r"^like cook 0: (.*)$", text, re.MULTILINE)[1].split(", ")
+    assert set(users) == {f"cook {number}" for number in (1, 2, 3, 4)}
+    items = re.search(r"^like saw: (.*)$", text, re.MULTILINE)[1].split(", ")
+    assert set(items) == {"nails", "hammer", "glue"}
+    first, last = losses(text, r"loss (\d+\.\d+)")
+    floor = float(re.search(r"entropy of the counts, (\d+\.\d+)", text)[1])
+    assert floor < last < first
+    assert last - floor < 0.1
 
 
 def test_the_loss_in_a_training_loop():
