@@ -10,11 +10,14 @@ from scipy.sparse import csr_array
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Features
 from exact2vec.errors import InputError, UsageError
+from exact2vec.estimator import Exact2Vec
 from exact2vec.loss.formulas import Pull, count_nll, entropy_floor, objective
 from exact2vec.parallel import Workers
 from exact2vec.train import spectral_start as start
 from exact2vec.train.fit import fit
 from exact2vec.train.problem import row_weights
+from exact2vec.vectors.evaluate import losses
+from exact2vec.vectors.vectors import load
 
 
 def table(contexts, words, pairs=40.0, rank=2, seed=0):
@@ -195,3 +198,28 @@ def test_epochs_are_chosen_by_counts_that_were_put_aside():
     record = last(counts, epochs="auto", max_epochs=40, vector_size=8)
     assert 2 < record.epoch < 40
     assert record.validation is not None
+
+
+def test_the_estimator_from_a_scipy_matrix_to_a_folder_and_back(tmp_path):
+    matrix = csr_array(table(20, 7))
+    model = Exact2Vec(vector_size=3, epochs=30, prior=(2.0, 2.0), row_power=1.0).fit(matrix)
+    floor = entropy_floor(torch.from_numpy(matrix.toarray()).double()).item()
+    nll = model.history_[-1]["nll"]
+    assert floor < nll < floor + 0.02
+    assert model.score(matrix) == pytest.approx(-nll, rel=1e-9)
+    assert (model.wv.rows[0], model.wv.columns[-1]) == ("row 0", "column 6")
+
+    # of rows that were trained on, the fold-in finds the likelihoods again: both are near optima
+    folded = model.wv.log_softmax(model.transform(matrix))
+    refitted = -(matrix.toarray() * folded).sum() / matrix.sum()
+    assert abs(refitted - nll) < 0.01
+
+    model.save(tmp_path / "run")
+    again = load(tmp_path / "run")
+    for name in ("inputs", "outputs", "bias"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(model.wv, name))
+    assert (again.rows, again.columns) == (model.wv.rows, model.wv.columns)
+    training, held_out = losses(again, Counts.load(tmp_path / "run"))
+    assert training.nll == pytest.approx(nll, rel=1e-12)
+    assert training.floor == pytest.approx(floor, rel=1e-9)
+    assert held_out is None
