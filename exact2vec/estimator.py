@@ -24,7 +24,7 @@ from exact2vec.counts.features import Features, NamedCounts, RowCounts
 from exact2vec.counts.read import Text
 from exact2vec.display import History, in_notebook, notebook_bar
 from exact2vec.errors import InputError, UsageError
-from exact2vec.options import COUNTING, TRAINING, checked, validation_share
+from exact2vec.options import COUNTING, TRAINING, checked, documented, validation_share
 from exact2vec.pages.report import report_page
 from exact2vec.pages.run_view import RunView
 from exact2vec.storage import run_folder, schema
@@ -38,6 +38,7 @@ from exact2vec.vectors.vectors import Vectors
 Listener = Callable[[Iterator[Record]], Iterator[Record]]
 
 
+@documented()
 class Exact2Vec:
     """Train word vectors with the exact softmax loss.
 

@@ -3,13 +3,18 @@
 The command line, the Python functions, the documentation and the tests all read it.
 """
 
+import inspect
 import os
+import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from exact2vec.errors import UsageError
 
 Value = int | float | str | tuple[float, ...] | None
+Documented = TypeVar("Documented", bound=Callable[..., object])
 
 
 @dataclass(frozen=True)
@@ -319,3 +324,26 @@ def checked(**given: Value) -> dict[str, Value]:
         if isinstance(value, str) and OPTIONS[name].kind not in (str, strengths, passes):
             raise OPTIONS[name].refusal(value)
     return {name: OPTIONS[name].parse(value) for name, value in given.items()}
+
+
+def documented(**others: str) -> Callable[[Documented], Documented]:
+    """Puts a line for each argument behind a docstring: from the table, or from `others`."""
+
+    def with_arguments(function: Documented) -> Documented:
+        names = list(inspect.signature(function).parameters)
+        lines = [_argument(name, others) for name in names if name != "self"]
+        function.__doc__ = f"{inspect.getdoc(function)}\n\nArguments:\n" + "\n".join(lines) + "\n"
+        return function
+
+    return with_arguments
+
+
+def _argument(name: str, others: dict[str, str]) -> str:
+    """A line of documentation: what the argument is, its range and its default."""
+    text = others.get(name)
+    if text is None:
+        option = OPTIONS[name]
+        said = re.sub(r"--([a-z-]+)", lambda flag: flag[1].replace("-", "_"), option.help)
+        text = f"{said} ({option.wanted}); default {option.default!r}"
+    body = f"{name}: {text}"
+    return textwrap.fill(body, 96, initial_indent="    ", subsequent_indent="        ")

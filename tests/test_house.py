@@ -5,6 +5,7 @@ The public names and the options are what they say.
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -152,3 +153,13 @@ def test_the_page_of_the_command_line_is_up_to_date():
     docs = ROOT.parent / "docs"
     code = subprocess.check_output([sys.executable, str(docs / "make_cli.py")], text=True)
     assert code == (docs / "cli.md").read_text(), "run: python docs/make_cli.py > docs/cli.md"
+
+
+@pytest.mark.parametrize("function", [exact2vec.Exact2Vec, exact2vec.count_text, exact2vec.fit])
+def test_every_argument_is_documented_with_its_default(function):
+    _, _, arguments = function.__doc__.partition("\nArguments:\n")
+    for name in inspect.signature(function).parameters:
+        (entry,) = re.findall(rf"^    {name}: (.+(?:\n        .+)*)", arguments, re.M)
+        if name in OPTIONS:
+            words = " ".join(entry.split())
+            assert words.endswith(f"default {OPTIONS[name].default!r}"), entry

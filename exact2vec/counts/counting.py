@@ -18,11 +18,16 @@ from exact2vec.counts.vocabulary import DROPPED, TokenCounts, Vocabulary, token_
 from exact2vec.counts.weighting import Weighting, WindowWeighting
 from exact2vec.counts.windows import count_windows
 from exact2vec.errors import InputError, UsageError
-from exact2vec.options import checked
+from exact2vec.options import checked, documented
 
 TEXT_SETTINGS = ("tokens", "regex", "document")
 
 
+@documented(
+    texts="a Text (files), or an iterable of documents: strings, or lists of tokens",
+    vocabulary="the words to count, whatever their number in these texts; default None: those of "
+    "the texts",
+)
 def count_text(
     texts: Iterable[object],
     *,

@@ -9,7 +9,7 @@ from exact2vec.counts.counts import Counts
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.loss.count_losses import BLOCK_ROWS
 from exact2vec.loss.engine.cells import Workspace
-from exact2vec.options import checked
+from exact2vec.options import checked, documented
 from exact2vec.parallel import Workers
 from exact2vec.train.inputs import OwnRows
 from exact2vec.train.optimizers import TUNED, Optimizers, output_rate
@@ -29,6 +29,12 @@ from exact2vec.train.steps import Rates, context_blocks, initial_state, refitted
 WORSE_THAN_START = 1.0  # nats above the NLL of the start and of the unigram that mean divergence
 
 
+@documented(
+    counts="what is trained on, square or rectangular: see count_text and Counts.from_matrix",
+    features="what is known of the rows beside their counts; default None",
+    optimizers="those of outputs and inputs; default TUNED: Adam and natural gradient",
+    progress="of a record of an earlier training of the same counts: it goes on from there",
+)
 def fit(
     counts: Counts,
     *,
