@@ -92,7 +92,7 @@ def one_pass(data: Path, scratch: Path) -> list[dict[str, Any]]:
     import torch
 
     from exact2vec import count_text
-    from exact2vec.counts.read import Text
+    from exact2vec.counts.text import Text
     from exact2vec.train import steps
     from exact2vec.train.optimizers import TUNED
     from exact2vec.train.row_schedule import visits

@@ -18,7 +18,7 @@ import raw
 import torch
 
 import exact2vec as e2v
-from exact2vec.counts.read import Text
+from exact2vec.counts.text import Text
 from exact2vec.loss.engine.cells import Workspace
 from exact2vec.parallel import Workers
 from exact2vec.train import steps

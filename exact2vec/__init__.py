@@ -19,7 +19,7 @@ _HOME = {
     "loss_terms": "loss.decomposition",
     "explain": "loss.explain",
     "descend": "loss.explain",
-    "Text": "counts.read",
+    "Text": "counts.text",
     "Counts": "counts.counts",
     "count_text": "counts.counting",
     "count_tokens": "counts.counting",
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from exact2vec.counts.counting import count_text, count_tokens
     from exact2vec.counts.counts import Counts
     from exact2vec.counts.features import Features, RowCounts
-    from exact2vec.counts.read import Text
+    from exact2vec.counts.text import Text
     from exact2vec.estimator import Exact2Vec
     from exact2vec.loss.decomposition import loss_terms
     from exact2vec.loss.explain import descend, explain

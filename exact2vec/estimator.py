@@ -21,7 +21,7 @@ from exact2vec.counts.corpus import pieces_of
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Features, NamedCounts, RowCounts
-from exact2vec.counts.read import Text
+from exact2vec.counts.text import Text
 from exact2vec.display import History, in_notebook, notebook_bar
 from exact2vec.errors import InputError, UsageError
 from exact2vec.options import COUNTING, TRAINING, checked, documented, validation_share

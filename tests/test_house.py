@@ -122,7 +122,7 @@ def test_help_loads_click_and_the_commands_alone():
 
 
 def test_defaults_stand_in_one_table():
-    from exact2vec.counts.read import Text
+    from exact2vec.counts.text import Text
 
     for function in (
         exact2vec.Exact2Vec.__init__,

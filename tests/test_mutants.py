@@ -95,13 +95,13 @@ MUTANTS = [
         "counts/test_fast_counting",
     ),
     (
-        "counts/characters.py",
+        "counts/tokens.py",
         "if in_block == limit:",
         "if in_block > limit:",
         "counts/test_fast_counting",
     ),
     (
-        "counts/numbering.py",
+        "counts/token_table.py",
         "known[start + offset] != text[place + offset]",
         "False",
         "counts/test_fast_counting",
@@ -124,7 +124,7 @@ MUTANTS = [
         "np.bincount(corpus.ids,",
         "counts/test_counting",
     ),
-    ("counts/read.py", "offset - pending + error.start", "offset + error.start", "cli/test_faults"),
+    ("counts/text.py", "offset - pending + error.start", "offset + error.start", "cli/test_faults"),
     (
         "storage/files.py",
         'raise EOFError("the last frame has no end")',

@@ -167,7 +167,7 @@ def announce_compilation(say: Callable[[str], None]) -> None:
 def text_like(vectors: Any, paths: tuple[str, ...], **changed: Any) -> Any:
     """The Text of these files, cut into tokens and documents as that of the run was."""
     from exact2vec.counts.counting import TEXT_SETTINGS
-    from exact2vec.counts.read import Text
+    from exact2vec.counts.text import Text
 
     settings = {name: vectors.settings[name] for name in TEXT_SETTINGS if name in vectors.settings}
     return Text(*paths, **settings | changed)

@@ -163,7 +163,7 @@ def text_counts(
     """The Counts of INPUT, and what to say of them."""
     from exact2vec.cli import messages
     from exact2vec.counts.counting import count_text
-    from exact2vec.counts.read import Text
+    from exact2vec.counts.text import Text
 
     text = Text(*(inputs or ("-",)), **option_values(READING, given))
     given["validation"] = validation_share(given["validation"], given["epochs"])

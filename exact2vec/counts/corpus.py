@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.counts.characters import (
+from exact2vec.counts.text import Piece, Text, normal_form
+from exact2vec.counts.token_table import Numbering
+from exact2vec.counts.tokens import (
     BLANK,
     DOCUMENT_KINDS,
     LINE,
@@ -19,8 +21,6 @@ from exact2vec.counts.characters import (
     code_points,
     reduce_text,
 )
-from exact2vec.counts.numbering import Numbering
-from exact2vec.counts.read import Piece, Text, normal_form
 from exact2vec.errors import InputError
 
 BLOCK_TOKENS = 10_000

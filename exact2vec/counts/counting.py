@@ -13,7 +13,7 @@ from exact2vec.counts.corpus import PARTS, Corpus, Draw, index_corpus
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.rare_words import count_rare_words
-from exact2vec.counts.read import Text, tokenizer
+from exact2vec.counts.text import Text, tokenizer
 from exact2vec.counts.vocabulary import DROPPED, TokenCounts, Vocabulary, token_counts
 from exact2vec.counts.weighting import Weighting, WindowWeighting
 from exact2vec.counts.windows import count_windows

@@ -19,10 +19,11 @@ from click.testing import CliRunner
 
 from exact2vec import display
 from exact2vec.cli import main
-from exact2vec.counts import read
+from exact2vec.counts import text as text_reading
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
-from exact2vec.counts.read import Text
+from exact2vec.counts.text import Text, _whole_tokens
+from exact2vec.errors import InputError
 
 GOOD = "\n".join(["the cat sat on the mat", "the dog sat on the log", "a cat and a dog ran"] * 8)
 
@@ -233,12 +234,12 @@ def test_stdin_and_line_ends_and_byte_order_marks_do_not_matter(tmp_path):
 def test_characters_across_a_read_buffer(tmp_path, monkeypatch, size):
     text = "\ufeffäöü 漢字 o\u0301k don’t\r\nzwei 𝔘𝔫𝔦 naïve\r\n" * 3
     (tmp_path / "text.txt").write_bytes(text.encode())
-    monkeypatch.setattr(read, "READ_BYTES", size)
+    monkeypatch.setattr(text_reading, "READ_BYTES", size)
     words = [token for piece in Text(tmp_path / "text.txt") for token in piece.tokens]
     assert words == ["äöü", "漢字", "ók", "don't", "zwei", "𝔘𝔫𝔦", "naïve"] * 3
     data = text.encode() + b"\xe2"
     (tmp_path / "text.txt").write_bytes(data)
-    with pytest.raises(read.InputError, match=f"offset {len(data) - 1:,}"):
+    with pytest.raises(InputError, match=f"offset {len(data) - 1:,}"):
         list(Text(tmp_path / "text.txt"))
 
 
@@ -246,7 +247,7 @@ def test_a_long_line_is_counted_whole_and_alike_however_it_is_read(tmp_path, mon
     words = [f"w{number % 97}" for number in range(30_000)]
     (tmp_path / "long.txt").write_text(" ".join(words))
     expected = count_text([words], held_out=0.3)
-    monkeypatch.setattr(read, "READ_BYTES", 1000)
+    monkeypatch.setattr(text_reading, "READ_BYTES", 1000)
     counts = count_text(Text(tmp_path / "long.txt"), held_out=0.3)
     assert counts.tokens == expected.tokens
     assert counts.tokens["read"] == 30_000
@@ -338,7 +339,7 @@ def test_python_strings_for_lists_and_generators_that_raise():
 
 def test_a_long_line_comes_in_short_parts(monkeypatch):
     chunks = ["word " * 200] * 50
-    parts = list(read._whole_tokens(chunks, str.isspace))
+    parts = list(_whole_tokens(chunks, str.isspace))
     assert "".join(parts) == "".join(chunks)
     assert max(map(len, parts)) <= len(chunks[0])
 
@@ -477,7 +478,7 @@ def test_a_window_wider_than_the_text_is_all_of_it(tmp_path):
 def test_a_paragraph_does_not_depend_on_the_read_buffer(tmp_path, monkeypatch):
     (tmp_path / "text.txt").write_text("foo bar \nbaz qux\n \nnext one\n")
     for size in range(1, 30):
-        monkeypatch.setattr(read, "READ_BYTES", size)
+        monkeypatch.setattr(text_reading, "READ_BYTES", size)
         pieces = list(Text(tmp_path / "text.txt", document="paragraph"))
         documents = "".join(
             " ".join([*piece.tokens, "/" if piece.ends_document else ""]) for piece in pieces
@@ -490,7 +491,7 @@ def test_a_paragraph_does_not_depend_on_the_read_buffer(tmp_path, monkeypatch):
 
 def test_a_line_without_white_space_comes_in_short_parts(tmp_path, monkeypatch):
     (tmp_path / "text.txt").write_text("ab,cd,漢字。" * 4000)
-    monkeypatch.setattr(read, "READ_BYTES", 1000)
+    monkeypatch.setattr(text_reading, "READ_BYTES", 1000)
     pieces = list(Text(tmp_path / "text.txt"))
     assert [token for piece in pieces for token in piece.tokens] == ["ab", "cd", "漢字"] * 4000
     assert max(len(piece.tokens) for piece in pieces) < 500
@@ -653,7 +654,7 @@ def test_one_class_loses_nothing_and_not_minus_nothing():
 
 def test_utf_32_is_named(tmp_path):
     (tmp_path / "text.txt").write_bytes("some words".encode("utf-32"))
-    with pytest.raises(read.InputError, match="use --encoding utf-32"):
+    with pytest.raises(InputError, match="use --encoding utf-32"):
         list(Text(tmp_path / "text.txt"))
     assert [
         token for piece in Text(tmp_path / "text.txt", encoding="utf-32") for token in piece.tokens

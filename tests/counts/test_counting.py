@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exact2vec.counts.corpus import BLOCK_TOKENS, HELD_OUT, VALIDATION, Draw, index_corpus
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
-from exact2vec.counts.read import Text, tokenizer
+from exact2vec.counts.text import Text, tokenizer
 from exact2vec.errors import UsageError
 
 

@@ -9,11 +9,12 @@ from checking import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exact2vec.counts import corpus, read, windows
-from exact2vec.counts.characters import character_classes
+from exact2vec.counts import corpus, windows
+from exact2vec.counts import text as text_reading
 from exact2vec.counts.corpus import Draw, index_pieces, index_text
-from exact2vec.counts.numbering import Numbering
-from exact2vec.counts.read import Text
+from exact2vec.counts.text import Text
+from exact2vec.counts.token_table import Numbering
+from exact2vec.counts.tokens import character_classes
 
 signs = st.text(
     st.sampled_from(" \t\n\r\x1c\u00a0\u2028'’_-.,aZé0²\u0301\u0903İΣςßﬁ漢😀")
@@ -70,7 +71,7 @@ def test_text_is_numbered_as_its_plain_twin_does(texts, tokens, document, size):
 
 def test_long_documents_are_cut_at_the_same_tokens(monkeypatch, tmp_path):
     monkeypatch.setattr(corpus, "BLOCK_TOKENS", 7)
-    monkeypatch.setattr(read, "READ_BYTES", 11)
+    monkeypatch.setattr(text_reading, "READ_BYTES", 11)
     (tmp_path / "text.txt").write_text(
         "\n".join(
             " ".join(f"w{number}" for number in range(length))
