@@ -189,3 +189,20 @@ def test_a_daemon_that_is_at_work_does_not_disturb_the_end(seconds):
     done = run(FIRST + BUSY.format(seconds=seconds))
     assert done.stderr in ("", ABORTED)
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_training_follows_a_first_loss_in_inference_mode():
+    code = """
+import torch, exact2vec as e2v
+with torch.inference_mode():
+    kept = torch.tensor([0, 1, 2, 0])
+    e2v.cross_entropy(torch.zeros(4, 3), kept)
+x = torch.zeros(4, 3, requires_grad=True)
+for y in (kept.clone(), kept, torch.tensor([0, 9, 1, 9, 2, 9, 0, 9])[::2]):
+    e2v.cross_entropy(x, y).backward()
+    e2v.nll_loss(e2v.log_softmax(x, dim=1), y).backward()
+    e2v.linear_cross_entropy(x, torch.eye(3), y).backward()
+print(round(x.grad.sum().item(), 3))
+"""
+    printed = subprocess.check_output([sys.executable, "-W", "ignore", "-c", code], text=True)
+    assert printed.strip() in ("0.0", "-0.0")

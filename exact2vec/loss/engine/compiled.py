@@ -41,7 +41,8 @@ __all__ = [
 ]
 
 NAME = "compiled"
-_ONES = torch.ones(1 << 17, dtype=torch.float64, device="cpu")  # read only, shared: 1 MB
+with torch.inference_mode(False):  # the first loss of a process may be one in inference mode
+    _ONES = torch.ones(1 << 17, dtype=torch.float64, device="cpu")  # shared, read only: 1 MB
 NUMPY = {torch.float64: np.float64, torch.float32: np.float32}  # others are slower to make
 
 
@@ -295,7 +296,8 @@ def index_cells(
     y, rows = array_of(target), len(target)
     if weight is None and row_kernels.all_classes(y, words, ignored):
         ones = _ONES[:rows] if rows <= len(_ONES) else torch.ones(rows, dtype=torch.float64)
-        return Targets(None, target, ones, ones.new_tensor(float(rows))), -1, rows
+        column = target.clone() if target.is_inference() else target.contiguous()
+        return Targets(None, column, ones, ones.new_tensor(float(rows))), -1, rows
     column, value = np.empty(rows, np.int64), np.empty(rows)
     shares = NONE if weight is None else array_of(weight.double())
     bad, kept, divisor = row_kernels.index_cells(y, words, ignored, shares, column, value)
