@@ -296,8 +296,8 @@ def index_cells(
     y, rows = array_of(target), len(target)
     if weight is None and row_kernels.all_classes(y, words, ignored):
         ones = _ONES[:rows] if rows <= len(_ONES) else torch.ones(rows, dtype=torch.float64)
-        column = target.clone() if target.is_inference() else target.contiguous()
-        return Targets(None, column, ones, ones.new_tensor(float(rows))), -1, rows
+        words_of = target.clone() if target.is_inference() else target.contiguous()
+        return Targets(None, words_of, ones, ones.new_tensor(float(rows))), -1, rows
     column, value = np.empty(rows, np.int64), np.empty(rows)
     shares = NONE if weight is None else array_of(weight.double())
     bad, kept, divisor = row_kernels.index_cells(y, words, ignored, shares, column, value)
