@@ -149,7 +149,7 @@ def test_torchs_samples_of_modules(name):
     (info,) = [info for info in module_db if info.module_cls.__name__ == name]
     samples = info.module_inputs_func(info, "cpu", torch.float64, True, False)
     for sample in itertools.islice(
-        samples, 0, None, 7 if name == "LinearCrossEntropyLoss" else 1
+        samples, 0, None, 17 if name == "LinearCrossEntropyLoss" else 1
     ):  # of 857, of which most differ in torch's chunks
         mine, theirs = (
             kind(*sample.constructor_input.args, **sample.constructor_input.kwargs)
