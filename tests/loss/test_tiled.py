@@ -12,7 +12,8 @@ from engine_problems import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from exact2vec.loss.engine import strips
+import exact2vec as e2v
+from exact2vec.loss.engine import forced, strips, tiled
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Sparse"),
@@ -163,3 +164,17 @@ def test_sums_depend_on_no_thread():
     assert len({tuple(one.item() for one in pair) for pair in found}) == 1
     assert ulps(found[0][0], values.double().sum()[None, None, None]) <= 1
     assert ulps(found[0][1], losses.double().sum()) <= 1
+
+
+@pytest.mark.parametrize("kind", ["cross-entropy", "log-softmax"])
+def test_the_gradient_of_one_of_many_largest_scores_keeps_its_digits(kind):
+    """p is 1e-5 there: (T − t) − T p K alone would leave it two digits."""
+    scores = torch.zeros(1, 100_000, requires_grad=True)
+    with forced(tiled):
+        if kind == "cross-entropy":
+            e2v.cross_entropy(scores, torch.tensor([7])).backward()
+        else:
+            (-e2v.log_softmax(scores, dim=1)[0, 7]).backward()
+    gradient = scores.grad[0]
+    assert torch.equal(gradient[:7], gradient[8:9].expand(7))
+    torch.testing.assert_close(gradient[0].item(), 1e-5, rtol=3e-7, atol=0.0)

@@ -176,27 +176,33 @@ def score_gradients(
 ) -> Tensor:
     """c · (T p − t) (6), c the `gradient` of each row's loss; nan in rows without a finite m.
 
-    At the maximum it is c · ((T − t) − T K / (1 + K)), which keeps its digits as p → 1. T is
-    the `total`, which is what the row counts unless given.
+    At the maximum see `_at_largest`. T is the `total`, which is what the row counts unless given.
     """
     whole = part.whole(e.dtype)
     wide = gradient.dtype
     if total is None:
         total = totals(part, whole, e, wide)
     idle = (total == 0) | (gradient == 0)
-    others = sums.others
-    share = (gradient * total / (1 + others)).masked_fill(idle, 0.0)
+    share = (gradient * total / (1 + sums.others)).masked_fill(idle, 0.0)
     g = torch.mul(e, share.to(e.dtype), out=out)
-    largest = total
+    counted = torch.zeros_like(total)
     if whole is not None:
         g.sub_(gradient.to(whole.dtype) * whole)
-        at_largest = whole.expand(e.shape).gather(1, sums.place)
-        largest = largest - at_largest.to(wide)
+        counted = whole.expand(e.shape).gather(1, sums.place).to(wide)
     if part.value is not None:
-        largest = _added_to_rows(largest, part, -_where_column_is(part, sums.place))
+        counted = _added_to_rows(counted, part, _where_column_is(part, sums.place))
         _subtract_cells(g, part, gradient)
-    at_largest = (gradient * largest - share * others).masked_fill(idle, 0.0)
+    counted, rest = gradient * counted, gradient * (total - counted)
+    at_largest = _at_largest(share, counted, rest, sums.others).masked_fill(idle, 0.0)
     return g.scatter_(1, sums.place, at_largest.to(g.dtype))
+
+
+def _at_largest(share: Tensor, counted: Tensor, rest: Tensor, others: Tensor) -> Tensor:
+    """T p − t at the maximum, where p is 1 / (1 + K): T p is the `share`, T − t the `rest`.
+
+    It is (T − t) − T p K where p > ½, which keeps its digits as p → 1, and T p − t below.
+    """
+    return torch.where(others < 1, rest - share * others, share - counted)
 
 
 def value_gradients(scores: Tensor, sums: Sums, part: Part, gradient: Tensor) -> Tensor:
@@ -225,10 +231,11 @@ def weight_gradients(nll: Tensor, part: Part) -> Tensor:
 
 
 def log_softmax_gradients(e: Tensor, sums: Sums, gradient: Tensor) -> Tensor:
-    """g − p Σ g of log p; at the maximum (g − Σ g) + K / (1 + K) Σ g."""
+    """g − p Σ g of log p; at the maximum see `_at_largest`."""
     total = row_sums(gradient, sums.others.dtype)
     share = total / (1 + sums.others)
-    at_largest = (gradient.gather(1, sums.place) - total) + share * sums.others
+    counted = gradient.gather(1, sums.place)
+    at_largest = -_at_largest(share, counted, total - counted, sums.others)
     g = gradient - e.mul_(share.to(e.dtype))
     return g.scatter_(1, sums.place, at_largest.to(g.dtype))
 
