@@ -124,18 +124,23 @@ MUTANTS = [
         "np.bincount(corpus.ids,",
         "counts/test_counting",
     ),
-    ("counts/text.py", "offset - pending + error.start", "offset + error.start", "cli/test_faults"),
+    (
+        "counts/text.py",
+        "offset - pending + error.start",
+        "offset + error.start",
+        "counts/test_text",
+    ),
     (
         "storage/files.py",
         'raise EOFError("the last frame has no end")',
         "return 0",
-        "cli/test_faults",
+        "cli/test_texts",
     ),
     (
         "storage/run_folder.py",
         "if hashlib.sha256(data).hexdigest() != self.files[name]:",
         "if False:",
-        "cli/test_faults",
+        "cli/test_run_folders",
     ),
     (
         "vectors/vectors.py",

@@ -2,16 +2,11 @@
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import call
 
 import exact2vec as e2v
-from exact2vec.cli import main
 
 TEXTS = [["sun", "moon", "star"], ["dog", "cat", "cow"]] * 15
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, list(map(str, arguments)))
 
 
 @pytest.fixture(scope="module")

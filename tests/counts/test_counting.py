@@ -174,3 +174,22 @@ def test_vocabulary_of_another_length_is_refused(tmp_path):
         schema.Vocabulary(vocabulary["words"][:2], counts).write(part)
     with pytest.raises(CorruptFileError, match="2 names of rows, but training has 3 rows"):
         Counts.load(tmp_path / "d")
+
+
+def test_a_window_wider_than_the_text_is_all_of_it(tmp_path):
+    counts = count_text([["a", "b", "c"]], window=10_000, min_count=1, held_out=0)
+    assert counts.training.toarray().tolist() == [
+        [0, 10000, 9999],
+        [10000, 0, 10000],
+        [9999, 10000, 0],
+    ]
+
+
+def test_a_billion_of_one_pair_is_exact(tmp_path):
+    counts = count_text([["a", "b"]] * 9, held_out=0)
+    counts.training.data[:] = 10**9 + 1
+    counts.save(tmp_path / "many")
+    assert Counts.load(tmp_path / "many").training.sum() == 2 * (10**9 + 1)
+    counts.training.data[:] = 2**40 + 1
+    counts.save(tmp_path / "more")
+    assert Counts.load(tmp_path / "more").training.max() == 2**40 + 1

@@ -1,3 +1,5 @@
+"""Training: its losses fall, its options are checked, and a fit that diverges stops."""
+
 from unittest import mock
 
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 import torch
 
 from exact2vec.counts.counting import count_text
+from exact2vec.counts.counts import Counts
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.train import fit as fitting
 from exact2vec.train.fit import fit
@@ -90,3 +93,15 @@ def test_the_steps_of_the_inputs_fall_from_1_and_those_of_the_outputs_from_the_r
         list(fit(counts, vector_size=7, epochs=2, rate=0.03, block_rows=11))
     shares = 1 - 0.9 * np.arange(len(taken)) / len(taken)
     np.testing.assert_allclose(taken, np.stack([0.03 * shares, shares], axis=1))
+
+
+def test_one_word_can_be_fitted():
+    from scipy.sparse import csr_array
+
+    from exact2vec.counts.vocabulary import Vocabulary
+    from exact2vec.counts.weighting import WindowWeighting
+
+    only, weighting = Vocabulary(["only"], np.array([9])), WindowWeighting(5, 0.0)
+    counts = Counts(only, csr_array(np.array([[7]])), None, weighting, {})
+    *_, last = fit(counts, vector_size=2, epochs=2)
+    assert (last.losses.nll, last.losses.floor, last.losses.excess) == (0, 0, 0)

@@ -7,11 +7,10 @@ import by_hand
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
+from command_line import call
 from scipy.sparse import csr_array
 
 import exact2vec as e2v
-from exact2vec.cli import main
 from exact2vec.counts.features import Describer, Features, RowCounts
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.estimator import Exact2Vec
@@ -264,10 +263,6 @@ def folder(vectors, counts, tmp_path_factory):
         counts.write(part)
         vectors.write(part)
     return str(folder)
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, list(arguments))
 
 
 def test_the_command_line_answers_for_both_sides(folder, vectors, tmp_path):

@@ -1,0 +1,36 @@
+"""The estimator: what it refuses, what it shows, and its parameters."""
+
+import numpy as np
+import pytest
+
+from exact2vec.estimator import Exact2Vec
+
+
+def test_python_strings_for_lists_and_generators_that_raise():
+    with pytest.raises(TypeError, match=r"got a string; did you mean \[text.split\(\)\]"):
+        Exact2Vec().fit("some text")
+    with pytest.raises(TypeError, match=r"sentence 1 is a string; did you mean \[text.split\(\)\]"):
+        Exact2Vec().fit(["some text"])
+    with pytest.raises(TypeError, match="sentence 2 holds 3 of type int"):
+        Exact2Vec().fit([["a"], ["b", 3]])
+
+    def failing():
+        yield ["a", "b"]
+        raise RuntimeError("the database went away")
+
+    with pytest.raises(RuntimeError, match="went away") as caught:
+        Exact2Vec().fit(failing())
+    assert "sentence 1" in caught.value.__notes__[0]
+
+
+def test_python_objects_say_what_they_are_and_what_is_missing():
+    model = Exact2Vec(vector_size=2, held_out=0, min_count=2)
+    assert repr(model) == "Exact2Vec(min_count=2, held_out=0, vector_size=2)"
+    with pytest.raises(AttributeError, match=r"no wv yet: call fit\(sentences\) first"):
+        model.score([["a", "b"]])
+    assert not hasattr(model, "nonsense")
+    vectors = model.fit([["a", "b", "c"]] * 9).wv
+    assert repr(vectors) == "Vectors(3 words, 2 numbers each)"
+    np.testing.assert_array_equal(vectors[["a", "c"]], np.stack([vectors["a"], vectors["c"]]))
+    with pytest.raises(TypeError, match="words are strings; got 0 of type int"):
+        vectors[0]
