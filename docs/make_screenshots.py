@@ -15,15 +15,6 @@ from exact2vec.pages.explorer import write_folder
 from exact2vec.pages.report import report
 
 SEEN = Path(__file__).parent / "see"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 TYPICAL = """(() => {
   const order = document.getElementById('order');
   order.value = 'typical';
@@ -68,7 +59,9 @@ def main(first: Path, second: Path) -> None:
         explorer = write_folder(folder / "words", first)
         charts = report(first, second, output=folder / "report.html")
         playground = write_folder(folder / "playground")
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--disable-gpu"]
+        )
         look(browser, playground, "playground.png", act=TEN_STEPS)
         look(browser, playground, "playground-dark.png", act=TEN_STEPS, scheme="dark")
         look(browser, playground, "playground-narrow.png", act=TEN_STEPS, width=400, height=1600)

@@ -1,8 +1,17 @@
 """What terminals and notebooks show."""
 
-import pytest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
+from hostile import WORDS, model
+
+import exact2vec as e2v
 from exact2vec import display
+from exact2vec.display import History, _bar_html, notebook_bar
 
 
 @pytest.mark.parametrize(
@@ -19,3 +28,64 @@ def test_the_cursor_is_moved_only_where_it_may(monkeypatch, environment, moves):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert display._cursor_moves() is moves
+
+
+def test_notebooks_show_tables_in_which_words_are_text():
+    trained = model()
+    for shown in (
+        trained.counts_._repr_html_(),
+        trained.wv._repr_html_(),
+        trained.history_._repr_html_(),
+    ):
+        assert re.findall(r"<(?!/?(?:table|caption|thead|tbody|tr|th|td)\b)[^>]*>", shown) == []
+    assert "&lt;script&gt;" in trained.wv._repr_html_()
+    assert any(
+        word.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        in trained.counts_._repr_html_()
+        for word in WORDS
+    )
+    assert "<td>2,100</td>" in trained.counts_._repr_html_()
+    assert f"<td>{trained.history_[-1]['held_out_nll']:.4f}</td>" in trained.history_._repr_html_()
+    assert isinstance(trained.history_, list)
+    estimate = History(
+        [
+            {
+                "epoch": 1.0,
+                "exact": False,
+                "nll": 2.0,
+                "nll_standard_error": 0.25,
+                "held_out_nll": None,
+                "objective": 3.0,
+            }
+        ]
+    )
+    assert "<td>≈ 2.000 ± 0.250</td>" in estimate._repr_html_()
+    assert "<th>objective</th>" in estimate._repr_html_()
+
+
+def test_fit_shows_a_bar_in_a_notebook_and_none_elsewhere():
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell as S; s = S.instance(); "
+        "s.kernel = object(); "
+        "import exact2vec as e; "
+        "model = e.Exact2Vec(vector_size=2, epochs=2, held_out=0); "
+        "model.fit([['sun', 'moon'], ['dog', 'cat']] * 20)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(e2v.__file__).parents[1])}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=True
+    )
+    assert "HTML" in shown.stdout
+    plain = subprocess.run(
+        [sys.executable, "-c", code.replace("s.kernel = object(); ", "")],
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert plain.stdout == ""
+    records = list(notebook_bar(e2v.fit(model(epochs=0).counts_, vector_size=2, epochs=1)))
+    assert records[-1].step == records[-1].steps
+    assert _bar_html(records[-1]).startswith(
+        f'<progress value="{records[-1].steps}" max="{records[-1].steps}">'
+    )

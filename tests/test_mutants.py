@@ -179,7 +179,7 @@ MUTANTS = [
         "pages/diagnostics.py",
         "np.bincount(stretch.indices, values, size)",
         "np.bincount(rows, values, size)",
-        "pages/test_report",
+        "pages/test_diagnostics",
     ),
     (
         "pages/serve.py",

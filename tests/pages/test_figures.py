@@ -4,10 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import call
 
 import exact2vec as e2v
-from exact2vec.cli import main
 from exact2vec.errors import UsageError
 from exact2vec.pages import figures
 
@@ -103,7 +102,7 @@ def test_saved_by_suffix_with_the_same_bytes_each_time(tmp_path, suffix, magic):
 
 def test_each_figure_of_the_lecture_is_one_command(tmp_path):
     def run(*arguments):
-        return CliRunner().invoke(main, ["loss", *arguments])
+        return call("loss", *arguments)
 
     assert run("--figure", str(tmp_path / "log.svg")).exit_code == 0
     assert "−log p" in (tmp_path / "log.svg").read_text()

@@ -13,11 +13,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import call
 from hostile import PLAIN, model
 
 import exact2vec as e2v
-from exact2vec.cli import main
 from exact2vec.errors import ResourceError
 from exact2vec.pages import serve
 
@@ -141,9 +140,9 @@ def test_the_command_serves_until_ctrl_c_and_frees_the_port():
 
 
 def test_the_folder_is_not_replaced_without_force(tmp_path):
-    command = ["explore", "-o", str(tmp_path / "play")]
-    assert CliRunner().invoke(main, command).exit_code == 0
-    assert CliRunner().invoke(main, command).exit_code == 2
-    assert CliRunner().invoke(main, [*command, "--force"]).exit_code == 0
+    command = ["explore", "-o", tmp_path / "play"]
+    assert call(*command).exit_code == 0
+    assert call(*command).exit_code == 2
+    assert call(*command, "--force").exit_code == 0
     page = (tmp_path / "play" / "index.html").read_text()
     assert json.loads(re.search(r'id="data">(.*?)</script>', page)[1]) == {"run": None}
