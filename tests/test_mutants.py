@@ -200,7 +200,7 @@ MUTANTS = [
         "> 100 * TOLERANCE * scale",
         "vectors/test_fold_in",
     ),
-    ("train/ridge.py", "weights[row] * targets[row, j]", "targets[row, j]", "train/test_prior"),
+    ("train/ridge.py", "weights[row] * targets[row, j]", "targets[row, j]", "train/test_ridge"),
 ]
 
 

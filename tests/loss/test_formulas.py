@@ -6,11 +6,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from shrinkage_problems import shrunk_problem
 
 from exact2vec.counts.counting import count_text
 from exact2vec.errors import UsageError
 from exact2vec.loss.explain import descend, explain
-from exact2vec.loss.formulas import count_nll, entropy_floor, excess_terms, log_softmax
+from exact2vec.loss.formulas import (
+    Pull,
+    count_nll,
+    entropy_floor,
+    excess_terms,
+    log_softmax,
+    metric,
+    objective,
+    penalty,
+)
 from exact2vec.train.optimizers import adam_update
 
 
@@ -131,3 +141,57 @@ def test_the_numbers_of_the_lecture():
 def test_scores_and_targets_out_of_range(scores, target):
     with pytest.raises(UsageError):
         explain(scores, target)
+
+
+def test_the_objective_is_its_formula():
+    inputs, outputs, bias, counts, weights, pulls = shrunk_problem()
+    lists = [value.tolist() for value in (inputs, outputs, bias, counts)]
+    expected = by_hand.weighted_nll(*lists, weights.tolist())
+    expected += by_hand.penalty(
+        lists[0], pulls[0].means.tolist(), pulls[0].metric.tolist(), weights.tolist(), 15.0
+    )
+    expected += by_hand.penalty(
+        lists[1], pulls[1].means.tolist(), pulls[1].metric.tolist(), [1.0] * 7, 50.0
+    )
+    assert objective(inputs, outputs, bias, counts, weights, pulls).item() == pytest.approx(
+        expected / counts.sum().item(), rel=1e-12
+    )
+    ones, none = (
+        torch.ones(6, dtype=torch.float64),
+        tuple(Pull(0.0, pull.means, pull.metric) for pull in pulls),
+    )
+    assert objective(inputs, outputs, bias, counts, ones, none).item() == pytest.approx(
+        count_nll(inputs, outputs, bias, counts).item(), rel=1e-12
+    )
+
+
+def test_with_fresh_metrics_the_objective_does_not_tell_the_scale_of_inputs_from_that_of_outputs():
+    inputs, outputs, bias, counts, weights, pulls = shrunk_problem()
+
+    def at(scale):
+        means = (scale * pulls[0].means, pulls[1].means / scale)
+        x, u = scale * inputs, outputs / scale
+        fresh = (
+            Pull(15.0, means[0], metric(u, counts.sum(dim=0), damping=0.1)),
+            Pull(50.0, means[1], metric(x, counts.sum(dim=1))),
+        )
+        return objective(x, u, bias, counts, weights, fresh).item()
+
+    assert at(3.0) == pytest.approx(at(1.0), rel=1e-12)
+
+
+def test_the_metric_by_hand():
+    vectors, totals = torch.tensor([[1.0, 2], [3, -1]]), torch.tensor([3.0, 1]).double()
+    product = 0.75 * np.outer([1, 2], [1, 2]) + 0.25 * np.outer([3, -1], [3, -1])
+    np.testing.assert_allclose(metric(vectors, totals).numpy(), product, rtol=1e-6)
+    np.testing.assert_allclose(
+        metric(vectors, totals, damping=0.1).numpy(),
+        product + 0.1 * np.trace(product) / 2 * np.eye(2),
+        rtol=1e-6,
+    )
+
+
+def test_penalty_of_means_is_zero():
+    inputs, _, _, _, weights, pulls = shrunk_problem()
+    assert penalty(pulls[0].means, pulls[0], weights).item() == 0
+    assert penalty(inputs, pulls[0], weights).item() > 0
