@@ -1,5 +1,7 @@
 """The commands, called in this process, and a text that is good to train on."""
 
+import json
+
 from click.testing import CliRunner
 
 from exact2vec.cli import main
@@ -23,3 +25,9 @@ def train(folder, *arguments, given=None):
         "2",
         given=given,
     )
+
+
+def evaluated(*arguments):
+    result = call("evaluate", "--json", *arguments)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from topics import SMALL, sentences
 
+from exact2vec.errors import UsageError
 from exact2vec.estimator import Exact2Vec
 
 
@@ -34,3 +36,18 @@ def test_python_objects_say_what_they_are_and_what_is_missing():
     np.testing.assert_array_equal(vectors[["a", "c"]], np.stack([vectors["a"], vectors["c"]]))
     with pytest.raises(TypeError, match="words are strings; got 0 of type int"):
         vectors[0]
+
+
+def test_estimates_are_marked_and_the_end_is_exact():
+    model = Exact2Vec(**{**SMALL, "exact_every": 0}).fit(sentences())
+    assert [row["exact"] for row in model.history_] == [True, False, False, True]
+    assert model.history_[1]["nll_standard_error"] > 0
+    assert model.history_[3]["nll_standard_error"] is None
+
+
+def test_parameters_are_scikit_learn_s():
+    model = Exact2Vec(vector_size=7)
+    assert model.get_params()["vector_size"] == 7
+    assert model.set_params(window=2).window == 2
+    with pytest.raises(UsageError, match="is not an argument"):
+        model.set_params(size=3)

@@ -146,14 +146,14 @@ MUTANTS = [
         "vectors/vectors.py",
         "np.zeros(len(self)) if weighted else np.log(self.keep)",
         "np.zeros(len(self))",
-        "test_whole_path",
+        "vectors/test_queries",
     ),
-    ("vectors/formats.py", "{number:.9g}", "{number:.8g}", "test_whole_path"),
+    ("vectors/formats.py", "{number:.9g}", "{number:.8g}", "vectors/test_formats"),
     (
         "counts/counting.py",
         "near = documents[left] == documents[right]",
         "near = documents[left] >= 0",
-        "test_whole_path",
+        "vectors/test_evaluate",
     ),
     (
         "train/optimizers.py",
@@ -193,7 +193,7 @@ MUTANTS = [
         "minlength=len(place)) > 0",
         "counts/test_features",
     ),
-    ("counts/rare_words.py", "after + distance - 1", "after + distance", "vectors/test_fold_in"),
+    ("counts/rare_words.py", "after + distance - 1", "after + distance", "counts/test_rare_words"),
     (
         "vectors/fold_in.py",
         "> TOLERANCE * scale",

@@ -35,3 +35,9 @@ def test_a_wild_rate_keeps_the_last_good_vectors(tmp_path):
     assert (result.exit_code, "lower --rate" in result.stderr) == (6, True), result.stderr
     assert call("evaluate", tmp_path / "run").exit_code == 0
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 0
+
+
+def test_quiet_says_nothing(tmp_path):
+    (tmp_path / "text.txt").write_text("a b a b\n" * 9)
+    result = call("train", tmp_path / "text.txt", "-o", tmp_path / "run", "-q", "--held-out", "0")
+    assert (result.exit_code, result.output) == (0, "")

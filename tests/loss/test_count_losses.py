@@ -1,5 +1,7 @@
 """Losses and gradients of counted pairs: each engine against the formulas, and the estimate."""
 
+from unittest.mock import patch
+
 import by_hand
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ from test_formulas import SIZES, awkward
 
 from exact2vec.loss.count_losses import WeightedCounts, estimated_losses, exact_losses
 from exact2vec.loss.engine import compiled, forced, reference, tile_sweeps, tiled
-from exact2vec.loss.engine.cells import Outputs, Workspace
+from exact2vec.loss.engine.cells import Outputs, RowLosses, Workspace
 from exact2vec.loss.formulas import count_nll, log_softmax
 from exact2vec.parallel import Workers
+from exact2vec.train.problem import row_weights
 
 WAYS = {
     "reference": (reference, torch.float64, 1e-12),
@@ -155,3 +158,41 @@ def test_a_matrix_whose_columns_are_not_in_order_has_the_same_losses():
             for matrix in (ordered, mixed)
         )
         torch.testing.assert_close(one.nll, other.nll, rtol=0, atol=0)
+
+
+def test_nothing_depends_on_the_threads_of_the_caller():
+    random = np.random.default_rng(0)
+    counts = csr_array(
+        (
+            random.random(200_000).astype(np.float32),
+            (random.integers(0, 70_000, 200_000), random.integers(0, 70_000, 200_000)),
+        ),
+        shape=(70_000, 70_000),
+    )
+    log_unigram = torch.log(torch.rand(70_000, generator=torch.Generator().manual_seed(1)).double())
+    rows = torch.zeros(70_000, 8)
+    found = []
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        weighted = WeightedCounts(counts)
+        losses = RowLosses(
+            weighted.totals[weighted.totals > 0] * 1.1, weighted.totals[weighted.totals > 0] * 0.3
+        )
+        weights = row_weights(weighted.totals, 0.75)
+        with patch("exact2vec.loss.count_losses.row_losses", return_value=[losses]):
+            found.append(
+                (
+                    exact_losses(
+                        rows,
+                        Outputs(rows, 7),
+                        [weighted],
+                        log_unigram,
+                        Workspace.of(Workers(1), 1, 1),
+                        row_weights=weights,
+                    ),
+                    weights.tolist(),
+                )
+            )
+    torch.set_num_threads(before)
+    assert found[0] == found[1]
