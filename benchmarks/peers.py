@@ -15,8 +15,9 @@ min-count 20 and two threads. Imports, counting and writing count.
 
 A line holds wall and CPU seconds, peak memory, and for each set the result with a 95 % interval by
 bootstrap over its items (1,000 draws, seed 0). All are on the items whose words every method has.
-`difference` lines compare with each of REFERENCES, item by item, over the same draws. Ours are the
-sums of inputs and outputs; the composed vectors of the same runs are scored too.
+`difference` lines compare with each of the references in peers_scores.py, item by item, over the
+same draws. Ours are the sums of inputs and outputs; the composed vectors of the same runs are
+scored too.
 """
 
 import json
@@ -29,18 +30,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peers_table
 import raw
 from numpy.typing import NDArray
+from peers_scores import score_rows
 
 RESULTS = raw.RESULTS / "peers.jsonl"
 MEASURED = Path(__file__).parents[1] / "docs" / "measured.md"
-REFERENCES = (
-    "gensim SGNS, 5 epochs",
-    "gensim FastText skipgram, 5 epochs",
-    "fastText skipgram, 5 epochs",
-)
-BUDGETS = (30, 60, 120)  # seconds
-SETS = ("WordSim-353", "SimLex-999", "RG-65", "Google semantic", "Google syntactic")
 GENSIM = {"vector_size": 100, "window": 5, "min_count": 20, "workers": 2}
 
 
@@ -251,253 +247,15 @@ def run(data: Path, scratch: Path, results: Path) -> None:
 
 
 def score(data: Path, scratch: Path, results: Path) -> None:
-    """Append a `scores` line for each method, and a `difference` line for each reference too."""
+    """Append what the vectors of each method are worth, composed ones too."""
     found = {name: vectors_of(scratch / name) for name in METHODS if (scratch / name).exists()}
     found |= {
         f"{name}, composed": vectors_of(scratch / name, "composed")
         for name in found
         if name.startswith("exact2vec, ") and "seed" not in name
     }
-    common = set.intersection(*(set(words) for words, _ in found.values()))
-    questions = items(data / "eval", common)
-    hits = {
-        name: {which: _score(words, vectors, questions[which]) for which in SETS}
-        for name, (words, vectors) in found.items()
-    }
-    for name, of in hits.items():
-        raw.append(
-            results,
-            {
-                "scores": name,
-                "common_words": len(common),
-                **{which: _interval(of[which]) for which in SETS},
-            },
-        )
-    for name, of in hits.items():
-        its_seed = f"{REFERENCES[0]}, {name[-6:]}"  # seed 2 is compared with seed 2
-        for reference in (its_seed,) if its_seed in hits else REFERENCES:
-            if reference in hits and name != reference:
-                raw.append(
-                    results,
-                    {
-                        "difference": name,
-                        "from": reference,
-                        **{which: _interval(of[which], hits[reference][which]) for which in SETS},
-                    },
-                )
-
-
-def items(folder: Path, common: set[str]) -> dict[str, Any]:
-    """Each set's items among the common words: pairs with scores, or questions of four words."""
-    found: dict[str, Any] = {name: [] for name in SETS}
-    for name, file in zip(SETS[:3], ("wordsim353.tsv", "simlex999.tsv", "rg65.tsv"), strict=True):
-        for line in (folder / file).read_text().lower().splitlines():
-            if (
-                not line.startswith("#")
-                and (fields := line.split("\t"))[0] in common
-                and fields[1] in common
-            ):
-                found[name].append((fields[0], fields[1], float(fields[2])))
-    part = ""
-    for line in (folder / "questions-words.txt").read_text().lower().splitlines():
-        if line.startswith(":"):
-            part = "Google syntactic" if line.startswith(": gram") else "Google semantic"
-        elif set(words := line.split()) <= common:
-            found[part].append(words)
-    return found
-
-
-def _score(
-    words: list[str], vectors: NDArray[np.float32], questions: list[Any]
-) -> NDArray[np.float64]:
-    """For pairs an array of (cosine, human score) rows; for questions whether each is answered.
-
-    Answers are looked for among the first 30,000 words.
-    """
-    from exact2vec.vectors.vectors import unit_rows
-
-    place, unit = {word: number for number, word in enumerate(words)}, unit_rows(vectors)
-    if isinstance(questions[0], tuple):
-        return np.array(
-            [(unit[place[one]] @ unit[place[other]], score) for one, other, score in questions]
-        )
-    asked = np.array([[place[word] for word in question] for question in questions])
-    right = []
-    for start in range(0, len(asked), 256):
-        a, b, c, answer = asked[start : start + 256].T
-        cosine = (unit[b] - unit[a] + unit[c]) @ unit[:30_000].T
-        for known in (a, b, c):
-            inside = known < cosine.shape[1]
-            cosine[np.flatnonzero(inside), known[inside]] = -np.inf
-        right.append(cosine.argmax(axis=1) == answer)
-    return np.concatenate(right).astype(np.float64)
-
-
-def _value(found: NDArray[np.float64]) -> float:
-    from scipy.stats import spearmanr
-
-    return (
-        float(spearmanr(found[:, 0], found[:, 1]).statistic)
-        if found.ndim == 2
-        else float(found.mean())
-    )
-
-
-def _interval(
-    found: NDArray[np.float64], reference: NDArray[np.float64] | None = None
-) -> dict[str, Any]:
-    """The value or the difference from the reference, n, and the 95 % interval.
-
-    The interval is that of 1,000 bootstrap draws of the items.
-    """
-    random = np.random.default_rng(0)
-
-    def value(rows: NDArray[np.int64]) -> float:
-        return _value(found[rows]) - (0.0 if reference is None else _value(reference[rows]))
-
-    draws = [value(random.integers(0, len(found), len(found))) for _ in range(1000)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return {
-        "value": value(np.arange(len(found))),
-        "n": len(found),
-        "low": float(low),
-        "high": float(high),
-    }
-
-
-def runs_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The line of each method, and of its composed vectors, which is the same."""
-    found = {row["method"]: row for row in rows if "method" in row and not row["failed"]}
-    return found | {f"{name}, composed": row for name, row in found.items()}
-
-
-def scores_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {row["scores"]: row for row in rows if "scores" in row}
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Seconds, and each set with its interval; then the differences.
-
-    At the end stands who is ahead at each budget of seconds.
-    """
-    scores, runs = scores_of(rows), runs_of(rows)
-    lines = [
-        "| method | wall s | CPU s | peak GB | held-out NLL | " + " | ".join(SETS) + " |",
-        "|" + "---|" * (len(SETS) + 5),
-    ]
-    for name in sorted(scores, key=str.lower):
-        of = runs[name]
-        cells = [_cell(scores[name][which]) for which in SETS]
-        nll = f"{of['held_out_nll']:.3f}" if "held_out_nll" in of else "no likelihood"
-        lines.append(
-            f"| {name} | {of['seconds']:.0f} | {of['cpu_seconds']:.0f} | "
-            f"{of['peak_bytes'] / 1e9:.1f} | {nll} | " + " | ".join(cells) + " |"
-        )
-    return "\n".join([*lines, "", differences(rows), "", budgets(rows), "", *softmax_lines(rows)])
-
-
-def differences(rows: list[dict[str, Any]]) -> str:
-    """Ours less each reference's, item by item, with the reference's seconds over ours."""
-    found = {(row["difference"], row["from"]): row for row in rows if "difference" in row}
-    runs = runs_of(rows)
-    lines = [
-        "| less | of | its wall s over ours | " + " | ".join(SETS) + " |",
-        "|" + "---|" * (len(SETS) + 3),
-    ]
-    for (name, reference), row in found.items():
-        if name.startswith(("exact2vec, 2 epochs", "exact2vec, 4 epochs")):
-            ratio = runs[reference]["seconds"] / runs[name]["seconds"]
-            lines.append(
-                f"| {reference} | {name} | {ratio:.1f} | "
-                + " | ".join(_cell(row[which], "+") for which in SETS)
-                + " |"
-            )
-    return "\n".join(lines)
-
-
-def budgets(rows: list[dict[str, Any]]) -> str:
-    """For each budget the best result on each set, of ours and of the others.
-
-    Methods that end within the budget take part.
-    """
-    scores, runs = scores_of(rows), runs_of(rows)
-    lines = ["| within | | " + " | ".join(SETS) + " |", "|" + "---|" * (len(SETS) + 2)]
-    for seconds in BUDGETS:
-        for label, ours_too in (("ours", True), ("others", False)):
-            names = [
-                name
-                for name in scores
-                if "seed" not in name
-                and runs[name]["seconds"] <= seconds
-                and name.startswith("exact2vec") == ours_too
-                and not name.endswith("composed")
-            ]
-            best = [
-                max(((scores[name][which]["value"], name) for name in names), default=None)
-                for which in SETS
-            ]
-            lines.append(
-                f"| {seconds} s | {label} | "
-                + " | ".join(f"{one[0]:.3f} ({one[1]})" if one else "none ends" for one in best)
-                + " |"
-            )
-    return "\n".join(lines)
-
-
-def softmax_lines(rows: list[dict[str, Any]]) -> list[str]:
-    return [
-        f"fastText's full softmax over {row['words']:,} words: {row['pairs_per_second']:,.0f} "
-        f"pairs a second ({row['pairs']:,} in {row['seconds']:.0f} s)."
-        for row in rows
-        if "softmax" in row
-    ][-1:]
-
-
-def _cell(found: dict[str, Any], sign: str = "") -> str:
-    return f"{found['value']:{sign}.3f} ({found['low']:{sign}.3f} to {found['high']:{sign}.3f})"
-
-
-def figure(rows: list[dict[str, Any]], path: Path) -> None:
-    """Each set over seconds: a line for ours and for gensim's epochs, points for the others."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "exact2vec"
-    from matplotlib import pyplot
-
-    scores = {name: row for name, row in scores_of(rows).items() if not name.endswith("composed")}
-    seconds = {name: runs_of(rows)[name]["seconds"] for name in scores}
-    curves = {
-        "exact2vec": [
-            f"exact2vec, {epochs}" for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")
-        ],
-        "exact2vec without prior": [
-            f"exact2vec without prior, {epochs}"
-            for epochs in ("0 epochs", "1 epoch", "2 epochs", "4 epochs")
-        ],
-        "gensim SGNS": [f"gensim SGNS, {epochs}" for epochs in ("1 epoch", "2 epochs", "5 epochs")],
-    }
-    curves |= {
-        name: [name]
-        for name in METHODS
-        if name in scores
-        and not any(name in curve for curve in curves.values())
-        and "seed" not in name
-    }
-    drawing, panels = pyplot.subplots(1, len(SETS), figsize=(16, 4), layout="constrained")
-    for panel, which in zip(panels, SETS, strict=True):
-        for (label, names), marker in zip(curves.items(), "osD^vP*Xh<>", strict=False):
-            some = [name for name in names if name in scores]
-            panel.plot(
-                [seconds[name] for name in some],
-                [scores[name][which]["value"] for name in some],
-                marker=marker,
-                label=label,
-            )
-        panel.set(title=which, xlabel="wall seconds, text to vectors", xscale="log")
-    drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    drawing.savefig(path, metadata={"Date": None})
+    for row in score_rows(found, data / "eval"):
+        raw.append(results, row)
 
 
 if __name__ == "__main__":
@@ -511,6 +269,6 @@ if __name__ == "__main__":
     elif sys.argv[1] == "score":
         score(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
     elif sys.argv[1] == "figure":
-        figure(raw.read(RESULTS), Path(sys.argv[2]))
+        peers_table.figure(raw.read(RESULTS), Path(sys.argv[2]))
     else:
-        raw.put(MEASURED, "peers", table(raw.read(RESULTS)))
+        raw.put(MEASURED, "peers", peers_table.table(raw.read(RESULTS)))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import grid
 import losses
-import peers
+import peers_table
 import pytest
 import rare
 import raw
-import speed
+import speed_table
 import start
 import steps
 import training
@@ -144,8 +144,8 @@ def test_the_measured_table_is_what_was_measured():
 
 
 TABLES = [
-    (peers.table, "peers", "docs/measured.md"),
-    (speed.tables, "speed", "docs/measured.md"),
+    (peers_table.table, "peers", "docs/measured.md"),
+    (speed_table.tables, "speed", "docs/measured.md"),
     (grid.table, "grid", "docs/measured.md"),
     (steps.table, "steps", "docs/measured.md"),
     (start.table, "start", "docs/measured.md"),
