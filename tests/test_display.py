@@ -1,13 +1,10 @@
 """What terminals and notebooks show."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from hostile import WORDS, model
+from processes import output_of
 
 import exact2vec as e2v
 from exact2vec import display
@@ -71,19 +68,8 @@ def test_fit_shows_a_bar_in_a_notebook_and_none_elsewhere():
         "model = e.Exact2Vec(vector_size=2, epochs=2, held_out=0); "
         "model.fit([['sun', 'moon'], ['dog', 'cat']] * 20)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(e2v.__file__).parents[1])}
-    shown = subprocess.run(
-        [sys.executable, "-c", code], env=environment, text=True, capture_output=True, check=True
-    )
-    assert "HTML" in shown.stdout
-    plain = subprocess.run(
-        [sys.executable, "-c", code.replace("s.kernel = object(); ", "")],
-        env=environment,
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    assert plain.stdout == ""
+    assert "HTML" in output_of("-c", code)
+    assert output_of("-c", code.replace("s.kernel = object(); ", "")) == ""
     records = list(notebook_bar(e2v.fit(model(epochs=0).counts_, vector_size=2, epochs=1)))
     assert records[-1].step == records[-1].steps
     assert _bar_html(records[-1]).startswith(

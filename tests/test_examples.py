@@ -1,25 +1,19 @@
 """The examples are short, they run, and what they print has the properties that they tell."""
 
 import math
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import output_of
 from topics import NOUNS
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def printed(name, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    return output_of("-W", "error", EXAMPLES / name, *arguments)
 
 
 def losses(text, pattern=r"loss (\d+\.\d+) nats"):

@@ -1,7 +1,6 @@
 """Compiled loops where no folder keeps them."""
 
-import subprocess
-import sys
+from processes import output_of
 
 
 def test_where_no_folder_for_compiled_loops_can_be_written_they_are_compiled_for_the_run(tmp_path):
@@ -11,5 +10,5 @@ caching.CacheImpl._locator_classes = []
 from exact2vec import count_text
 print(count_text(["sun moon"] * 9, held_out=0))
 """
-    printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=tmp_path)
+    printed = output_of("-c", code, folder=tmp_path)
     assert printed.startswith("Counts(2 words")

@@ -5,13 +5,11 @@ What the training prints is tested by its properties.
 
 import base64
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import output_of
 
 nbformat = pytest.importorskip("nbformat", reason="pip install nbclient ipykernel")
 pytest.importorskip("nbclient", reason="pip install nbclient ipykernel")
@@ -36,14 +34,7 @@ def committed():
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
     output = tmp_path_factory.mktemp("lecture") / "lecture.ipynb"
-    environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
-    made = subprocess.run(
-        [sys.executable, str(DOCS / "make_lecture.py"), str(output)],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert made.returncode == 0, made.stderr[-3000:]
+    output_of(DOCS / "make_lecture.py", output)
     return nbformat.read(output, as_version=4)
 
 

@@ -1,10 +1,7 @@
 """README's blocks run; what depends on the Python or the processor is checked by its properties."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import grid
@@ -18,6 +15,7 @@ import start
 import steps
 import training
 import training_pass
+from processes import output_of
 
 from exact2vec import cli
 
@@ -36,12 +34,7 @@ def folder(tmp_path_factory):
 def test_the_twelve_lines(folder):
     code = blocks("python")[0]
     assert len(code.strip().splitlines()) <= 13
-    printed = subprocess.check_output(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(README.parent)},
-    )
+    printed = output_of("-c", code, folder=folder)
     losses = [
         tuple(map(float, re.findall(r"\d+\.\d+", line)))
         for line in printed.splitlines()
@@ -59,13 +52,7 @@ def test_the_twelve_lines(folder):
 def test_the_table_and_the_loss_print_what_they_show(folder):
     _, table, loss = blocks("python")
     _, shown = blocks("text")
-    environment = {**os.environ, "PYTHONPATH": str(README.parent)}
-    printed = [
-        subprocess.check_output(
-            [sys.executable, "-c", code], cwd=folder, text=True, env=environment
-        )
-        for code in (table, loss)
-    ]
+    printed = [output_of("-c", code, folder=folder) for code in (table, loss)]
     numbers = [list(map(float, re.findall(r"\d\.\d+", text))) for text in (printed[0], shown)]
     assert numbers[0] == pytest.approx(numbers[1], abs=0.01)  # printed with two digits
     assert re.sub(r"\d\.\d+", "", printed[0]) == re.sub(r"\d\.\d+", "", shown)
@@ -89,29 +76,13 @@ def test_the_commands(folder):
     named = {shlex.split(command)[1] for command in commands} | {"loss", "explore", "report"}
     assert named == set(cli.main.commands)
     for command in commands:
-        arguments = [sys.executable, "-m", *shlex.split(command)]
-        result = subprocess.run(
-            arguments,
-            cwd=folder,
-            text=True,
-            capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(README.parent)},
-        )
-        assert result.returncode == 0, f"{command}\n{result.stderr}"
+        output_of("-m", *shlex.split(command), folder=folder)
     assert (folder / "runs" / "python-docs.vec").read_text().split("\n", 1)[0].split()[1] == "100"
 
 
 def test_what_is_to_be_seen(folder):
     for command in [line for line in blocks("sh")[2].splitlines() if line]:
-        arguments = [sys.executable, "-m", *shlex.split(command)]
-        result = subprocess.run(
-            arguments,
-            cwd=folder,
-            text=True,
-            capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(README.parent)},
-        )
-        assert result.returncode == 0, f"{command}\n{result.stderr}"
+        output_of("-m", *shlex.split(command), folder=folder)
     for path in (
         "log.svg",
         "steps.svg",
@@ -128,10 +99,7 @@ def test_what_is_to_be_seen(folder):
 def test_console_blocks_print_what_they_show():
     for block in blocks("console"):
         command, *expected = block.splitlines()
-        arguments = [sys.executable, "-m", *shlex.split(command.removeprefix("$ "))]
-        printed = subprocess.check_output(
-            arguments, text=True, env={**os.environ, "PYTHONPATH": str(README.parent)}
-        )
+        printed = output_of("-m", *shlex.split(command.removeprefix("$ ")))
         assert printed.splitlines() == expected
 
 
