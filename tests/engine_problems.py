@@ -2,10 +2,15 @@
 
 import itertools
 
+import pytest
 import torch
 
 from exact2vec.loss import formulas, targets
 
+MARKS = [
+    pytest.mark.filterwarnings("ignore:Sparse"),
+    pytest.mark.usefixtures("small_strips", "one_thread"),
+]
 NAMES = ["reference", "tiled", "compiled"]
 KINDS = ["index", "probabilities", "counts", "csr", "coo"]
 SETTINGS = [(weighted, smoothing) for weighted in (False, True) for smoothing in (0.0, 0.2)]
@@ -69,6 +74,17 @@ def targets_of(kind, shape, problem, weighted, smoothing):
         )
     sparse = counts.double().to_sparse_csr() if kind == "csr" else counts.double().to_sparse()
     return targets.of_counts(sparse, weight, smoothing)
+
+
+def one_hot_targets(kind, counts):
+    """Targets of counts that are one word a row, of each kind without weights or smoothing."""
+    if kind == "index":
+        return targets.of_indices(counts.argmax(dim=1), counts.shape[1], None, -100, 0.0)
+    if kind == "probabilities":
+        return targets.of_probabilities(counts[:, :, None], None, 0.0)
+    return targets.of_counts(
+        counts.to_sparse_csr() if kind == "csr" else counts[:, :, None], None, 0.0
+    )
 
 
 def weight_type(problem):

@@ -3,16 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from engine_problems import (
-    close,
-)
+from engine_problems import MARKS, close
 
 from exact2vec.loss.engine.cells import Cells, Outputs
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Sparse"),
-    pytest.mark.usefixtures("small_strips", "one_thread"),
-]
+pytestmark = MARKS
 
 
 def cells_of(counts, totals=None):

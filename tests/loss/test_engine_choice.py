@@ -1,20 +1,14 @@
 """Which engine serves which tensors."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from engine_problems import MARKS
+from processes import output_of
 
 import exact2vec
 from exact2vec.loss import targets
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Sparse"),
-    pytest.mark.usefixtures("small_strips", "one_thread"),
-]
+pytestmark = MARKS
 
 
 def indexed(scores, y):
@@ -134,9 +128,7 @@ def test_a_compiler_takes_the_linear_loss_whole():
 
     In a process of its own: a compiler does not read the types that are checked here.
     """
-    environment = {**os.environ, "PYTHONPATH": str(Path(exact2vec.__file__).parents[1])}
-    command = [sys.executable, "-W", "ignore", "-c", COMPILED]
-    subprocess.run(command, check=True, env=environment)
+    output_of("-W", "ignore", "-c", COMPILED)
 
 
 @pytest.mark.parametrize("name", ["log_softmax", "target_nll", "linear_nll"])

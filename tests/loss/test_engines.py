@@ -9,6 +9,7 @@ from engine_problems import (
     DTYPES,
     KINDS,
     LINEAR,
+    MARKS,
     PLACES,
     SCALES,
     SETTINGS,
@@ -18,16 +19,14 @@ from engine_problems import (
     close,
     gradients_of,
     linear_problem,
+    one_hot_targets,
     targets_of,
     ulps,
 )
 
 from exact2vec.loss import formulas, targets
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Sparse"),
-    pytest.mark.usefixtures("small_strips", "one_thread"),
-]
+pytestmark = MARKS
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -173,12 +172,7 @@ def test_impossible_words_cost_nothing_where_they_do_not_count(engine, kind):
     scores = torch.tensor([[1.0, -torch.inf, 2.0], [-torch.inf, -torch.inf, 3.0]])
     scores = scores[:, :, None].requires_grad_()
     counts = torch.tensor([[1.0, 0, 0], [0, 0, 1]])
-    t = {
-        "index": lambda: targets.of_indices(torch.tensor([0, 2]), 3, None, -100, 0.0),
-        "probabilities": lambda: targets.of_probabilities(counts[:, :, None], None, 0.0),
-        "counts": lambda: targets.of_counts(counts[:, :, None], None, 0.0),
-        "csr": lambda: targets.of_counts(counts.to_sparse_csr(), None, 0.0),
-    }[kind]()
+    t = one_hot_targets(kind, counts)
     nll = engine.target_nll(scores, t, None)
     (gradient,) = torch.autograd.grad(nll.sum(), scores)
     p = torch.tensor([1.0, 2.0]).double().softmax(0)
@@ -198,11 +192,7 @@ def test_the_last_digits(engine, kind, gap):
     place = torch.randint(1001, (6,))
     z[torch.arange(6), place] = torch.rand(6) + 1.3
     counts = torch.nn.functional.one_hot(place, 1001).float()
-    t = {
-        "index": lambda: targets.of_indices(place, 1001, None, -100, 0.0),
-        "probabilities": lambda: targets.of_probabilities(counts[:, :, None], None, 0.0),
-        "csr": lambda: targets.of_counts(counts.to_sparse_csr(), None, 0.0),
-    }[kind]()
+    t = one_hot_targets(kind, counts)
     scores = z[:, :, None].clone().requires_grad_()
     nll = engine.target_nll(scores, t, None)
     (gradient,) = torch.autograd.grad(nll.sum(), scores)

@@ -4,21 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from engine_problems import (
-    SCALES,
-    linear_problem,
-    targets_of,
-    ulps,
-)
+from engine_problems import MARKS, SCALES, linear_problem, targets_of, ulps
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import exact2vec as e2v
 from exact2vec.loss.engine import forced, strips, tiled
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Sparse"),
-    pytest.mark.usefixtures("small_strips", "one_thread"),
-]
+pytestmark = MARKS
 
 
 class Watched(TorchDispatchMode):
