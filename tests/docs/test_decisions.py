@@ -52,10 +52,20 @@ def test_every_dependency_has_its_reason_and_no_other():
     named = {name: set() for name in re.findall(r"^\| ([\w-]+) \| \w.*\|$", core, re.M)}
     del named["package"]
     assert named == {name: extra for name, extra in wanted.items() if not extra}
-    rows = re.findall(r"^\| ([\w-]+) \| ([\w, ]+) \| .+ \|$", extras, re.M)
+    tables = extras.partition("\n## ")[0]
+    rows = re.findall(r"^\| ([\w-]+) \| ([\w, ]+) \| .+ \|$", tables, re.M)
     for name, extra in rows[1:]:
         assert wanted.pop(name) >= set(extra.split(", ")), name
     assert not {name for name, extra in wanted.items() if extra}
+
+
+def test_lowest_versions_with_a_reason_are_those_of_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    allowed = {*project["dependencies"], *project["optional-dependencies"]["umap"]}
+    page = (DECISIONS / "dependencies.md").read_text()
+    rows = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| .+ \|$", page, re.M)
+    assert rows
+    assert {f"{name}>={lowest}" for name, lowest in rows} <= allowed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
