@@ -28,9 +28,9 @@ fuzz: .venv/installed
 
 # The lowest versions that pyproject.toml allows, in an environment of their own.
 check-oldest: .venv/installed
-	$(BIN)/uv pip compile -q --resolution lowest-direct $(EXTRAS:%=--extra %) \
+	$(BIN)/uv pip compile -q -U --resolution lowest-direct $(EXTRAS:%=--extra %) \
 		-o $(OLDEST).core.txt pyproject.toml
-	$(BIN)/uv pip compile -q -c $(OLDEST).core.txt $(EXTRAS:%=--extra %) --extra dev \
+	$(BIN)/uv pip compile -q -U -c $(OLDEST).core.txt $(EXTRAS:%=--extra %) --extra dev \
 		-o $(OLDEST).txt pyproject.toml
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/pip install -q -c $(OLDEST).txt -e '.[dev,gensim,parquet,umap,zst]'
