@@ -12,8 +12,8 @@
 A message says what was wanted, what came, and what to do.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 
 class Exact2VecError(Exception):
@@ -42,14 +42,31 @@ class UnknownWordError(InputError, KeyError):
     """
 
     def __init__(
-        self, word: str, size: int, nearest: Sequence[str], why: str | None = None
+        self,
+        word: str,
+        size: int,
+        nearest: Sequence[str] | Callable[[], Sequence[str]],
+        why: str | None = None,
     ) -> None:
+        super().__init__(word)
         self.word = word
-        hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
-        super().__init__((why or f"{word!r} is not among the {size:,} words") + hint)
+        self.size = size
+        self.why = why or f"{word!r} is not among the {size:,} words"
+        self._nearest = nearest
+
+    @property
+    def nearest(self) -> Sequence[str]:
+        """The nearest spellings; looked for when they are read, since that takes a while."""
+        if callable(self._nearest):
+            self._nearest = self._nearest()
+        return self._nearest
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
-        return str(self.args[0])
+        hint = f"; nearest: {', '.join(self.nearest)}" if self.nearest else ""
+        return self.why + hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.word, self.size, list(self.nearest), self.why)
 
 
 class CorruptFileError(Exact2VecError):

@@ -121,7 +121,7 @@ def strengths(given: str) -> tuple[float, float] | None:
     return (inputs, outputs) if inputs or outputs else None
 
 
-WHICH_VECTORS = ("sum", "inputs", "outputs", "composed")
+WHICH_VECTORS = ("embedding", "sum", "inputs", "outputs", "composed")
 
 
 def strengths_of_new_rows(given: Value) -> tuple[float, float]:

@@ -81,7 +81,7 @@ def neighbors(
         words = [
             word
             for expression in expressions
-            for word in ([expression] if vectors.is_trained(expression) else expression.split())
+            for word in ([expression] if expression in vectors.spaces else expression.split())
         ]
         answer = messages.probable_words(
             vectors, words, topn, trained_only=trained_only, weighted=weighted
@@ -247,7 +247,7 @@ def export(run: str, output: str, which: Any, words: str | None, force: bool) ->
         raise UsageError(f"{output} exists; use --force to replace it")
     vectors = load(run)
     asked = read_words(words) if words else []
-    which = which or "sum"
+    which = which or "embedding"
     written = exported(vectors, output, which=which, words=asked)
     more = written - len(vectors.axes.names(which))
     composed = f", {more:,} of them composed or folded in" if words else ""

@@ -122,7 +122,7 @@ def near_words(
     if repeated:
         notes.append(f"{repeated[0]!r} was asked more than once; it is answered once")
     signed = {
-        one: ([one], []) if vectors.is_trained(one) else signed_words(one) for one in expressions
+        one: ([one], []) if one in vectors.spaces else signed_words(one) for one in expressions
     }
     marks: dict[str, str] = {}
     for one, (plus, minus) in signed.items():

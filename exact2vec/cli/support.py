@@ -17,8 +17,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 WHICH = click.option(
     "--which",
     type=click.Choice(WHICH_VECTORS),
-    help="vectors: inputs + outputs, one of them, or what is composed of n-grams and features  "
-    "[default: sum; where rows are not columns, inputs of a row and outputs of a column]",
+    help="vectors: the embedding, inputs + outputs, one of them, or what n-grams and features "
+    "compose  [default: embedding; where rows are not columns, inputs of a row and outputs of a "
+    "column]",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 OUT_OF_MEMORY = "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size"

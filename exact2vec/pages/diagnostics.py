@@ -275,21 +275,7 @@ def rank_interval(rho: float | None, n: int, *, z: float = 1.959964) -> tuple[fl
 def nearest(
     vectors: Vectors, words: Sequence[int], topn: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """For each of `words` the `topn` nearest others, and their cosines of inputs + outputs."""
-    from exact2vec.vectors.queries import unit_rows
-
-    unit = unit_rows(vectors.vectors)
-    topn = min(topn, len(unit) - 1)
-    found, cosines = (
-        np.empty((len(words), topn), np.int64),
-        np.empty((len(words), topn), np.float32),
-    )
-    for start in range(0, len(words), 256):
-        rows = np.asarray(words[start : start + 256])
-        cosine = unit[rows] @ unit.T
-        cosine[np.arange(len(rows)), rows] = -np.inf
-        best = np.argpartition(-cosine, topn - 1, axis=1)[:, :topn]
-        order = np.argsort(-np.take_along_axis(cosine, best, 1), axis=1, kind="stable")
-        found[start : start + 256] = np.take_along_axis(best, order, 1)
-        cosines[start : start + 256] = np.take_along_axis(cosine, found[start : start + 256], 1)
-    return found, cosines
+    """For each of `words` the `topn` nearest others by their embedding, and the cosines."""
+    rows = np.asarray(words)
+    neighbours = vectors.spaces.neighbours("embedding")
+    return neighbours.nearest(neighbours.rows[rows], topn, rows)

@@ -62,7 +62,7 @@ def run_data(run: RunView, plane: str) -> dict[str, Any]:
     The vectors go whole: the page computes p(w | c) and neighbours from the run's own numbers.
     """
     vectors, losses = run.vectors, run.training_losses
-    needed = 2 * vectors.inputs.nbytes
+    needed = 3 * vectors.inputs.nbytes
     if needed > LARGEST_BYTES:
         raise ResourceError(
             f"{run.path}: {needed / 1e6:,.0f} MB of vectors are more than the "
@@ -83,6 +83,7 @@ def run_data(run: RunView, plane: str) -> dict[str, Any]:
         "arrays": {
             "inputs": packed_array(vectors.inputs),
             "outputs": packed_array(vectors.outputs),
+            "embedding": packed_array(vectors.vectors),
             "bias": packed_array(vectors.bias),
             "log_keep": packed_array(np.log(vectors.keep)),
             "points": packed_array(found.points.astype(np.float32)),

@@ -2,7 +2,7 @@
 
     names      Vocabulary, RowNames
     counts     Cells, Counting, RareWords
-    vectors    Vectors, VectorSettings, Prior, PriorArrays, Folded, FoldedArrays
+    vectors    Vectors, VectorSettings, Embedding, Prior, PriorArrays, Folded, FoldedArrays
     training   Config, Summary, History, HistoryTable, Times, Provenance, Report
 
 They hold plain values: names, arrays, matrices, dicts. Counts and vectors make their objects of
@@ -189,6 +189,37 @@ class VectorSettings:
     @classmethod
     def read(cls, run: Run) -> "VectorSettings":
         return cls(**json_fields(cls, run))
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What makes the embedding of the vectors of a word; see vectors/embedding.py."""
+
+    file: ClassVar[str] = "embedding.safetensors"
+    leaning: NDArray[np.float64]
+    input_mean: NDArray[np.float64]
+    output_mean: NDArray[np.float64]
+    scales: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    flattening: NDArray[np.float64]
+
+    def write(self, folder: Path) -> None:
+        write_arrays(folder / self.file, field_values(self))
+
+    @classmethod
+    def read(cls, run: Run, dim: int) -> "Embedding":
+        """That of vectors of so many numbers."""
+        arrays = array_fields(cls, run)
+        shapes = {name: array.shape for name, array in arrays.items()}
+        square = dict.fromkeys(("rotation", "flattening"), (dim, dim))
+        means = dict.fromkeys(("input_mean", "output_mean", "mean"), (dim,))
+        if shapes != {"leaning": (1,), "scales": (2,), **means, **square}:
+            raise CorruptFileError(
+                f"{run.folder / cls.file}: the vectors have {dim} numbers, this has {shapes}; "
+                "they should go together"
+            )
+        return cls(**arrays)
 
 
 @dataclass(frozen=True)

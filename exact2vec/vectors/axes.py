@@ -7,6 +7,8 @@ from functools import cached_property
 from exact2vec.errors import UsageError
 from exact2vec.vectors.queries import Which, check_which
 
+OF_BOTH = ("embedding", "sum")  # made of the input and the output vector of a word
+
 
 @dataclass(frozen=True)
 class Axes:
@@ -40,13 +42,18 @@ class Axes:
     def row_names(self) -> list[str]:
         return self.columns if self.rows is None else self.rows
 
-    def names(self, which: Which) -> list[str]:
+    def names(self, which: str) -> list[str]:
         """The names that such vectors belong to."""
         return self.columns if which == "outputs" else self.row_names
 
-    def places(self, which: Which) -> dict[str, int]:
+    def places(self, which: str) -> dict[str, int]:
         """The number of each of these names."""
         return self.column_places if which == "outputs" else self.row_places
+
+    @property
+    def row_noun(self) -> str:
+        """What the names of rows are called."""
+        return "words" if self.square else "rows"
 
     @property
     def size(self) -> str:
@@ -58,21 +65,21 @@ class Axes:
     def check_which(self, which: str) -> None:
         """UsageError for vectors that there are none of."""
         check_which(which)
-        if which == "sum" and not self.square:
+        if which in OF_BOTH and not self.square:
             raise UsageError(
-                "which='sum' adds the two vectors of a word, and these rows and columns are not "
+                f"which={which!r} needs both vectors of a word, and these rows and columns are not "
                 f"the same ({self.size}): give which='inputs' for rows (--which inputs), "
                 "'outputs' for columns"
             )
 
     def default_which(self, names: Sequence[str], more_rows: Collection[str] = ()) -> Which:
-        """The vectors that these names have: the sum where every row is a column.
+        """The vectors that these names have: the embedding where every row is a column.
 
         Otherwise the inputs of rows and the outputs of columns. A name that is neither may be a
         row that can be composed. `more_rows` are those that were folded in.
         """
         if self.square:
-            return "sum"
+            return "embedding"
         columns = [name for name in names if name in self.column_places]
         rows = [name for name in names if name in self.row_places or name in more_rows]
         for name in columns:

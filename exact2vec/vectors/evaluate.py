@@ -109,8 +109,8 @@ def evaluate(
 
     `run` is a run folder, an Exact2Vec after `fit`, or Vectors, which have no losses of their own.
     `texts` is new text: a `Text`, or documents as `count_text` takes them. `similarity` and
-    `analogies` are files; `which` are the vectors they are asked of, by default the sum, and where
-    rows are not columns the vectors of the names' side.
+    `analogies` are files; `which` are the vectors they are asked of, by default the embedding, and
+    where rows are not columns the vectors of the names' side.
     """
     if isinstance(run, str | Path):
         vectors, counts = load(run), Counts.load(run) if has_counts(run) else None

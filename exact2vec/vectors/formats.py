@@ -16,14 +16,14 @@ def export(
 ) -> int:
     """Write word2vec text (.vec, .txt) or binary (.bin); returns the number of words written.
 
-    The numbers are float32, which gensim reads back bit for bit. `which` is the sum by default;
-    where rows are not columns it must be "inputs", of rows, or "outputs", of columns. `words` are
-    written as well: those that were not trained as they are composed or folded in.
+    The numbers are float32, which gensim reads back bit for bit. `which` is the embedding by
+    default; where rows are not columns it must be "inputs", of rows, or "outputs", of columns.
+    `words` are written as well: those that were not trained as they are composed or folded in.
 
     Raises UnknownWordError for one of `words` that has no vector, and InputError for a word with
     white space, which the format cannot hold. Nothing is written then.
     """
-    path, which = Path(path), which or "sum"
+    path, which = Path(path), which or "embedding"
     vectors.axes.check_which(which)
     if path.suffix not in WRITERS:
         raise UsageError(f"{path} must end in one of {', '.join(WRITERS)}")

@@ -1,6 +1,5 @@
 """Queries: which vectors, expressions of words, directions, and probabilities of scores."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,13 +8,20 @@ from numpy.typing import NDArray
 from exact2vec.errors import UsageError
 from exact2vec.options import WHICH_VECTORS
 
-Which = Literal["sum", "inputs", "outputs", "composed"]
+Query = str | NDArray[Any]
+Which = Literal["embedding", "sum", "inputs", "outputs", "composed"]
 
 
 def check_which(which: str) -> None:
     """UsageError for vectors that there are none of."""
     if which not in WHICH_VECTORS:
         raise UsageError(f"which must be one of {', '.join(WHICH_VECTORS)}; got {which!r}")
+
+
+def queries(given: Any) -> list[Any]:
+    """The words and vectors of an argument that is one of them, or several."""
+    one = isinstance(given, str) or (isinstance(given, np.ndarray) and given.ndim == 1)
+    return [given] if one else list(given)
 
 
 def signed_words(expression: str) -> tuple[list[str], list[str]]:
@@ -50,13 +56,3 @@ def log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """log p of each row of scores, nats."""
     shifted = scores - scores.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
-
-
-def largest(
-    values: NDArray[np.floating[Any]], names: Sequence[str], topn: int, *, left_out: int = 0
-) -> list[tuple[str, float]]:
-    """The `topn` largest values with their names; `left_out` is how many are never among them."""
-    if topn < 1:
-        raise UsageError(f"topn must be at least 1; got {topn}")
-    order = np.argsort(-values, kind="stable")[: min(topn, len(names) - left_out)]
-    return [(names[number], float(values[number])) for number in order]

@@ -170,11 +170,15 @@ class UnseenRows:
     def folded_names(self) -> Collection[str]:
         return self.folded.places if self.folded is not None else ()
 
+    def describes(self, name: str) -> bool:
+        """Whether anything is known of the row beside its counts."""
+        return self.composer is not None and self.composer.knows(name)
+
     def way(self, name: str) -> str | None:
         """ "folded in", "composed", or None where the row has no vector."""
         if name in self.folded_names:
             return "folded in"
-        return "composed" if self.composer is not None and self.composer.knows(name) else None
+        return "composed" if self.describes(name) else None
 
     def has_outputs(self, name: str) -> bool:
         """Whether the row has an output vector too, since something is known of it."""

@@ -1,8 +1,6 @@
 """Vectors: lookup, neighbours, analogies, and the probabilities p(w | c) of the model."""
 
-import difflib
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,21 @@ from exact2vec.options import strengths_of_new_rows
 from exact2vec.storage import run_folder, schema
 from exact2vec.storage.stored_file import is_stored
 from exact2vec.vectors.axes import Axes
+from exact2vec.vectors.embedding import Embedding
+from exact2vec.vectors.gensim_names import OTHER_NAMES, name_here
+from exact2vec.vectors.neighbours import checked_topn, largest_places
 from exact2vec.vectors.parameters import Parameters, parameter_arrays, state_composer
-from exact2vec.vectors.queries import Which, largest, log_softmax, unit_rows
+from exact2vec.vectors.queries import Query, Which, log_softmax, queries, unit_rows
+from exact2vec.vectors.spaces import Spaces
+from exact2vec.vectors.spelling import Spelling
 from exact2vec.vectors.unseen import Composer, Folded, UnseenRows
 
 
 class Vectors:
     """Input vectors x_c of rows, output vectors u_w and biases b_w of columns, with their names.
 
-    Where rows and columns are the same names, as the words of a text, `vectors` is inputs +
-    outputs. A word that was not trained has vectors too where its n-grams or features are known
+    Where rows and columns are the same names, as the words of a text, `vectors` is the embedding.
+    A word that was not trained has vectors too where its n-grams or features are known
     (`composer`), or where it was folded in (`folded`): `word in vectors` is true exactly where
     `vectors[word]` returns. `key_to_index` lists the trained words alone.
 
@@ -71,15 +74,18 @@ class Vectors:
         composer: Composer | None = None,
         folded: Folded | None = None,
         contexts: Vocabulary | None = None,
+        embedding: Embedding | None = None,
     ) -> None:
         self.vocabulary, self.contexts = vocabulary, contexts
         self.inputs, self.outputs, self.bias = inputs, outputs, bias
         self.unigram = unigram
         self.weighting, self.settings = weighting, settings
         self.composer, self.folded = composer, folded
-        self.unseen = UnseenRows(composer, folded)
         self.keep = weighting.keep(vocabulary.counts, vocabulary.total)
         self.axes = Axes(vocabulary.words, contexts.words if contexts else None)
+        self.unseen = UnseenRows(composer, folded)
+        self.spaces = Spaces(self.axes, (inputs, outputs), self.unseen, embedding)
+        self.spelling = Spelling.of_run(settings, vocabulary.words)
         self.index_to_key, self.key_to_index = vocabulary.words, self.axes.column_places
 
     @classmethod
@@ -97,7 +103,13 @@ class Vectors:
 
     @property
     def vectors(self) -> NDArray[np.float32]:
-        return self.matrix("sum")
+        """The embedding of each trained word; where rows are not columns, there is none."""
+        return self.matrix()
+
+    @property
+    def embedding(self) -> Embedding:
+        """The map from both vectors of a word to the one that it is compared by."""
+        return self.spaces.embedding
 
     @property
     def vector_size(self) -> int:
@@ -118,25 +130,14 @@ class Vectors:
         """The names of the columns, which have output vectors; the same as `index_to_key`."""
         return self.axes.columns
 
-    def matrix(self, which: str = "sum") -> NDArray[np.float32]:
-        """One row a trained word: the sum inputs + outputs, inputs, outputs, or composed.
+    def matrix(self, which: str | None = None) -> NDArray[np.float32]:
+        """One row a trained word: its embedding, inputs + outputs, inputs, outputs, or composed.
 
-        What is composed of the word's features f is f·(G_x + G_u). Without a sum, where rows and
-        columns are not the same, inputs are of rows, outputs of columns, and f·G_x is composed.
+        The embedding (`vectors/embedding.py`) is the default. What is composed of the word's
+        features f is f·(G_x + G_u). Where rows and columns are not the same, inputs are of rows,
+        outputs of columns, f·G_x is composed, and there is neither an embedding nor a sum.
         """
-        self.axes.check_which(which)
-        if which == "sum":
-            return np.asarray(self.inputs + self.outputs)
-        if which == "composed":
-            return self._composed
-        return self.inputs if which == "inputs" else self.outputs
-
-    @cached_property
-    def _composed(self) -> NDArray[np.float32]:
-        if self.composer is None or not self.composer.describer.size:
-            raise UsageError("which='composed' needs n-grams or features, and this run has none")
-        inputs, outputs = self.composer.compose(self.rows)
-        return inputs + outputs if self.square else inputs
+        return self.spaces.matrix("embedding" if which is None else which)
 
     def __repr__(self) -> str:
         return f"Vectors({self.axes.size}, {self.vector_size} numbers each)"
@@ -163,91 +164,72 @@ class Vectors:
     def __len__(self) -> int:
         return len(self.index_to_key)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.index_to_key)
+
     def __contains__(self, word: object) -> bool:
-        if not isinstance(word, str) or self.is_trained(word):
-            return isinstance(word, str)
-        return self.unseen.has_outputs(word) or (
-            not self.square and word in self.unseen.folded_names
-        )
+        if not isinstance(word, str):
+            return False
+        try:
+            return self.spaces.has(self.spelled(word))
+        except UnknownWordError:
+            return False
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name_here("Vectors", name, OTHER_NAMES))
+
+    def spelled(self, query: str) -> str:
+        """A query as the words of this run are spelled: `Monday` is `monday` in lower-cased text.
+
+        It is cut as the text was. UnknownWordError where that makes several words of it.
+        """
+        if query in self.spaces or query in self.unseen.folded_names:
+            return query
+        tokens = self.spelling.tokens(query)
+        if len(tokens) > 1:
+            said = ", ".join(map(repr, tokens))
+            raise UnknownWordError(
+                query, len(self), [], f"{query!r} is {len(tokens)} words: {said}"
+            )
+        return tokens[0] if tokens else query
 
     def is_trained(self, name: str) -> bool:
-        """Whether it is the name of a trained row or column."""
-        return name in self.key_to_index or name in self.axes.row_places
+        """Whether it is the name of a trained row or column, or is spelled so."""
+        return self.spelled(name) in self.spaces
 
     def __getitem__(self, word: Any) -> NDArray[np.float32]:
         return (
             np.stack([self.vector(one) for one in word])
-            if isinstance(word, list)
+            if isinstance(word, list | tuple)
             else self.vector(word)
         )
 
     def default_which(self, names: Sequence[str]) -> Which:
         """The vectors that these names have where none are asked for: see `Axes`."""
-        return self.axes.default_which(names, self.unseen.folded_names)
+        spelled = [self.spelled(name) for name in names]
+        return self.axes.default_which(spelled, self.unseen.folded_names)
 
     def vector(self, word: Any, which: Which | None = None) -> NDArray[np.float32]:
         """The vector of a trained, folded-in or composed word.
 
-        By default it is the sum, or that of the word's side where rows are not columns. Where there
-        is none, an UnknownWordError names the nearest spellings.
+        By default it is the embedding, or that of the word's side where rows are not columns. Where
+        there is none, an UnknownWordError names the nearest spellings.
         """
         if not isinstance(word, str):
             raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
         which = self.default_which([word]) if which is None else which
-        self.axes.check_which(which)
-        number = self.axes.places(which).get(word)
-        if number is None:
-            return self._untrained(word, which)
-        if which == "composed":
-            self._composed  # noqa: B018  which refuses a run without features
-            if self.composer is None or not self.composer.knows(word):
-                why = (
-                    f"none of the n-grams and features of {word!r} is known, so nothing composes it"
-                )
-                raise UnknownWordError(word, len(self), [], why)
-            return np.asarray(self._composed[number])
-        if which == "sum":
-            return np.asarray(self.inputs[number] + self.outputs[number])
-        return np.asarray((self.inputs if which == "inputs" else self.outputs)[number])
+        return self.spaces.vector(self.spelled(word), which)
 
     def known_as(self, word: str) -> str:
         """How a word has its vector: "trained", "folded in", or "composed".
 
         UnknownWordError where it has none.
         """
-        if self.is_trained(word):
-            return "trained"
-        way = self.unseen.way(word)
-        if way is None:
-            raise self._unknown(word, "words" if self.square else "rows", self.rows)
-        return way
-
-    def _untrained(self, word: str, which: Which) -> NDArray[np.float32]:
-        """The vector of a row that was folded in, or that can be composed."""
-        if which == "outputs" and not self.square:
-            raise self._unknown(word, "columns", self.columns)
-        if self.unseen.way(word) is None:
-            raise self._unknown(word, "words" if self.square else "rows", self.rows)
-        if which != "inputs" and not self.unseen.has_outputs(word):
-            why = (
-                f"{word!r} was folded in without features: it has an input vector alone, "
-                "which='inputs' (--which inputs)"
-            )
-            raise UnknownWordError(word, len(self), [], why)
-        inputs, outputs = self.unseen.vectors(word, composed=which == "composed")
-        if which in ("inputs", "outputs") or not self.square:
-            return np.asarray(outputs if which == "outputs" else inputs)
-        return np.asarray(inputs + outputs)
-
-    def _unknown(self, word: str, what: str, names: list[str]) -> UnknownWordError:
-        why = f"{word!r} is not among the {len(names):,} {what}"
-        why += self.unseen.reason(word) if what != "columns" else ""
-        return UnknownWordError(word, len(names), self.nearest_spellings(word), why)
+        return self.spaces.known_as(self.spelled(word))
 
     def nearest_spellings(self, word: str) -> list[str]:
         """Trained names that are spelled alike."""
-        names = self.columns if self.square else [*self.rows, *self.columns]
-        return difflib.get_close_matches(word, names)
+        return self.spaces.nearest_spellings(word)
 
     def fold_in(
         self,
@@ -284,46 +266,61 @@ class Vectors:
             self.composer,
             new.beside(self.folded),
             self.contexts,
+            self.embedding if self.square else None,
         )
 
     def most_similar(
         self,
-        positive: str | Sequence[str] = (),
-        negative: str | Sequence[str] = (),
-        topn: int = 10,
+        positive: Query | Sequence[Query] = (),
+        negative: Query | Sequence[Query] = (),
+        topn: int | None = 10,
         *,
         which: Which | None = None,
     ) -> list[tuple[str, float]]:
         """The words of largest cosine with Σ positive − Σ negative, those words left out.
 
-        Each vector is divided by its length first. Rows are compared with rows, columns with
-        columns, where they are not the same.
+        Words, and vectors of their kind. Each is divided by its length first. All words are ranked
+        where `topn` is None. Rows are compared with rows, columns with columns, where they are not
+        the same.
         """
-        plus, minus = (
-            [words] if isinstance(words, str) else list(words) for words in (positive, negative)
-        )
+        plus, minus = queries(positive), queries(negative)
         if not plus and not minus:
             raise UsageError("most_similar needs at least one word")
-        words = [*plus, *minus]
+        words = [query for query in (*plus, *minus) if isinstance(query, str)]
         which = self.default_which(words) if which is None else which
         signs = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32)
-        query = signs @ unit_rows(np.stack([self.vector(word, which) for word in words]))
+        vectors = [self._query(query, which) for query in (*plus, *minus)]
+        query = signs @ unit_rows(np.stack(vectors))
         if not query.any():
             raise UsageError(
                 "the query is a vector of zeros, which has no direction"
-                + ": its words cancel out" * (len(words) > 1)
+                + ": its words cancel out" * (len(vectors) > 1)
             )
         places = self.axes.places(which)
-        asked = sorted({places[word] for word in words if word in places})
-        cosine = unit_rows(self.matrix(which)) @ unit_rows(query[None])[0]
-        cosine[asked] = -np.inf
-        return largest(cosine, self.axes.names(which), topn, left_out=len(asked))
+        asked = sorted({places[word] for word in map(self.spelled, words) if word in places})
+        names = self.axes.names(which)
+        topn = len(names) if topn is None else checked_topn(topn)
+        numbers, cosines = self.spaces.neighbours(which).nearest(query[None], topn, [asked])
+        near = [names[number] for number in numbers[0]]
+        return list(zip(near, cosines[0].tolist(), strict=True))
+
+    def _query(self, query: Query, which: Which) -> NDArray[np.float32]:
+        if isinstance(query, str):
+            return self.vector(query, which)
+        vector = np.asarray(query)
+        numbers = vector.dtype.kind in "fiu" and vector.shape == (self.vector_size,)
+        if not numbers or not np.isfinite(vector).all():
+            raise UsageError(
+                f"a query is a word, or a vector of {self.vector_size} finite numbers; "
+                f"got {'one of shape ' + str(vector.shape) if vector.ndim else repr(query)}"
+            )
+        return vector
 
     def similarity(self, one: str, other: str, *, which: Which | None = None) -> float:
         """The cosine of two words: of two rows or two columns, where they are not the same."""
         which = self.default_which([one, other]) if which is None else which
         unit = unit_rows(np.stack([self.vector(one, which), self.vector(other, which)]))
-        return float(unit[0] @ unit[1])
+        return float(np.clip(unit[0] @ unit[1], -1, 1))
 
     def log_probabilities(
         self, context: str | Sequence[str], *, weighted: bool = False, gamma: float = 1.0
@@ -354,7 +351,9 @@ class Vectors:
         self, context_words_list: str | Sequence[str], topn: int = 10
     ) -> list[tuple[str, float]]:
         """The most probable words near the given ones, with p(w | …), as gensim names it."""
-        return largest(np.exp(self.log_probabilities(context_words_list)), self.columns, topn)
+        p = np.exp(self.log_probabilities(context_words_list))
+        places = largest_places(p, min(checked_topn(topn), len(p)))
+        return [(self.columns[place], float(p[place])) for place in places]
 
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a folder that `load` reads; refuses an existing one without `force`."""
@@ -368,7 +367,8 @@ class Vectors:
         """Put the vectors into an open run folder; the names are written apart."""
         schema.Vectors(self.inputs, self.outputs, self.bias, self.unigram).write(folder)
         schema.VectorSettings(fields_of(self.weighting), self.settings).write(folder)
-        for part in (self.composer, self.folded):
+        embedding = self.embedding if self.square else None
+        for part in (embedding, self.composer, self.folded):
             if part is not None:
                 part.write(folder)
 
@@ -395,4 +395,5 @@ def load(folder: str | Path) -> Vectors:
         Composer.read(run),
         Folded.read(run),
         contexts,
+        Embedding.read(run, arrays.inputs.shape[1]) if contexts is None else None,
     )

@@ -110,10 +110,8 @@ class Composing(Vectors):
     def __contains__(self, word):
         return word == "moonlet" or super().__contains__(word)
 
-    def _untrained(self, word, which):
-        if word == "moonlet":
-            return self.vector("moon", which)
-        return super()._untrained(word, which)
+    def vector(self, word, which=None):
+        return super().vector("moon" if word == "moonlet" else word, which)
 
 
 def test_served_the_explorer_composes_unseen_words(visit, site):

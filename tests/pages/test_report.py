@@ -144,7 +144,8 @@ def test_a_report_of_nothing_and_a_kind_of_vectors_that_does_not_exist_are_refus
         .wv
     )
     with pytest.raises(
-        UsageError, match="which must be one of sum, inputs, outputs, composed; got 'bogus'"
+        UsageError,
+        match="which must be one of embedding, sum, inputs, outputs, composed; got 'bogus'",
     ):
         inspect.unwrap(e2v.Vectors.vector)(vectors, "sun", "bogus")
 

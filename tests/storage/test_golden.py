@@ -28,7 +28,7 @@ def test_the_words_and_vectors_of_format_1():
     assert vectors.index_to_key == WORDS
     np.testing.assert_allclose(vectors.vector("sun", "inputs"), SUN, atol=1e-7)
     np.testing.assert_allclose(vectors.vector("moonlight", "inputs"), MOONLIGHT, atol=1e-7)
-    np.testing.assert_allclose(vectors["stormy"], STORMY, atol=1e-7)
+    np.testing.assert_allclose(vectors.vector("stormy", "sum"), STORMY, atol=1e-7)
     assert vectors.known_as("moonlight") == "folded in"
     assert vectors.log_probabilities("sun")[0] == pytest.approx(-2.661439534, abs=1e-6)
 

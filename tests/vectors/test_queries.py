@@ -55,8 +55,9 @@ def test_neighbours_and_sums_of_words(trained):
         )
     shown = call("neighbors", run, "sun - cat + dog", "--json")
     assert json.loads(shown.stdout)[0]["word"] == found[0][0]
-    np.testing.assert_array_equal(wv.matrix("inputs") + wv.matrix("outputs"), wv.vectors)
-    with pytest.raises(UsageError, match="sum, inputs, outputs"):
+    np.testing.assert_array_equal(wv.inputs + wv.outputs, wv.matrix("sum"))
+    np.testing.assert_array_equal(wv.vectors, wv.matrix("embedding"))
+    with pytest.raises(UsageError, match="embedding, sum, inputs, outputs"):
         wv.matrix("both")
     with pytest.raises(UnknownWordError, match="nearest: horse"):
         wv.most_similar("hose")

@@ -29,8 +29,8 @@ class Words {
   }
 
   unitRows() {
-    const { inputs, outputs } = this.arrays, { dim } = this;
-    const unit = Float32Array.from(inputs, (value, place) => value + outputs[place]);
+    const { embedding } = this.arrays, { dim } = this;
+    const unit = Float32Array.from(embedding);
     for (let row = 0; row < unit.length; row += dim) {
       let square = 0;
       for (let place = row; place < row + dim; place++) square += unit[place] * unit[place];

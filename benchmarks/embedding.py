@@ -1,0 +1,160 @@
+"""The numbers of the embedding: how far to lean on features (a), how far to flatten (p).
+
+    python benchmarks/embedding.py ../shared/data benchmarks/results/embedding.jsonl
+    python benchmarks/embedding.py table
+
+Texts of .2, 2 and 16 million words, 50, 100 and 300 numbers a vector, 1, 2 and 4 epochs, with and
+without n-grams. Half of the pairs and questions of each set, drawn by a hash of the line, chooses;
+the other half reports. A line of the results has both halves for every a and p of the grid, and for
+the other vectors of a run: the sum, the inputs, what is composed.
+"""
+
+import hashlib
+import itertools
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import raw
+from scipy.stats import spearmanr
+
+import exact2vec as e2v
+from exact2vec.vectors.embedding import Embedding
+from exact2vec.vectors.queries import unit_rows
+
+LEANINGS = (0.0, 0.5, 0.75, 1.0, 1.5)
+EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+DIMENSIONS = (50, 100, 300)
+EPOCHS = (1, 2, 4)
+SETS = ("wordsim353", "simlex999", "rg65", "semantic", "syntactic")
+SIZES = {"0.2": 0, "2": 0.125, "16": 1.0}  # million words: the share of wiki.txt, or wiki_1mb.txt
+
+
+def half(line: str) -> int:
+    """0 chooses, 1 reports."""
+    return hashlib.blake2b(line.encode(), digest_size=1).digest()[0] & 1
+
+
+def tasks(data: Path, place: dict[str, int]) -> dict[str, Any]:
+    """For each set its lines of known words: two words and a score, or four words; and the half."""
+    found: dict[str, Any] = {}
+    for name in SETS[:3]:
+        pairs = []
+        for line in (data / f"eval/{name}.tsv").read_text().lower().splitlines():
+            fields = line.split("\t")
+            if not line.startswith("#") and fields[0] in place and fields[1] in place:
+                one, other = place[fields[0]], place[fields[1]]
+                pairs.append((one, other, float(fields[2]), half(line)))
+        found[name] = np.array(pairs)
+    questions: dict[str, list[Any]] = {"semantic": [], "syntactic": []}
+    for line in (data / "eval/questions-words.txt").read_text().lower().splitlines():
+        if line.startswith(":"):
+            kind = "syntactic" if line.startswith(": gram") else "semantic"
+        elif all(word in place for word in line.split()):
+            numbers = [place[word] for word in line.split()]
+            if max(numbers) < 30_000:
+                questions[kind].append((*numbers, half(line)))
+    return found | {name: np.array(rows) for name, rows in questions.items()}
+
+
+def scores(matrix: Any, sets: dict[str, Any]) -> dict[str, list[float | None]]:
+    """Of each half of each set: Spearman's rank correlation, or the share answered."""
+    unit = unit_rows(matrix[:30_000])
+    whole = unit_rows(matrix)
+    found: dict[str, list[float | None]] = {}
+    for name, rows in sets.items():
+        found[name] = []
+        for number in (0, 1):
+            some = rows[rows[:, -1] == number] if len(rows) else rows
+            if len(some) < 10:
+                found[name].append(None)
+            elif name in SETS[:3]:
+                one, other = some[:, :2].T.astype(int)
+                cosine = (whole[one] * whole[other]).sum(axis=1)
+                found[name].append(round(float(spearmanr(cosine, some[:, 2]).statistic), 4))
+            else:
+                found[name].append(round(answered(unit, some[:, :4]), 4))
+    return found
+
+
+def answered(unit: Any, questions: Any) -> float:
+    """The share of questions whose answer is the nearest word to b − a + c."""
+    right = 0
+    for start in range(0, len(questions), 512):
+        a, b, c, answer = questions[start : start + 512].T
+        cosine = (unit[b] - unit[a] + unit[c]) @ unit.T
+        np.put_along_axis(cosine, np.stack([a, b, c], 1), -np.inf, axis=1)
+        right += int((cosine.argmax(axis=1) == answer).sum())
+    return right / len(questions)
+
+
+def variants(vectors: e2v.Vectors, grams: bool) -> Any:
+    """(name, a, p, matrix) of the grid, and of the other vectors of the run."""
+    sides = vectors.inputs, vectors.outputs
+    composed = vectors.composer.compose(vectors.rows) if grams and vectors.composer else None
+    for a, p in itertools.product(LEANINGS if grams else (0.0,), EXPONENTS):
+        embedding = Embedding.of_words(sides, composed, leaning=a, exponent=p)
+        yield "embedding", a, p, embedding.rows(sides, composed)
+    for which in ("sum", "inputs", *(["composed"] if grams else [])):
+        yield which, None, None, vectors.matrix(which)
+
+
+def text_of(data: Path, scratch: Path, size: str) -> Path:
+    """The text of so many million words."""
+    if size == "0.2":
+        return data / "text/wiki_1mb.txt"
+    wiki, share = raw.unpacked_wiki(data, scratch), SIZES[size]
+    if share == 1:
+        return wiki
+    part = scratch / f"wiki_{size}.txt"
+    if not part.exists():
+        articles = wiki.read_text().splitlines(keepends=True)
+        part.write_text("".join(articles[:: round(1 / share)]))
+    return part
+
+
+def main(data: Path, results: Path, sizes: list[str]) -> None:
+    scratch = Path("runs/speed")
+    scratch.mkdir(parents=True, exist_ok=True)
+    for size in sizes:
+        counts = e2v.count_text(
+            e2v.Text(text_of(data, scratch, size)), min_count=20 if size == "16" else 5
+        )
+        sets = tasks(data, {word: number for number, word in enumerate(counts.words)})
+        runs = itertools.product(DIMENSIONS, EPOCHS, (True, False))
+        for dim, epochs, grams in runs:
+            if not grams and (dim != 100 or epochs == 1):
+                continue
+            if size == "16" and dim == 300 and epochs == 1:
+                continue
+            began = time.perf_counter()
+            *_, last = e2v.fit(
+                counts,
+                vector_size=dim,
+                epochs=epochs,
+                exact_every=0,
+                max_n=None if grams else 0,
+            )
+            seconds = time.perf_counter() - began
+            vectors = e2v.Vectors.from_state(last.state, counts)
+            for which, a, p, matrix in variants(vectors, grams):
+                row = {
+                    "million words": size,
+                    "words": len(counts.words),
+                    "dim": dim,
+                    "epochs": epochs,
+                    "n-grams": grams,
+                    "which": which,
+                    "a": a,
+                    "p": p,
+                    "held_out_nll": last.held_out.nll if last.held_out else None,
+                    "seconds": round(seconds, 1),
+                    "scores": scores(matrix, sets),
+                }
+                raw.append(results, row)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or list(SIZES))
