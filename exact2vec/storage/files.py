@@ -156,3 +156,18 @@ class _ZstdFile(io.RawIOBase):
         buffer[: len(taken)] = taken
         self._plain = self._plain[len(taken) :]
         return len(taken)
+
+
+def text_lines(path: Path) -> list[str]:
+    """The lines of a small text file in UTF-8, compressed or not; a byte order mark is no text.
+
+    InputError names the first byte that is not UTF-8.
+    """
+    with open_decompressed(path) as file:
+        data = file.read()
+    try:
+        return data.decode().removeprefix("\ufeff").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: byte {data[error.start]:#04x} at offset {error.start:,} is not UTF-8"
+        ) from error

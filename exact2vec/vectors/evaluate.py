@@ -13,12 +13,12 @@ from scipy.sparse import csr_array
 
 from exact2vec.counts.counting import count_alike, weighted_pairs
 from exact2vec.counts.counts import Counts, has_counts
-from exact2vec.errors import InputError
+from exact2vec.errors import InputError, UnknownWordError
 from exact2vec.loss.count_losses import BLOCK_ROWS, Losses, WeightedCounts, exact_losses
 from exact2vec.loss.engine import engine_of
 from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.parallel import Workers
-from exact2vec.storage.files import open_decompressed
+from exact2vec.storage.files import text_lines
 from exact2vec.vectors.queries import Which, unit_rows
 from exact2vec.vectors.vectors import Vectors, load
 
@@ -181,8 +181,14 @@ def new_text(
 def word_similarity(
     vectors: Vectors, path: str | Path, *, which: Which | None = None
 ) -> Similarity:
-    """Spearman's rank correlation over a file of lines "word TAB word TAB score", lower-cased."""
-    pairs = _pairs(path)
+    """Spearman's rank correlation over a file of lines "word TAB word TAB score".
+
+    The words are spelled as those of the run are.
+    """
+    pairs = [
+        (_spelled(vectors, one), _spelled(vectors, other), score)
+        for one, other, score in _pairs(path)
+    ]
     if which is None:
         which = _default_which(vectors, [word for one, other, _ in pairs for word in (one, other)])
     vectors.axes.check_which(which)
@@ -226,13 +232,13 @@ def _rank_correlation(
 def word_analogies(
     vectors: Vectors, path: str | Path, *, which: Which | None = None, restrict: int = 30_000
 ) -> Analogies:
-    """a : b = c : ? over lines of four words, lower-cased.
+    """a : b = c : ? over lines of four words, spelled as those of the run are.
 
     Answers and questions are among the `restrict` most frequent words. The answer is the word
     nearest (cosine) to b − a + c, each of length 1, other than a, b and c, as in word2vec's
     compute-accuracy.
     """
-    questions = _questions(path)
+    questions = [[_spelled(vectors, word) for word in question] for question in _questions(path)]
     if which is None:
         which = _default_which(vectors, [word for question in questions for word in question])
     vectors.axes.check_which(which)
@@ -255,6 +261,14 @@ def word_analogies(
     return Analogies(right / len(known), len(known), 1 - len(known) / len(questions))
 
 
+def _spelled(vectors: Vectors, word: str) -> str:
+    """The word as the run spells it; what is several words there stays as it is."""
+    try:
+        return vectors.spelled(word)
+    except UnknownWordError:
+        return word
+
+
 def _default_which(vectors: Vectors, words: list[str]) -> Which:
     """The vectors of the side that the first known word is of."""
     known = [word for word in words if vectors.is_trained(word)]
@@ -269,11 +283,9 @@ def _right_answers(unit: NDArray[np.float32], questions: NDArray[np.int64]) -> i
 
 
 def _lines(path: str | Path) -> list[tuple[int, str]]:
-    with open_decompressed(Path(path)) as file:
-        lines = file.read().decode("utf-8", "replace").lower().splitlines()
     return [
         (number, line.strip())
-        for number, line in enumerate(lines, start=1)
+        for number, line in enumerate(text_lines(Path(path)), start=1)
         if line.strip() and not line.startswith("#")
     ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from exact2vec.errors import InputError, UsageError
-from exact2vec.storage.files import open_decompressed, write_whole
+from exact2vec.storage.files import text_lines, write_whole
 from exact2vec.vectors.queries import Which
 from exact2vec.vectors.vectors import Vectors
 
@@ -47,17 +47,7 @@ def export(
 
 def read_words(path: str | Path) -> list[str]:
     """The words of a file, one a line."""
-    try:
-        with open_decompressed(Path(path)) as file:
-            return [
-                line.strip()
-                for line in file.read().decode("utf-8-sig").splitlines()
-                if line.strip()
-            ]
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8"
-        ) from error
+    return [line.strip() for line in text_lines(Path(path)) if line.strip()]
 
 
 def _encodes(word: str) -> bool:

@@ -24,6 +24,18 @@ def queries(given: Any) -> list[Any]:
     return [given] if one else list(given)
 
 
+def checked_vector(query: Any, size: int) -> NDArray[Any]:
+    """A query that is no word: a vector of `size` finite numbers, or a UsageError."""
+    vector = np.asarray(query)
+    numbers = vector.dtype.kind in "fiu" and vector.shape == (size,)
+    if not numbers or not np.isfinite(vector).all():
+        raise UsageError(
+            f"a query is a word, or a vector of {size} finite numbers; "
+            f"got {'one of shape ' + str(vector.shape) if vector.ndim else repr(query)}"
+        )
+    return vector
+
+
 def signed_words(expression: str) -> tuple[list[str], list[str]]:
     """The words to add and to subtract.
 

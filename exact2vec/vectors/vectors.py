@@ -21,7 +21,7 @@ from exact2vec.vectors.embedding import Embedding
 from exact2vec.vectors.gensim_names import OTHER_NAMES, name_here
 from exact2vec.vectors.neighbours import checked_topn, largest_places
 from exact2vec.vectors.parameters import Parameters, parameter_arrays, state_composer
-from exact2vec.vectors.queries import Query, Which, log_softmax, queries, unit_rows
+from exact2vec.vectors.queries import Query, Which, checked_vector, log_softmax, queries, unit_rows
 from exact2vec.vectors.spaces import Spaces
 from exact2vec.vectors.spelling import Spelling
 from exact2vec.vectors.unseen import Composer, Folded, UnseenRows
@@ -195,7 +195,10 @@ class Vectors:
 
     def is_trained(self, name: str) -> bool:
         """Whether it is the name of a trained row or column, or is spelled so."""
-        return self.spelled(name) in self.spaces
+        try:
+            return self.spelled(name) in self.spaces
+        except UnknownWordError:
+            return False
 
     def __getitem__(self, word: Any) -> NDArray[np.float32]:
         return (
@@ -289,7 +292,12 @@ class Vectors:
         words = [query for query in (*plus, *minus) if isinstance(query, str)]
         which = self.default_which(words) if which is None else which
         signs = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32)
-        vectors = [self._query(query, which) for query in (*plus, *minus)]
+        vectors = [
+            self.vector(query, which)
+            if isinstance(query, str)
+            else checked_vector(query, self.vector_size)
+            for query in (*plus, *minus)
+        ]
         query = signs @ unit_rows(np.stack(vectors))
         if not query.any():
             raise UsageError(
@@ -303,18 +311,6 @@ class Vectors:
         numbers, cosines = self.spaces.neighbours(which).nearest(query[None], topn, [asked])
         near = [names[number] for number in numbers[0]]
         return list(zip(near, cosines[0].tolist(), strict=True))
-
-    def _query(self, query: Query, which: Which) -> NDArray[np.float32]:
-        if isinstance(query, str):
-            return self.vector(query, which)
-        vector = np.asarray(query)
-        numbers = vector.dtype.kind in "fiu" and vector.shape == (self.vector_size,)
-        if not numbers or not np.isfinite(vector).all():
-            raise UsageError(
-                f"a query is a word, or a vector of {self.vector_size} finite numbers; "
-                f"got {'one of shape ' + str(vector.shape) if vector.ndim else repr(query)}"
-            )
-        return vector
 
     def similarity(self, one: str, other: str, *, which: Which | None = None) -> float:
         """The cosine of two words: of two rows or two columns, where they are not the same."""

@@ -6,7 +6,8 @@ import time
 import pytest
 
 import exact2vec as e2v
-from exact2vec.errors import UnknownWordError
+from exact2vec.errors import InputError, UnknownWordError
+from exact2vec.vectors.evaluate import word_similarity
 
 TEXT = ["The lists don't change on Monday", "json is Python's list of strings"] * 6
 
@@ -84,3 +85,18 @@ def test_an_unknown_word_among_many_costs_little():
         with pytest.raises(KeyError):
             wv[f"ZZZ{number}"]
     assert (time.process_time() - began) / 20 < 0.002
+
+
+def test_files_of_evaluation_are_spelled_as_the_run_is(lowered, cased, tmp_path):
+    pairs = "Monday\tchange\t3\nlist\tJSON\t2\nstrings\tis\t1\nlist of\tis\t1\n"
+    plain, marked = tmp_path / "plain.tsv", tmp_path / "marked.tsv"
+    plain.write_text(pairs)
+    marked.write_bytes(b"\xef\xbb\xbf# a comment\r\n" + pairs.replace("\n", "\r\n").encode())
+    found = [word_similarity(lowered, path) for path in (plain, marked)]
+    assert found[0] == found[1]
+    assert (found[0].n, found[0].out_of_vocabulary) == (3, 0.25)
+    plain.write_text(pairs.replace("JSON", "json"))
+    assert word_similarity(cased, plain).n == 3
+    plain.write_bytes(b"caf\xe9\tlist\t3\n")
+    with pytest.raises(InputError, match="byte 0xe9 at offset 3 is not UTF-8"):
+        word_similarity(lowered, plain)
