@@ -66,7 +66,7 @@ class Exact2Vec:
         held_out: float = 0.02,
         validation: float = 0.0,
         rare: int | None = None,
-        epochs: int | str = 4,
+        epochs: int | str = 2,
         max_epochs: int = 20,
         rate: float = 0.05,
         row_power: float = 0.75,
@@ -74,7 +74,7 @@ class Exact2Vec:
         min_n: int = 3,
         max_n: int | None = None,
         block_rows: int = 256,
-        exact_every: int = 1,
+        exact_every: int | None = None,
         seed: int = 1,
         threads: int | None = None,
     ) -> None:

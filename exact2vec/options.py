@@ -233,7 +233,7 @@ TRAINING = (
     Option("vector_size", 100, int, "numbers in a vector", least=1),
     Option(
         "epochs",
-        4,
+        2,
         passes,
         "passes over all rows, of which the frequent are visited more often; 0 writes the start; "
         "auto goes on until the NLL of --validation stops falling",
@@ -281,10 +281,11 @@ TRAINING = (
     ),
     Option(
         "exact_every",
-        1,
+        None,
         int,
-        "passes from one exact loss to the next; 0: at the start and the end only; "
-        "between them stands an estimate, marked as such",
+        "passes from one exact loss to the next; 0: at the start and the end only; between them "
+        "stands an estimate, marked as such. By default every pass where a sweep is below "
+        "5e10 flops, otherwise the start and the end",
         least=0,
     ),
     Option("seed", 1, int, "seed of the start and of the order of the rows", least=0),

@@ -26,6 +26,7 @@ from exact2vec.train.spectral_start import spectral_start
 from exact2vec.train.state import Progress, Record
 from exact2vec.train.steps import Rates, context_blocks, initial_state, refitted, step
 
+CHEAP_SWEEP = 5e10  # flops of an exact loss, about a second of a core
 WORSE_THAN_START = 1.0  # nats above the NLL of the start and of the unigram that mean divergence
 
 
@@ -39,7 +40,7 @@ def fit(
     counts: Counts,
     *,
     vector_size: int = 100,
-    epochs: int | str = 4,
+    epochs: int | str = 2,
     max_epochs: int = 20,
     rate: float = 0.05,
     row_power: float = 0.75,
@@ -48,7 +49,7 @@ def fit(
     min_n: int = 3,
     max_n: int | None = None,
     block_rows: int = 256,
-    exact_every: int = 1,
+    exact_every: int | None = None,
     seed: int = 1,
     threads: int | None = None,
     optimizers: Optimizers = TUNED,
@@ -61,7 +62,8 @@ def fit(
     say: the character n-grams of a word, and `features`. `prior=None` shrinks nothing, and composes
     no vectors of other words. Losses are measured after every epoch: exact at the start, at the end
     and every `exact_every` epochs, otherwise estimated from a tenth of the rows, with a standard
-    error.
+    error. By default every one is exact where a sweep of 2·R·W·D flops is cheap, for R contexts, W
+    words and vectors of D numbers, and the first and the last one elsewhere.
 
     >>> from exact2vec import count_text
     >>> counts = count_text(["sun moon", "dog cat"] * 20, held_out=0)
@@ -121,8 +123,14 @@ class Course:
     chosen: bool = False
     rate: float = 0.05
     block_rows: int = 256
-    exact_every: int = 1
+    exact_every: int | None = None
     optimizers: Optimizers = TUNED
+
+    def exact_epochs(self, contexts: int, words: int) -> int:
+        """The epochs from one exact loss to the next, 0 where there is none before the end."""
+        if self.exact_every is not None:
+            return self.exact_every
+        return int(2 * contexts * words * self.vector_size < CHEAP_SWEEP)
 
     def visits(self, problem: Problem, start: Position = BEGINNING) -> Iterator[Visit]:
         """The contexts of each step: frequent ones often, where each has its own row."""
@@ -189,7 +197,7 @@ def _records_behind(progress: Progress, problem: Problem, course: Course) -> Ite
 
 def _measured(record: Record, problem: Problem, course: Course) -> Record:
     """The record at the end of an epoch: with its losses, and what they say of the end."""
-    exact = record.schedule.is_exact(record.step, course.exact_every)
+    exact = record.schedule.is_exact(record.step, course.exact_epochs(*problem.training.shape))
     losses = problem.losses(record.state, exact=exact)
     if not losses["training"].nll <= record.schedule.ceiling:
         raise DivergedError(

@@ -64,6 +64,7 @@ def test_a_bar_on_a_terminal_and_no_control_codes_elsewhere(tmp_path):
         "-o",
         str(tmp_path / "run"),
         "--min-count=2",
+        "--epochs=4",
         "--force",
     ]
     lines = subprocess.run(command, capture_output=True, text=True, timeout=60).stderr

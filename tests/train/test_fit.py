@@ -10,7 +10,7 @@ from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.train import fit as fitting
-from exact2vec.train.fit import fit
+from exact2vec.train.fit import Course, fit
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +105,19 @@ def test_one_word_can_be_fitted():
     counts = Counts(only, csr_array(np.array([[7]])), None, weighting, {})
     *_, last = fit(counts, vector_size=2, epochs=2)
     assert (last.losses.nll, last.losses.floor, last.losses.excess) == (0, 0, 0)
+
+
+def test_losses_between_the_ends_are_exact_where_a_sweep_is_cheap():
+    """Of 2·R·W·D flops, whatever the clock says; a number of epochs that is asked for stays."""
+    course = Course(vector_size=100)
+    assert course.exact_epochs(15_000, 15_000) == 1
+    assert course.exact_epochs(16_000, 16_000) == 0
+    assert Course(vector_size=100, exact_every=3).exact_epochs(16_000, 16_000) == 3
+    assert Course(vector_size=100, exact_every=0).exact_epochs(10, 10) == 0
+
+
+def test_estimates_between_the_ends_where_a_sweep_is_dear(counts, monkeypatch):
+    monkeypatch.setattr("exact2vec.train.fit.CHEAP_SWEEP", 1.0)
+    losses = [record.losses for record in fit(counts, vector_size=3, epochs=3) if record.training]
+    exact = [one.standard_error is None for one in losses]
+    assert exact == [True, False, False, True]
