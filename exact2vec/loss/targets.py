@@ -62,6 +62,11 @@ class Targets:
         return t + (whole if self.weight is None else self.weight.to(t.dtype) * whole)
 
 
+def sum_type(like: Tensor) -> torch.dtype:
+    """The type of sums, and of what a row has one of: float64 where the device has it."""
+    return torch.float32 if like.device.type == "mps" else torch.float64
+
+
 def of_indices(
     target: Tensor, words: int, weight: Tensor | None, ignore_index: int, smoothing: float
 ) -> Targets:
@@ -71,7 +76,7 @@ def of_indices(
     """
     kept = target != ignore_index
     column = target.where(kept, 0)
-    value = kept.to(_wide(target))
+    value = kept.to(sum_type(target))
     if words:
         weights = value.new_ones(1).expand(words) if weight is None else weight.to(value.dtype)
         value = value * _at(weights, column)
@@ -145,7 +150,7 @@ def of_counts(counts: Tensor, weight: Tensor | None, smoothing: float, dim: int 
 def _of_sparse_counts(counts: Tensor, weight: Tensor | None, smoothing: float, dim: int) -> Targets:
     words = counts.shape[dim]
     row, column, stored = cells_of(counts, dim)
-    plain = stored.to(_wide(stored))
+    plain = stored.to(sum_type(stored))
     value = plain if weight is None else plain * weight.to(plain.dtype)[column]
     divisor = ordered_sum(value)
     if smoothing == 0:
@@ -181,15 +186,10 @@ def _row_sums(counts: Tensor, weight: Tensor | None) -> Tensor:
 
 def _sums(counts: Tensor, weight: Tensor | None) -> Tensor:
     """(outer, inner): Σ_w n_w or Σ_w w_w n_w."""
-    wide = counts.to(_wide(counts))
+    wide = counts.to(sum_type(counts))
     return (wide if weight is None else wide * weight.to(wide.dtype)[:, None]).sum(dim=1)
-
-
-def _wide(like: Tensor) -> torch.dtype:
-    """float64, or float32 on a device without it."""
-    return torch.float32 if like.device.type == "mps" else torch.float64
 
 
 def _no_cells(like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     none = torch.empty(0, dtype=torch.int64, device=like.device)
-    return none, none, torch.empty(0, dtype=_wide(like), device=like.device)
+    return none, none, torch.empty(0, dtype=sum_type(like), device=like.device)

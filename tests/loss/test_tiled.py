@@ -61,7 +61,11 @@ def run(t, scores, leaves, gradient):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("kind", ["index", "probabilities", "counts"])
-def test_tiled_waits_for_no_device_and_needs_no_float64(kind, smoothing, dtype, float64):
+def test_tiled_waits_for_no_device_and_needs_no_float64(
+    kind, smoothing, dtype, float64, monkeypatch
+):
+    if not float64:
+        monkeypatch.setattr(tiled, "sum_type", lambda like: torch.float32)
     problem, plain = linear_problem(7, 3, 11, dtype)
     t = targets_of(kind, (7, 11, 1), problem, True, smoothing)
     t = t if float64 else narrow(t)
@@ -180,3 +184,16 @@ def test_many_equal_terms_add_up_to_their_sum():
     found = strips.row_sums(terms, torch.float64)
     most = sum(range(2, strips.GROUP + 1)) / strips.GROUP * 2.0**-24
     assert float((found / true - 1).abs().max()) <= most
+
+
+def test_the_gradient_of_log_softmax_rounds_its_terms_and_not_their_sums():
+    """p Σ g and g to 3 units in the last place: e^(z − m) has 1, three roundings the rest."""
+    torch.manual_seed(0)
+    scores = (torch.randn(40, 1000) * 3 - 1000).requires_grad_()
+    given = torch.rand(40, 1000)
+    with forced(tiled):
+        e2v.log_softmax(scores, dim=1).backward(given)
+    expected = scores.detach().double().softmax(1) * given.double().sum(1, keepdim=True)
+    wrong = (scores.grad.double() - (given - expected)).abs()
+    largest = torch.frexp(torch.maximum(expected, given.double()))
+    assert float((wrong / 2.0 ** (largest.exponent - 24)).max()) <= 3

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from exact2vec.loss import formulas
 from exact2vec.loss.engine.cells import Cells, Outputs, RowLosses, Workspace
-from exact2vec.loss.targets import Targets
+from exact2vec.loss.targets import Targets, sum_type
 
 NAME = "reference"
 
@@ -42,11 +42,10 @@ def _with_nan(rows: Tensor, matrix: Tensor) -> Tensor:
 
 def log_softmax(scores: Tensor) -> Tensor:
     """log p along dimension 1, equation (2), in the dtype of `scores`."""
-    wide = torch.float32 if scores.device.type == "mps" else torch.float64
     rows = scores.movedim(1, -1)
     if rows.shape[-1] == 0:
         return scores.clone()
-    return formulas.log_softmax(rows.to(wide)).movedim(-1, 1).to(scores.dtype)
+    return formulas.log_softmax(rows.to(sum_type(rows))).movedim(-1, 1).to(scores.dtype)
 
 
 def linear_nll(

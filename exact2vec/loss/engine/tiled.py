@@ -36,7 +36,7 @@ from exact2vec.loss.engine.autograd import (
 )
 from exact2vec.loss.engine.tiled_blocks import gradients, losses
 from exact2vec.loss.engine.tiled_linear import linear_nll
-from exact2vec.loss.targets import Targets
+from exact2vec.loss.targets import Targets, sum_type
 
 __all__ = [
     "NAME",
@@ -167,11 +167,11 @@ class _LogSoftmax(torch.autograd.Function):
         outer, _words, inner = scores.shape
         log_p = torch.empty_like(scores, memory_format=torch.contiguous_format)
         place = scores.new_empty(outer, 1, inner, dtype=torch.int64)
-        others = scores.new_empty(outer, 1, inner, dtype=kind_of(scores))
+        others = scores.new_empty(outer, 1, inner, dtype=sum_type(scores))
         for strip in _strips(scores, None):
             z = scores[strip.at].to(kind_of(scores))
-            sums = strips.normalise(z, z.dtype)[0]
-            log_p[strip.at] = (z - sums.largest).sub_(sums.others.log1p())
+            sums = strips.normalise(z, others.dtype)[0]
+            log_p[strip.at] = (z - sums.largest).sub_(sums.others.log1p().to(z.dtype))
             place[strip.at], others[strip.at] = sums.place, sums.others
         return log_p, place, others
 

@@ -13,6 +13,7 @@ from exact2vec.loss.engine import strips
 from exact2vec.loss.engine.autograd import slices
 from exact2vec.loss.engine.cells import Cells, Outputs, RowLosses
 from exact2vec.loss.engine.strips import Part, Sums
+from exact2vec.loss.targets import sum_type
 
 TILE_WORDS = 4096  # whose gradients are handed on together
 
@@ -30,7 +31,7 @@ def losses(
     found: list[list[RowLosses]] = [[] for _ in cells]
     for rows in _strips(scores):
         z = scores[rows, :, None]
-        sums, e = strips.normalise(z, _wide(z))
+        sums, e = strips.normalise(z, sum_type(z))
         e.scatter_(1, sums.place, 1.0)
         for each, parts in zip(counted, found, strict=True):
             parts.append(each.losses(z, e, sums, rows))
@@ -58,7 +59,7 @@ def gradients(
     each = weights.to(inputs.device, counted.totals.dtype)
     for rows in _strips(scores):
         z = scores[rows, :, None]
-        sums, e = strips.normalise(z, _wide(z))
+        sums, e = strips.normalise(z, sum_type(z))
         total, c = (one[rows, None, None] for one in (counted.totals, each))
         strips.score_gradients(e, sums, counted.part(rows), c, total=total, out=z)
     d_inputs = torch.mm(scores, outputs.vectors)
@@ -81,7 +82,7 @@ class _Counted:
 
     @classmethod
     def of(cls, cells: Cells, like: Tensor) -> "_Counted":
-        wide = _wide(like)
+        wide = sum_type(like)
         row = np.repeat(np.arange(len(cells.starts) - 1), np.diff(cells.starts))
         counts = torch.from_numpy(np.ascontiguousarray(cells.counts))
         return cls(
@@ -110,11 +111,6 @@ class _Counted:
         rest = e.index_put((part.row, part.column, torch.zeros_like(part.row)), e.new_zeros(()))
         excess = (strips.row_sums(rest, total.dtype) / (1 + sums.others)).flatten()
         return RowLosses(nll, total * excess.index_add(0, part.row, terms))
-
-
-def _wide(like: Tensor) -> torch.dtype:
-    """The type of what a row has one of."""
-    return torch.float32 if like.device.type == "mps" else torch.float64
 
 
 def _strips(scores: Tensor) -> list[slice]:
