@@ -288,13 +288,17 @@ def children(problem: Problem, parents: Tensor, count: int) -> Problem:
 def held(problem: Problem) -> Problem:
     """The problem with no finite score more than 86 below its row's largest.
 
-    Further down e^(z − m) leaves the normal numbers of float32. The linear losses and the tiled
-    engine do not look at such terms again in float64: docs/torch.md says where they end.
+    And with 0 for targets that are no normal number of float32 once a class weight multiplies
+    them. Further down e^(z − m) and these products leave the normal numbers. The linear losses and
+    the tiled engine do not look at them again in float64: docs/torch.md says where they end.
     """
-    scores = problem.scores
+    scores, target = problem.scores, problem.target
     least = scores.double().amax(dim=1, keepdim=True) - 86
     raised = scores.double().maximum(least).to(scores.dtype)
-    return replace(problem, scores=torch.where(scores.isfinite(), raised, scores))
+    if problem.weight is not None and not problem.indexed():
+        small = asked(problem) < torch.finfo(torch.float32).tiny
+        target = target.masked_fill(small, 0)
+    return replace(problem, scores=torch.where(scores.isfinite(), raised, scores), target=target)
 
 
 def climbed(losses: Any, problem: Problem, which: int, linear: bool, within: bool = False) -> Worst:

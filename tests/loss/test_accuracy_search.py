@@ -106,6 +106,12 @@ CORNERS = {
         torch.cat([torch.randn(1, 1024), torch.full((1, 1024), -1e4)], 1),
         torch.ones(1).long(),
     ),
+    "a subnormal target with a class weight": Problem(
+        "probabilities",
+        torch.tensor([[-86.0, 0.0]]),
+        torch.tensor([[2.0**-149, 1.0]]),
+        torch.tensor([1.5, 0.5]),
+    ),
     **{
         f"10¹⁵ at gap 90, {kind}": Problem(
             kind, torch.tensor([[0.0, -90.0]]), torch.tensor([[1e15, 0.0]])
@@ -121,8 +127,9 @@ CORNERS = {
 }
 
 
-# Where float32 cannot hold e^−gap, and what multiplies it is large: said in docs/torch.md.
+# Where float32 cannot hold e^−gap or a target, and what multiplies it is large: docs/torch.md.
 BEYOND = {
+    ("a subnormal target with a class weight", "tiled"): 44,
     ("998 terms at gap 87.7", "tiled"): 11,
     ("10¹⁵ at gap 90, dense counts", "tiled"): 2**24,
     ("10¹⁵ at gap 90, CSR counts", "tiled"): 2**24,

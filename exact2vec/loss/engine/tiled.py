@@ -6,7 +6,8 @@ row has one of is of the type of the targets' values. A device without float64 n
 Accurate to 5 units in the last place of float32, and to .51 in 16 bits, for the scores as given.
 This ends where e^(z − m) leaves the normal numbers of float32, 87.3 below the largest score m of
 a row: such a term has an absolute error of 1e-45, which matters only where it is most of the
-loss, or where what is counted or asked for multiplies it. Counts beyond float32 are not held.
+loss, or where what is counted or asked for multiplies it. Counts beyond float32 are not held, and
+targets below its normal numbers lose digits once a class weight multiplies them.
 
 No loop waits for the device, and none goes over cells. Cells of several a row (sparse counts) are
 cut into strips before the loop; that reads their places once. Dense losses keep two numbers a row
