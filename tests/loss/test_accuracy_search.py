@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 
 import exact2vec as e2v
 
-pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta"),
+    pytest.mark.usefixtures("one_thread"),  # two took five times the processor time
+]
 
 LIMITS = {torch.float32: 3.0, torch.bfloat16: 0.51, torch.float16: 0.51}
 TILED_LIMITS = {torch.float32: 5.0, torch.bfloat16: 0.51, torch.float16: 0.51}
