@@ -15,8 +15,7 @@ from exact2vec.loss.targets import Targets
 
 CPU_SCORES = 1 << 18  # of a strip on a CPU: they stay in its caches
 DEVICE_SCORES = 1 << 22  # of a strip elsewhere
-GROUP = 8  # numbers of a row that are summed in their own type
-LANES = 32  # sums that the sums of groups are summed in
+LANES = 32  # sums that a row is summed in
 
 
 @dataclass(frozen=True)
@@ -118,21 +117,17 @@ def again(scores: Tensor, place: Tensor, others: Tensor) -> tuple[Sums, Tensor]:
 def row_sums(values: Tensor, wide: torch.dtype | None = None) -> Tensor:
     """Σ over the words, (outer, 1, inner), of each row in one order, whatever the threads.
 
-    Every GROUP numbers are summed in their own type, and these sums in the type `wide`, which is
-    that of `values` if None. Many equal numbers in one float32 would lose units in the last place.
+    First every LANES-th number, then these sums, all in the type `wide`, that of `values` if None.
+    A wider type holds the numbers of a strip once more; many equal float32 would lose digits.
     """
-    if values.shape[1] < 2 * LANES or torch.compiler.is_compiling():
-        return values.sum(dim=1, keepdim=True, dtype=wide)
-    groups = _shorter(values, values.shape[1] // GROUP).to(wide or values.dtype)
-    return _shorter(groups, LANES).sum(dim=1, keepdim=True)
-
-
-def _shorter(values: Tensor, lanes: int) -> Tensor:
-    """Sums of every `lanes`-th number of a row, and the numbers that are left over."""
     outer, words, inner = values.shape
-    count = words // lanes
-    sums = values[:, : count * lanes].reshape(outer, count, lanes, inner).sum(dim=1)
-    return torch.cat([sums, values[:, count * lanes :]], dim=1)
+    count = words // LANES
+    if count < 2 or torch.compiler.is_compiling():
+        return values.sum(dim=1, keepdim=True, dtype=wide)
+    whole = values[:, : count * LANES].reshape(outer, count, LANES, inner)
+    lanes = whole.sum(dim=1, dtype=wide)
+    rest = values[:, count * LANES :]
+    return torch.cat([lanes, rest], dim=1).sum(dim=1, keepdim=True, dtype=wide)
 
 
 def ordered_sum(values: Tensor) -> Tensor:
