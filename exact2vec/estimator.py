@@ -32,6 +32,7 @@ from exact2vec.train.fit import fit
 from exact2vec.train.problem import Strengths
 from exact2vec.train.state import Record
 from exact2vec.vectors.evaluate import losses, new_text
+from exact2vec.vectors.other_names import by_our_names
 from exact2vec.vectors.queries import log_softmax
 from exact2vec.vectors.vectors import Vectors
 
@@ -55,6 +56,7 @@ class Exact2Vec:
     Then `transform` gives vectors of new rows, and `score` the likelihood of other cells.
     """
 
+    @by_our_names
     def __init__(
         self,
         *,

@@ -51,3 +51,24 @@ def test_parameters_are_scikit_learn_s():
     assert model.set_params(window=2).window == 2
     with pytest.raises(UsageError, match="is not an argument"):
         model.set_params(size=3)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"size": 5, "iter": 3}, "here: vector_size.*here: epochs"),
+        ({"workers": 4}, "no 'workers'; here: threads"),
+        ({"negative": 5}, "the softmax is exact"),
+        ({"random_state": 1}, "here: seed"),
+        ({"sentences": []}, r"here: fit\(sentences\)"),
+        ({"nonsense": 1}, "nonsense"),
+    ],
+)
+def test_arguments_of_other_packages_are_answered_with_the_name_here(given, said):
+    with pytest.raises(TypeError, match=said):
+        Exact2Vec(**given)
+
+
+def test_sentences_are_no_argument():
+    with pytest.raises(TypeError, match=r"sentences go to fit\(sentences\)"):
+        Exact2Vec([["sun", "moon"]])

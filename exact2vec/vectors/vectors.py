@@ -18,8 +18,8 @@ from exact2vec.storage import run_folder, schema
 from exact2vec.storage.stored_file import is_stored
 from exact2vec.vectors.axes import Axes
 from exact2vec.vectors.embedding import Embedding
-from exact2vec.vectors.gensim_names import OTHER_NAMES, name_here
 from exact2vec.vectors.neighbours import checked_topn, largest_places
+from exact2vec.vectors.other_names import OTHER_NAMES, name_here
 from exact2vec.vectors.parameters import Parameters, parameter_arrays, state_composer
 from exact2vec.vectors.queries import Query, Which, checked_vector, log_softmax, queries, unit_rows
 from exact2vec.vectors.spaces import Spaces

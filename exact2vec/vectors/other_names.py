@@ -1,6 +1,8 @@
 """Names that other packages have for the same things, for the message where one is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
 
 OTHER_NAMES = {
     "get_vector": "vector(word), or wv[word]",
@@ -25,6 +27,23 @@ OTHER_NAMES = {
     "accuracy": "exact2vec.evaluate(wv, analogies=[file])",
 }
 
+OTHER_ARGUMENTS = {
+    "size": "vector_size",
+    "iter": "epochs",
+    "n_epochs": "epochs",
+    "workers": "threads",
+    "n_jobs": "threads",
+    "random_state": "seed",
+    "alpha": "rate",
+    "learning_rate": "rate",
+    "max_final_vocab": "max_vocab",
+    "sentences": "fit(sentences)",
+    "corpus_file": "fit(Text(path))",
+    **dict.fromkeys(
+        ("sg", "hs", "negative", "ns_exponent", "cbow_mean"), "nothing, the softmax is exact"
+    ),
+}
+
 
 def name_here(owner: str, name: str, others: Mapping[str, str]) -> str:
     """The message for an attribute that is not there.
@@ -34,3 +53,19 @@ def name_here(owner: str, name: str, others: Mapping[str, str]) -> str:
     """
     hint = f"; here: {others[name]}" if name in others else ""
     return f"{owner} has no {name!r}{hint}"
+
+
+def by_our_names(init: Callable[..., None]) -> Callable[..., None]:
+    """An `__init__` of named arguments, whose errors say what those of others are called here."""
+
+    @wraps(init)
+    def named(self: Any, *sentences: Any, **given: Any) -> None:
+        owner = type(self).__name__
+        if sentences:
+            raise TypeError(f"{owner} takes arguments by name; sentences go to fit(sentences)")
+        strange = [name for name in given if name in OTHER_ARGUMENTS]
+        if strange:
+            raise TypeError("; ".join(name_here(owner, name, OTHER_ARGUMENTS) for name in strange))
+        init(self, **given)
+
+    return named
