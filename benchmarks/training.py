@@ -19,7 +19,7 @@ from typing import Any
 
 import raw
 
-SETTINGS = {"min-count": 20, "vector-size": 100, "window": 5, "epochs": 4, "seed": 1}
+SETTINGS = {"min-count": 20, "vector-size": 100, "window": 5, "epochs": 2, "seed": 1}
 README = Path(__file__).parents[1] / "README.md"
 VECTOR_FILES = ("vectors.safetensors", "history.jsonl", "counts.safetensors", "vocabulary.json")
 
@@ -106,7 +106,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         f"{first['tokens_read']:,} words of Wikipedia, {first['words']:,} kept (min-count "
         f"{first['settings']['min-count']}), "
         f"{first['settings']['vector-size']} numbers a vector, window "
-        f"{first['settings']['window']}, {first['settings']['epochs']} passes, inputs + outputs;",
+        f"{first['settings']['window']}, {first['settings']['epochs']} passes, the embedding;",
         f"{first['machine']['cores']} shared {first['machine']['processor']} cores, Python "
         f"{first['machine']['python']}, torch {first['machine']['torch']}:",
         "",

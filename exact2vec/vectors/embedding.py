@@ -27,7 +27,7 @@ from exact2vec.storage.run_folder import Run
 from exact2vec.storage.stored_file import is_stored
 
 LEANING = 1.0  # a
-EXPONENT = 0.5  # p
+EXPONENT = 0.25  # p
 BLOCK = 4096  # rows of a product in float64
 LEAST_VARIANCE = 1e-10  # of the largest, below which an axis holds nothing
 
@@ -45,10 +45,10 @@ class Embedding:
     >>> turned = x * np.float32([1, -1])
     >>> embedding = Embedding.of_words((x, turned), None)
     >>> embedding.rows((x, turned), None).round(2)
-    array([[ 1.34,  0.  ],
-           [ 0.  ,  1.89],
-           [-1.34,  0.  ],
-           [ 0.  , -1.89]], dtype=float32)
+    array([[ 1.3 ,  0.  ],
+           [ 0.  ,  2.19],
+           [-1.3 ,  0.  ],
+           [ 0.  , -2.19]], dtype=float32)
     """
 
     leaning: float
