@@ -75,6 +75,7 @@ def run(data: Path, threads: int, exact_every: int, folder: Path) -> dict[str, A
     parts = ("training", "held_out", "dropped_training", "dropped_held_out")
     return {
         "settings": SETTINGS,
+        "vectors": "the embedding",
         "threads": threads,
         "exact_every": exact_every,
         "seconds": seconds,
@@ -106,7 +107,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         f"{first['tokens_read']:,} words of Wikipedia, {first['words']:,} kept (min-count "
         f"{first['settings']['min-count']}), "
         f"{first['settings']['vector-size']} numbers a vector, window "
-        f"{first['settings']['window']}, {first['settings']['epochs']} passes, the embedding;",
+        f"{first['settings']['window']}, {first['settings']['epochs']} passes, "
+        f"{first.get('vectors', 'inputs + outputs')};",
         f"{first['machine']['cores']} shared {first['machine']['processor']} cores, Python "
         f"{first['machine']['python']}, torch {first['machine']['torch']}:",
         "",
