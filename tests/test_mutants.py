@@ -201,7 +201,7 @@ MUTANTS = [
         "> 100 * TOLERANCE * scale",
         "vectors/test_fold_in",
     ),
-    ("train/ridge.py", "weights[row] * targets[row, j]", "targets[row, j]", "train/test_ridge"),
+    ("vectors/ridge.py", "weights[row] * targets[row, j]", "targets[row, j]", "vectors/test_ridge"),
 ]
 
 

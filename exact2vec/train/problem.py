@@ -22,9 +22,9 @@ from exact2vec.loss.count_losses import (
 from exact2vec.loss.engine import engine_of
 from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.train.inputs import PLAIN, InputModel, OwnRows, Score
-from exact2vec.train.ridge import FeatureRows
 from exact2vec.train.shrinkage import Prior, PriorSide, shrinkage_penalty
 from exact2vec.train.state import State
+from exact2vec.vectors.ridge import FeatureRows
 
 Strengths = tuple[float, float]
 FeaturesOfSides = Features | tuple[Features | None, Features | None]

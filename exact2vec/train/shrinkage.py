@@ -13,7 +13,7 @@ from torch import Tensor
 from exact2vec.counts.features import Describer
 from exact2vec.loss.formulas import DAMPING, Pull, metric, penalty
 from exact2vec.parallel import Workers
-from exact2vec.train.ridge import FeatureRows, ridge
+from exact2vec.vectors.ridge import FeatureRows, ridge
 
 SUMMED_ROWS = 4096  # whose penalty one thread sums up
 PULL_STEPS = 8  # between output terms of the shrinkage

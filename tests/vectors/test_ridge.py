@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from shrinkage_problems import by_least_squares
 
 from exact2vec.parallel import Workers
-from exact2vec.train.ridge import FeatureRows, learned_share, ridge, ridge_penalty
+from exact2vec.vectors.ridge import FeatureRows, learned_share, ridge, ridge_penalty
 
 
 def solved(features, targets, totals, strength, **how):
