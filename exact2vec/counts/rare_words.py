@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array, csr_array, vstack
 
 from exact2vec.counts.corpus import TRAINING, Corpus
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary
 from exact2vec.counts.weighting import Weighting
 from exact2vec.errors import UsageError
+from exact2vec.jit import compiled
+
+CHUNK = 1 << 18  # tokens whose windows lie in memory together
 
 
 @dataclass(frozen=True)
@@ -71,30 +75,28 @@ class RareWords:
 
 
 def count_rare_words(
-    corpus: Corpus, vocabulary: Vocabulary, *, least: int, window: int
+    corpus: Corpus, vocabulary: Vocabulary, *, least: int, window: int, most: int | None = None
 ) -> RareWords:
     """The words of the training part that are counted `least` times but not kept.
 
     A row's window holds the nearest kept tokens on each side. Its own tokens take no place in
-    other windows.
+    other windows. With `most`, that many tokens of a row are looked at, the first ones.
     """
     training = corpus.token_part == TRAINING
-    times = np.bincount(corpus.ids[training], minlength=len(corpus.distinct))
+    ids, segments = corpus.ids[training], corpus.token_segment[training]
+    times = np.bincount(ids, minlength=len(corpus.distinct))
     numbers = vocabulary.numbers(corpus.distinct)
     rare = np.flatnonzero((numbers == DROPPED) & (times >= least))
-    row_of = np.full(len(corpus.distinct), DROPPED)
+    row_of = np.full(len(corpus.distinct), DROPPED, np.int32)
     row_of[rare] = np.arange(len(rare))
-    ids = corpus.ids[training]
-    counts = windows_of_rows(
-        row_of[ids],
-        numbers[ids],
-        corpus.token_segment[training],
-        shape=(len(rare), len(vocabulary.words)),
-        window=window,
-    )
-    kept_tokens = int((numbers[ids] != DROPPED).sum())
-    words = [corpus.distinct[number] for number in rare]
-    return RareWords(words, counts, times[rare].astype(np.int64), kept_tokens)
+    rows, words = row_of[ids], numbers[ids]
+    if most is not None:
+        rows[~first_tokens(rows, len(rare), most)] = DROPPED
+    shape = len(rare), len(vocabulary.words)
+    counts = windows_of_rows(rows, words, segments, shape=shape, window=window)
+    kept_tokens = int((words != DROPPED).sum())
+    names = [corpus.distinct[number] for number in rare]
+    return RareWords(names, counts, times[rare].astype(np.int64), kept_tokens)
 
 
 def windows_of_rows(
@@ -108,18 +110,76 @@ def windows_of_rows(
     """k(c, w) = Σ (window + 1 − distance) over pairs of a token c and a kept token w, int64.
 
     Each token has its row (`rows`, or −1) and its kept word (`words`, or −1). Distances are those
-    of the closed-up text of kept tokens, into which one token c at a time is put.
+    of the closed-up text of kept tokens. A token c that is not kept is put into it, one at a time.
     """
-    kept, places = words[words >= 0], np.flatnonzero(rows >= 0)
-    kept_segments = segments[words >= 0]
-    after = np.cumsum(words >= 0)[places]  # the first kept token behind each c
-    counts = csr_array(shape, dtype=np.int64)
-    for distance in range(1, min(window, len(kept)) + 1):
-        weight = window + 1 - distance
-        for near in (after - distance, after + distance - 1):
-            inside = np.flatnonzero((near >= 0) & (near < len(kept)))
-            inside = inside[kept_segments[near[inside]] == segments[places[inside]]]
-            cells = (rows[places[inside]], kept[near[inside]])
-            found = coo_array((np.full(len(inside), weight, np.int64), cells), shape=shape)
-            counts = counts + found.tocsr()
-    return csr_array(counts)
+    kept = words >= 0
+    places = np.flatnonzero(rows >= 0)
+    places = places[np.argsort(rows[places], kind="stable")]
+    after = np.cumsum(kept)[places]  # the first kept token behind each c
+    near = Nearby(after - 1 - kept[places], after, segments[places])
+    text = words[kept], segments[kept]
+    starts = np.zeros(shape[0] + 1, np.int64)
+    np.cumsum(np.bincount(rows[places], minlength=shape[0]), out=starts[1:])
+    edges = np.searchsorted(starts, np.arange(0, len(places), CHUNK), side="left")
+    edges = np.unique([0, *edges, shape[0]])
+    parts = [
+        near.of_tokens(starts[first], starts[last]).counts(
+            text, starts[first : last + 1], shape, window
+        )
+        for first, last in pairwise(edges.tolist())
+    ]
+    return csr_array(vstack(parts, format="csr")) if parts else csr_array(shape, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """For each token c, the kept token before it and the one behind it, and its segment."""
+
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    segments: NDArray[np.int32]
+
+    def of_tokens(self, start: np.int64, end: np.int64) -> "Nearby":
+        """Those of the tokens from `start` to `end`."""
+        some = slice(start, end)
+        return Nearby(self.before[some], self.after[some], self.segments[some])
+
+    def counts(
+        self,
+        text: tuple[NDArray[Any], NDArray[np.int32]],
+        starts: NDArray[np.int64],
+        shape: tuple[int, int],
+        window: int,
+    ) -> csr_array:
+        """The counts of rows that begin at these `starts`, over the words and segments of `text`.
+
+        The tokens of a row stand together.
+        """
+        words, segments = text
+        steps = np.arange(window)
+        near = np.hstack([self.before[:, None] - steps, self.after[:, None] + steps])
+        inside = (near >= 0) & (near < len(words))
+        near[~inside] = 0
+        if len(words):
+            inside &= segments[near] == self.segments[:, None]
+        weights = np.broadcast_to(np.tile(window - steps, 2), near.shape)[inside]
+        cells = np.concatenate([[0], np.cumsum(inside.sum(axis=1))])[starts - starts[0]]
+        found = csr_array(
+            (weights.astype(np.int64), words[near[inside]].astype(np.int32), cells),
+            shape=(len(starts) - 1, shape[1]),
+        )
+        found.sum_duplicates()
+        return found
+
+
+@compiled
+def first_tokens(rows, size, most):
+    """Whether each token is among the first `most` of its row; those of row −1 are not."""
+    seen = np.zeros(size, np.int64)
+    found = np.zeros(len(rows), np.bool_)
+    for place in range(len(rows)):
+        row = rows[place]
+        if row >= 0 and seen[row] < most:
+            seen[row] += 1
+            found[place] = True
+    return found
