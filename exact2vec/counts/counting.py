@@ -17,6 +17,7 @@ from exact2vec.counts.text import Text, tokenizer
 from exact2vec.counts.vocabulary import DROPPED, TokenCounts, Vocabulary, token_counts
 from exact2vec.counts.weighting import Weighting, WindowWeighting
 from exact2vec.counts.windows import count_windows
+from exact2vec.counts.word_contexts import count_word_contexts
 from exact2vec.errors import InputError, UsageError
 from exact2vec.options import checked, documented
 
@@ -140,6 +141,9 @@ def _counted(
             "context_only": context_only,
             "dropped_training": tokens["dropped_training"] - context_only,
         }
+    near = None
+    if settings.get("subwords"):
+        near = count_word_contexts(corpus, vocabulary, window=weighting.window)
     return Counts(
         replace(vocabulary, counts=times),
         training,
@@ -149,6 +153,7 @@ def _counted(
         settings,
         rare_words,
         validation if validation.nnz else None,
+        word_contexts=near,
     )
 
 

@@ -21,6 +21,7 @@ from exact2vec.counts.weighting import (
     numbers_of,
     weighting_of,
 )
+from exact2vec.counts.word_contexts import WordContexts
 from exact2vec.display import html_table
 from exact2vec.errors import InputError, UsageError
 from exact2vec.storage import run_folder, schema
@@ -35,6 +36,7 @@ class Counts:
     the same order, the counts are square and `contexts` is None. Counts are int64, or float64.
     `held_out` and `validation` are None where no pairs are in them. `rare` are the words that are
     contexts only, None where they were not asked for. `tokens` says where each token went.
+    `word_contexts` show what stands near words that are not kept, None where there are none.
     """
 
     vocabulary: Vocabulary
@@ -46,6 +48,7 @@ class Counts:
     rare: RareWords | None = None
     validation: csr_array | None = None
     contexts: Vocabulary | None = None
+    word_contexts: WordContexts | None = None
 
     @classmethod
     def from_matrix(
@@ -162,6 +165,7 @@ class Counts:
             validation=_sum([part.validation for part in parts]),
             tokens=_merged_tokens([part.tokens for part in parts]),
             rare=self.rare and self.rare.merge([part.rare for part in others if part.rare]),
+            word_contexts=_merged_contexts([part.word_contexts for part in parts]),
         )
 
     def _refuse_another_kind(self, other: "Counts") -> None:
@@ -201,6 +205,8 @@ class Counts:
             schema.RowNames(self.rows, self.contexts.counts).write(folder)
         weighting = fields_of(self.weighting)
         schema.Counting(weighting, self.tokens, self.settings).write(folder)
+        if self.word_contexts is not None:
+            self.word_contexts.write(folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Counts":
@@ -226,6 +232,7 @@ class Counts:
             rare=_rare_words(rare, cells.rare, weighting, vocabulary),
             validation=cells.validation,
             contexts=contexts,
+            word_contexts=WordContexts.read(run, len(vocabulary.words)),
         )
 
     def __repr__(self) -> str:
@@ -313,6 +320,11 @@ def _rare_words(
 def _merged_names(parts: Sequence[Vocabulary]) -> Vocabulary:
     counts = [part.counts for part in parts]
     return replace(parts[0], counts=sum(counts[1:], counts[0]))
+
+
+def _merged_contexts(parts: Sequence[WordContexts | None]) -> WordContexts | None:
+    there = [part for part in parts if part is not None]
+    return there[0].merge(there[1:]) if there else None
 
 
 def _sum(parts: Sequence[csr_array | None]) -> Any:

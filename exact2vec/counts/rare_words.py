@@ -75,12 +75,12 @@ class RareWords:
 
 
 def count_rare_words(
-    corpus: Corpus, vocabulary: Vocabulary, *, least: int, window: int, most: int | None = None
+    corpus: Corpus, vocabulary: Vocabulary, *, least: int, window: int
 ) -> RareWords:
     """The words of the training part that are counted `least` times but not kept.
 
     A row's window holds the nearest kept tokens on each side. Its own tokens take no place in
-    other windows. With `most`, that many tokens of a row are looked at, the first ones.
+    other windows.
     """
     training = corpus.token_part == TRAINING
     ids, segments = corpus.ids[training], corpus.token_segment[training]
@@ -90,8 +90,6 @@ def count_rare_words(
     row_of = np.full(len(corpus.distinct), DROPPED, np.int32)
     row_of[rare] = np.arange(len(rare))
     rows, words = row_of[ids], numbers[ids]
-    if most is not None:
-        rows[~first_tokens(rows, len(rare), most)] = DROPPED
     shape = len(rare), len(vocabulary.words)
     counts = windows_of_rows(rows, words, segments, shape=shape, window=window)
     kept_tokens = int((words != DROPPED).sum())

@@ -7,7 +7,7 @@
 
 They hold plain values: names, arrays, matrices, dicts. Counts and vectors make their objects of
 them. What is read has been checked: its bytes by the manifest, its sizes against its neighbours.
-docs/files.md describes the files.
+Those about words that were not trained are in word_files.py. docs/files.md describes the files.
 """
 
 from collections.abc import Mapping

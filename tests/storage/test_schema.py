@@ -11,14 +11,16 @@ from scipy.sparse import csr_array
 
 import exact2vec
 from exact2vec.errors import CorruptFileError
-from exact2vec.storage import encoding, run_folder, schema
+from exact2vec.storage import encoding, run_folder, schema, word_files
 from exact2vec.storage.stored_file import is_stored, optional_file
 
 ROOT = Path(exact2vec.__file__).parent
+SCHEMAS = {ROOT / "storage" / "schema.py": schema, ROOT / "storage" / "word_files.py": word_files}
 KINDS = [
     kind
-    for _, kind in inspect.getmembers(schema, inspect.isclass)
-    if kind.__module__ == schema.__name__
+    for module in SCHEMAS.values()
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if kind.__module__ == module.__name__
 ]
 WORDS = ["tea", "milk", "toast"]
 
@@ -42,12 +44,12 @@ def texts_in_code(path):
     }
 
 
-def test_file_names_stand_in_the_schema_alone():
+def test_file_names_stand_in_the_schemas_alone():
     names = {kind.file for kind in KINDS}
-    assert len(names) == len(KINDS) == 19
-    assert names <= texts_in_code(ROOT / "storage" / "schema.py")
+    assert len(names) == len(KINDS) == 21
+    assert names <= set().union(*map(texts_in_code, SCHEMAS))
     for path in ROOT.rglob("*.py"):
-        if path != ROOT / "storage" / "schema.py":
+        if path not in SCHEMAS:
             template = {schema.Report.file} if path.name == "report.py" else set()
             assert names & texts_in_code(path) == template, path
 
@@ -69,6 +71,7 @@ def test_the_page_of_files_names_every_file():
         schema.VectorSettings({"kind": "plain"}, {}),
         schema.Prior([1.0, 2.0], 3, 6, ["<te"], None, None),
         schema.Folded(["jam"], [], ["ham"], 0.25),
+        word_files.Contexts(["jam"], [7], 9, [0, 2]),
         schema.Config({"threads": None}),
         schema.Summary({"step": 1}),
         schema.Provenance({"machine": "made"}),
@@ -142,6 +145,16 @@ def test_folded_rows_are_as_many_as_their_names(tmp_path):
     run = written(tmp_path / "run", names, arrays)
     with pytest.raises(CorruptFileError, match="1 names, other numbers of rows"):
         schema.FoldedArrays.read(run, names)
+
+
+def test_contexts_are_as_many_as_their_names(tmp_path):
+    cells = csr_array(np.array([[1, 0, 2]]))
+    names = word_files.Contexts(["jam", "ham"], [7], 9, [0])
+    run = written(tmp_path / "run", names, word_files.ContextCells(cells, cells))
+    with pytest.raises(CorruptFileError, match="2 words, 1 times; they should be as many"):
+        word_files.Contexts.read(run)
+    with pytest.raises(CorruptFileError, match="2 names of rows, but rare has 1 rows"):
+        word_files.ContextCells.read(run, names, 3)
 
 
 def test_a_missing_field_is_named(tmp_path):
