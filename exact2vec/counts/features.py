@@ -3,12 +3,13 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, hstack
 
 from exact2vec.errors import InputError, UsageError
@@ -143,13 +144,15 @@ def ngrams(word: str, min_n: int, max_n: int) -> list[str]:
 class Describer:
     """From the name of a row to its features f.
 
-    They are 1/√n for each of its n known n-grams, then the known features as they are.
+    They are 1/√n for each of its n known n-grams, then the known features as they are. With
+    `weights` of the n-grams they are these, divided by the length of the row.
     """
 
     grams: list[str]
     min_n: int = 3
     max_n: int = 0
     known: Features | None = None
+    weights: NDArray[np.float64] | None = None
     place: dict[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -190,6 +193,20 @@ class Describer:
         )
         return describer, describer._described(words, spelling[:, shared])
 
+    @classmethod
+    def weighted(
+        cls, words: Sequence[str], *, min_n: int, max_n: int, known: Features | None
+    ) -> tuple["Describer", csr_array]:
+        """As `learn`, but an n-gram that s words share weighs ln((words + 1) / s).
+
+        It may be that `known` lacks some of `words`. Source: Spärck Jones 1972.
+        """
+        plain, spelling = cls.learn(words, min_n=min_n, max_n=max_n)
+        shared = np.bincount(spelling.indices, minlength=len(plain.grams))
+        weights = np.log((len(words) + 1) / np.maximum(shared, 1))
+        describer = replace(plain, known=known, weights=weights)
+        return describer, describer._described(words, spelling)
+
     @property
     def size(self) -> int:
         """How many features there are."""
@@ -215,9 +232,15 @@ class Describer:
         return sum(gram in self.place for gram in ngrams(word, self.min_n, self.max_n))
 
     def _described(self, words: Sequence[str], spelling: csr_array) -> csr_array:
-        """1/√n for each of the n cells of a row of `spelling`, then the known features."""
-        lengths = np.diff(spelling.indptr)
-        spelling.data = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
+        """The cells of each row of `spelling` at length 1, then the known features."""
+        cells = np.diff(spelling.indptr)
+        squares = cells.astype(np.float64)
+        values = np.ones(len(spelling.indices))
+        if self.weights is not None:
+            values = self.weights[spelling.indices]
+            squares = np.bincount(np.repeat(np.arange(len(cells)), cells), values**2, len(cells))
+        lengths = np.sqrt(np.where(squares > 0, squares, 1.0))
+        spelling.data = (values / np.repeat(lengths, cells)).astype(np.float32)
         return csr_array(hstack([spelling, *self._looked_up(words)], format="csr"))
 
     def _looked_up(self, words: Sequence[str]) -> Iterator[csr_array]:

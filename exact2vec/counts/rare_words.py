@@ -34,14 +34,17 @@ class RareWords:
 
     def weigh(self, weighting: Weighting, vocabulary: Vocabulary) -> RowCounts:
         """The weighted counts, as rows that can be folded in."""
+        return RowCounts(self.weighted(weighting, vocabulary), self.words, vocabulary.words)
+
+    def weighted(self, weighting: Weighting, vocabulary: Vocabulary) -> csr_array:
+        """The weighted counts n(c, w)."""
         row_keep = (
             np.ones(len(self.words))
             if self.times is None
             else weighting.keep(self.times, max(1, self.kept_tokens))
         )
         column_keep = weighting.keep(vocabulary.counts, vocabulary.total)
-        weighted = weighting.weigh(self.counts, row_keep, column_keep)
-        return RowCounts(weighted, self.words, vocabulary.words)
+        return weighting.weigh(self.counts, row_keep, column_keep)
 
     def counted(self, least: int) -> "RareWords":
         """Those that stand at least `least` times in the training text."""

@@ -38,6 +38,9 @@ class Weighting(Protocol):
     def strength_in_pairs(self, strength: float) -> float:
         """A strength of shrinkage in pairs of this weighting, given in those of window 5."""
 
+    def pairs(self, times: Names, keep: NDArray[np.float64]) -> NDArray[np.float64]:
+        """About how many weighted pairs names have that were counted `times`, with these s."""
+
 
 @dataclass(frozen=True)
 class WindowWeighting:
@@ -87,6 +90,15 @@ class WindowWeighting:
         """
         return strength * ((self.window + 1) / (STATED_WINDOW + 1))
 
+    def pairs(self, times: Names, keep: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As many as there are far from the ends of a document.
+
+        >>> WindowWeighting(5).pairs(np.array([10, 30]), np.array([1, 0.5]))
+        array([37.5, 56.25])
+        """
+        tokens = times * keep
+        return np.asarray(tokens * ((self.window + 1) * tokens.sum() / max(1, times.sum())))
+
 
 @dataclass(frozen=True)
 class PlainWeighting:
@@ -109,6 +121,9 @@ class PlainWeighting:
 
     def strength_in_pairs(self, strength: float) -> float:
         return strength
+
+    def pairs(self, times: Names, keep: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(times, np.float64)
 
 
 KINDS: dict[str, type[WindowWeighting] | type[PlainWeighting]] = {

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.counts.corpus import TRAINING, Corpus
-from exact2vec.counts.features import RowCounts
 from exact2vec.counts.rare_words import (
     RareWords,
     first_tokens,
@@ -50,12 +49,11 @@ class WordContexts:
             self.rare.merge([part.rare for part in others]), self.sample, csr_array(first)
         )
 
-    def weigh(self, weighting: Weighting, vocabulary: Vocabulary) -> tuple[RowCounts, RowCounts]:
+    def weigh(self, weighting: Weighting, vocabulary: Vocabulary) -> tuple[csr_array, csr_array]:
         """The weighted counts n(c, w) of the rare words, and of the sample."""
-        words, keep = vocabulary.words, weighting.keep(vocabulary.counts, vocabulary.total)
-        weighted = weighting.weigh(self.first, keep[self.sample], keep)
-        sample = RowCounts(weighted, [words[number] for number in self.sample], words)
-        return self.rare.weigh(weighting, vocabulary), sample
+        keep = weighting.keep(vocabulary.counts, vocabulary.total)
+        sample = weighting.weigh(self.first, keep[self.sample], keep)
+        return self.rare.weighted(weighting, vocabulary), sample
 
     def write(self, folder: Path) -> None:
         """Put the contexts into an open run folder."""

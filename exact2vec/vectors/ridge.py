@@ -47,19 +47,44 @@ def ridge(
     tolerance: float = TOLERANCE,
     most_steps: int = MOST_STEPS,
 ) -> Float[Tensor, "feature dim"]:
-    """G = argmin Σ_c ω_c |y_c − f_c G|² + λ |G|², ω_c = N_c / (N_c + κ), λ = `ridge_penalty`.
+    """The `weighted_ridge` with ω_c = N_c / (N_c + κ) and λ = `ridge_penalty`.
 
-    y are the rows of `targets`, N_c the `totals`, κ the `strength`. By conjugate gradients from
-    `start`, preconditioned by the diagonal (Jacobi), until the residual of FᵀΩF G + λG = FᵀΩY is
-    `tolerance` of its right side. Slices of columns are solved apart, so that threads change
-    nothing; sums in float64. Source: Hestenes and Stiefel 1952.
+    N_c are the `totals`, κ is the `strength`.
+    """
+    return weighted_ridge(
+        features,
+        targets,
+        learned_share(totals, strength),
+        ridge_penalty(totals, strength),
+        start,
+        workers,
+        tolerance=tolerance,
+        most_steps=most_steps,
+    )
+
+
+def weighted_ridge(
+    features: FeatureRows,
+    targets: Float[Tensor, "row dim"],
+    weights: Float[Tensor, " row"],
+    penalty: float,
+    start: Float[Tensor, "feature dim"],
+    workers: Workers,
+    *,
+    tolerance: float,
+    most_steps: int,
+) -> Float[Tensor, "feature dim"]:
+    """G = argmin Σ_c ω_c |y_c − f_c G|² + λ |G|², y the rows of `targets`, λ the `penalty`.
+
+    By conjugate gradients from `start`, preconditioned by the diagonal (Jacobi), until the residual
+    of FᵀΩF G + λG = FᵀΩY is `tolerance` of its right side. Slices of columns are solved apart, so
+    that threads change nothing; sums in float64. Source: Hestenes and Stiefel 1952.
     """
     dtype = targets.numpy().dtype
-    weights = learned_share(totals, strength).numpy().astype(dtype)
-    penalty_of_map = ridge_penalty(totals, strength)
+    row_weights = weights.numpy().astype(dtype)
     squares = features.transposed.copy()
     squares.data = squares.data.astype(dtype) ** 2
-    diagonal = (squares @ weights + penalty_of_map).astype(dtype)
+    diagonal = (squares @ row_weights + penalty).astype(dtype)
     matrices = (*_arrays(features.matrix, dtype), *_arrays(features.transposed, dtype))
     solution = torch.empty_like(start)
     dim = targets.shape[1]
@@ -70,11 +95,11 @@ def ridge(
         some = _padded(start, columns)
         _conjugate_gradients(
             *matrices,
-            weights,
+            row_weights,
             diagonal,
             _padded(targets, columns),
             some,
-            penalty_of_map,
+            penalty,
             tolerance,
             most_steps,
         )
