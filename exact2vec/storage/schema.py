@@ -203,6 +203,7 @@ class Embedding:
     rotation: NDArray[np.float64]
     mean: NDArray[np.float64]
     flattening: NDArray[np.float64]
+    constant: NDArray[np.float64]
 
     def write(self, folder: Path) -> None:
         write_arrays(folder / self.file, field_values(self))
@@ -210,10 +211,10 @@ class Embedding:
     @classmethod
     def read(cls, run: Run, dim: int) -> "Embedding":
         """That of vectors of so many numbers."""
-        arrays = array_fields(cls, run)
+        arrays = array_fields(cls, run, constant=np.zeros(dim))
         shapes = {name: array.shape for name, array in arrays.items()}
         square = dict.fromkeys(("rotation", "flattening"), (dim, dim))
-        means = dict.fromkeys(("input_mean", "output_mean", "mean"), (dim,))
+        means = dict.fromkeys(("input_mean", "output_mean", "mean", "constant"), (dim,))
         if shapes != {"leaning": (1,), "scales": (2,), **means, **square}:
             raise CorruptFileError(
                 f"{run.folder / cls.file}: the vectors have {dim} numbers, this has {shapes}; "

@@ -40,9 +40,12 @@ def json_fields(kind: Any, run: Run) -> dict[str, Any]:
     return _wanted(kind, run, run.json(kind.file))
 
 
-def array_fields(kind: Any, run: Run) -> dict[str, Any]:
-    """The fields of a file of arrays; CorruptFileError where one is missing."""
-    return _wanted(kind, run, run.arrays(kind.file))
+def array_fields(kind: Any, run: Run, **older: Any) -> dict[str, Any]:
+    """The fields of a file of arrays; CorruptFileError where one is missing.
+
+    `older` are those of files that were written before there was such a field.
+    """
+    return _wanted(kind, run, older | dict(run.arrays(kind.file)))
 
 
 def _wanted(kind: Any, run: Run, values: Any) -> dict[str, Any]:

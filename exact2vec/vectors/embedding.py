@@ -7,6 +7,9 @@ into the inputs' frame first, each side leans on what the features say, and the 
     m = n(x + a·C_x) + n(u + a·C_u)·R
     embedding = (m − mean) Q Λ^(−p/2) Qᵀ,       Q Λ Qᵀ the covariance of m
 
+Where words have n-grams, the axis of the least variance gives way to a constant, `LEVEL` times the
+mean length. So short vectors, those of which little is known, count as near the mean.
+
 R is the orthogonal matrix nearest to UᵀX. C_x = f·G_x and C_u = f·G_u are composed of the features
 f. n(·) takes the mean off a side and divides by the root mean square length: a vector added to
 every output changes no probability, so it changes no neighbour either.
@@ -16,7 +19,7 @@ the eigenvalues does to similarity).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,8 @@ from exact2vec.storage.stored_file import is_stored
 LEANING = 1.0  # a
 EXPONENT = 0.25  # p
 BLOCK = 4096  # rows of a product in float64
+LEVEL = 0.3  # of the mean length, on the axis of the least variance
+LEAST_DIM = 50  # numbers of a vector, of which one can be spared
 LEAST_VARIANCE = 1e-10  # of the largest, below which an axis holds nothing
 
 Sides = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -39,7 +44,8 @@ class Embedding:
     """The map from the two vectors of a word to the one that it is compared by.
 
     `means` and `scales` are those of the sides, `rotation` is R, `mean` that of m, and `flattening`
-    Q Λ^(−p/2) Qᵀ. They are made of trained words, and map every other word alike.
+    Q Λ^(−p/2) Qᵀ. They are made of trained words, and map every other word alike. The `constant` is
+    added to all; `flattening` leads nowhere on its axis.
 
     >>> x = np.array([[1, 0], [0, 2], [-1, 0], [0, -2]], np.float32)
     >>> turned = x * np.float32([1, -1])
@@ -57,6 +63,7 @@ class Embedding:
     rotation: NDArray[np.float64]
     mean: NDArray[np.float64]
     flattening: NDArray[np.float64]
+    constant: NDArray[np.float64]
 
     @classmethod
     def of_words(
@@ -66,18 +73,23 @@ class Embedding:
         *,
         leaning: float = LEANING,
         exponent: float = EXPONENT,
+        level: float = 0.0,
     ) -> "Embedding":
-        """The embedding of trained words, given inputs and outputs, and what composes them."""
+        """The embedding of trained words, given inputs and outputs, and what composes them.
+
+        `level` is the length of the constant, in mean lengths of their vectors.
+        """
         x, u = _leant(sides, composed, leaning)
         means = x.mean(axis=0, dtype=np.float64), u.mean(axis=0, dtype=np.float64)
         scales = _scale(x, means[0]), _scale(u, means[1])
         rotation = nearest_rotation(_covariance((u, x), means[::-1]))
-        plain = np.eye(len(rotation))
-        aligned = cls(leaning, means, scales, rotation, np.zeros(len(plain)), plain)
+        plain, none = np.eye(len(rotation)), np.zeros(len(rotation))
+        aligned = cls(leaning, means, scales, rotation, none, plain, none)
         m = aligned.rows(sides, composed)
         mean = m.mean(axis=0, dtype=np.float64)
-        flattening = negative_power(_covariance((m, m), (mean, mean)), exponent / 2)
-        return cls(leaning, means, scales, rotation, mean, flattening)
+        covariance = _covariance((m, m), (mean, mean))
+        flat = replace(aligned, mean=mean, flattening=negative_power(covariance, exponent / 2))
+        return flat if not level else flat._with_constant(m, least_axis(covariance), level)
 
     def rows(self, sides: Sides, composed: Sides | None) -> NDArray[np.float32]:
         """The embedding of words with these inputs and outputs; zeros where all of it is zero."""
@@ -98,10 +110,24 @@ class Embedding:
         """
         return self._flattened(2 * self._of_inputs(inputs))
 
+    def _with_constant(
+        self, m: NDArray[np.float32], axis: NDArray[np.float64], level: float
+    ) -> "Embedding":
+        """The same with a constant on an axis, `level` times the mean length of the rows m."""
+        lengths = np.concatenate(
+            [
+                np.linalg.norm(self._flattened(rows.astype(np.float64)), axis=1)
+                for rows in _blocks(m)
+            ]
+        )
+        flattening = self.flattening - np.outer(self.flattening @ axis, axis)
+        constant = level * lengths.mean(dtype=np.float64) * axis
+        return replace(self, flattening=flattening, constant=constant)
+
     def write(self, folder: Path) -> None:
         """Put the map into an open run folder."""
         means, scales, leaning = self.means, np.array(self.scales), np.array([self.leaning])
-        maps = self.rotation, self.mean, self.flattening
+        maps = self.rotation, self.mean, self.flattening, self.constant
         schema.Embedding(leaning, *means, scales, *maps).write(folder)
 
     @classmethod
@@ -118,6 +144,7 @@ class Embedding:
             stored.rotation,
             stored.mean,
             stored.flattening,
+            stored.constant,
         )
 
     def _of_inputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -127,7 +154,7 @@ class Embedding:
         return np.asarray((outputs - self.means[1]) @ self.rotation / self.scales[1])
 
     def _flattened(self, m: NDArray[np.float64]) -> NDArray[np.float32]:
-        return np.asarray((m - self.mean) @ self.flattening, np.float32)
+        return np.asarray((m - self.mean) @ self.flattening + self.constant, np.float32)
 
 
 def nearest_rotation(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -142,6 +169,12 @@ def negative_power(covariance: NDArray[np.float64], power: float) -> NDArray[np.
     held = variances > LEAST_VARIANCE * max(variances[-1], 0.0)
     powers = np.where(held, np.where(held, variances, 1.0) ** -power, 0.0)
     return np.asarray((axes * powers) @ axes.T)
+
+
+def least_axis(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The direction of the least variance, of length 1; its largest number is positive."""
+    axis = np.linalg.eigh(covariance)[1][:, 0]
+    return np.asarray(axis * np.sign(axis[np.abs(axis).argmax()]))
 
 
 def _leant(sides: Sides, composed: Sides | None, leaning: float) -> Sides:

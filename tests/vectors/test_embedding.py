@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from exact2vec.storage import run_folder
+from exact2vec.storage import run_folder, schema
+from exact2vec.storage.encoding import write_arrays
 from exact2vec.vectors.embedding import Embedding, nearest_rotation, negative_power
 
 RANDOM = np.random.default_rng(0)
@@ -86,6 +88,38 @@ def test_an_axis_without_variance_stays_empty():
     found = Embedding.of_words((x, u), None).rows((x, u), None)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[:, 3:], 0, atol=1e-6)
+
+
+def test_a_constant_takes_the_place_of_the_least_axis():
+    (x, u), composed = sides(), sides()
+    plain = Embedding.of_words((x, u), composed).rows((x, u), composed).astype(float)
+    embedding = Embedding.of_words((x, u), composed, level=0.3)
+    found = embedding.rows((x, u), composed)
+    values, axes = np.linalg.eigh(plain.T @ plain)
+    assert values[0] < 0.95 * values[1]  # which axis it is can be told
+    axis = axes[:, 0]
+    constant = 0.3 * np.linalg.norm(plain, axis=1).mean()
+    rest = plain - np.outer(plain @ axis, axis)
+    np.testing.assert_allclose(found @ rest.T, rest @ rest.T, atol=1e-4)
+    np.testing.assert_allclose(np.abs(found @ axis), constant, rtol=1e-4)
+    inner = rest @ rest.T + constant**2
+    lengths = np.sqrt(np.diag(inner))
+    np.testing.assert_allclose(cosines(found), inner / np.outer(lengths, lengths), atol=1e-4)
+    x[7], u[7] = 0, 0
+    assert not embedding.rows((x, u), None)[7].any()
+
+
+def test_a_folder_without_a_constant_has_none(tmp_path):
+    x, u = sides()
+    embedding = Embedding.of_words((x, u), None)
+    with run_folder.create(tmp_path / "run", kind="vectors", force=False) as part:
+        embedding.write(part)
+        arrays = load_file(part / schema.Embedding.file)
+        del arrays["constant"]
+        write_arrays(part / schema.Embedding.file, arrays)
+    again = Embedding.read(run_folder.open_run(tmp_path / "run"), DIM)
+    np.testing.assert_array_equal(again.constant, np.zeros(DIM))
+    np.testing.assert_array_equal(again.rows((x, u), None), embedding.rows((x, u), None))
 
 
 def test_words_of_which_nothing_is_known_stay_zero():
