@@ -1,5 +1,6 @@
 """Queries: which vectors, expressions of words, directions, and probabilities of scores."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -68,3 +69,17 @@ def log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """log p of each row of scores, nats."""
     shifted = scores - scores.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def signed_sum(
+    plus: Sequence[NDArray[np.float32]], minus: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Σ plus − Σ minus, each vector divided by its length; UsageError where nothing is left."""
+    signs = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32)
+    total = np.asarray(signs @ unit_rows(np.stack([*plus, *minus])))
+    if not total.any():
+        raise UsageError(
+            "the query is a vector of zeros, which has no direction"
+            + ": its words cancel out" * (len(signs) > 1)
+        )
+    return total

@@ -8,23 +8,29 @@ from numpy.typing import NDArray
 
 from exact2vec.errors import UnknownWordError, UsageError
 from exact2vec.vectors.axes import Axes
-from exact2vec.vectors.embedding import Embedding, Sides
+from exact2vec.vectors.embedding import LEAST_DIM, LEVEL, Embedding, Sides
 from exact2vec.vectors.neighbours import Neighbours
 from exact2vec.vectors.unseen import UnseenRows
+from exact2vec.vectors.unseen_words import GramMap, Teachers
 
 
 class Spaces:
     """Vectors of names in each space, trained, folded in or composed.
 
     `sides` are the inputs of rows and the outputs of columns. The `embedding` is made of them where
-    it is not given.
+    it is not given. The `teachers` say what n-grams mean, where words have some.
     """
 
     def __init__(
-        self, axes: Axes, sides: Sides, unseen: UnseenRows, embedding: Embedding | None = None
+        self,
+        axes: Axes,
+        sides: Sides,
+        unseen: UnseenRows,
+        embedding: Embedding | None = None,
+        teachers: Teachers | None = None,
     ) -> None:
         self.axes, self.sides, self.unseen = axes, sides, unseen
-        self._given = embedding
+        self._given, self._teachers = embedding, teachers if axes.square else None
         self._matrices: dict[str, NDArray[np.float32]] = {}
         self._neighbours: dict[str, Neighbours] = {}
 
@@ -32,7 +38,17 @@ class Spaces:
     def embedding(self) -> Embedding:
         """The map that makes the embedding of both vectors of a word."""
         self.axes.check_which("embedding")
-        return self._given or Embedding.of_words(self.sides, self._composed_sides)
+        spared = self._teachers is not None and self.sides[0].shape[1] >= LEAST_DIM
+        return self._given or Embedding.of_words(
+            self.sides, self._composed_sides, level=LEVEL if spared else 0.0
+        )
+
+    @cached_property
+    def gram_map(self) -> GramMap | None:
+        """The map from n-grams to the embedding, learned when it is first asked for."""
+        if self._teachers is None:
+            return None
+        return self._teachers.gram_map(self.matrix("embedding"), self.embedding.constant)
 
     @cached_property
     def _composed_sides(self) -> Sides | None:
@@ -116,7 +132,12 @@ class Spaces:
     def _embedded(
         self, name: str, inputs: NDArray[np.float32], outputs: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """The embedding of a row that was not trained, mapped as trained ones are."""
+        """The embedding of a row that was not trained.
+
+        That of a word is learned from n-grams, others are mapped as trained ones are.
+        """
+        if self.gram_map is not None and self.unseen.way(name) == "composed":
+            return np.asarray(self.gram_map.rows([name])[0])
         if not self.unseen.has_outputs(name):
             return np.asarray(self.embedding.rows_of_inputs(inputs[None])[0])
         composed = self.unseen.vectors(name, composed=True)

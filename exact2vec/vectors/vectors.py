@@ -11,6 +11,7 @@ from exact2vec.counts.counts import Counts, stored_names
 from exact2vec.counts.features import Features, RowCounts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import Weighting, fields_of, weighting_of
+from exact2vec.counts.word_contexts import WordContexts
 from exact2vec.display import html_table
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.options import strengths_of_new_rows
@@ -21,10 +22,19 @@ from exact2vec.vectors.embedding import Embedding
 from exact2vec.vectors.neighbours import checked_topn, largest_places
 from exact2vec.vectors.other_names import OTHER_NAMES, name_here
 from exact2vec.vectors.parameters import Parameters, parameter_arrays, state_composer
-from exact2vec.vectors.queries import Query, Which, checked_vector, log_softmax, queries, unit_rows
+from exact2vec.vectors.queries import (
+    Query,
+    Which,
+    checked_vector,
+    log_softmax,
+    queries,
+    signed_sum,
+    unit_rows,
+)
 from exact2vec.vectors.spaces import Spaces
 from exact2vec.vectors.spelling import Spelling
 from exact2vec.vectors.unseen import Composer, Folded, UnseenRows
+from exact2vec.vectors.unseen_words import Teachers
 
 
 class Vectors:
@@ -75,6 +85,7 @@ class Vectors:
         folded: Folded | None = None,
         contexts: Vocabulary | None = None,
         embedding: Embedding | None = None,
+        word_contexts: WordContexts | None = None,
     ) -> None:
         self.vocabulary, self.contexts = vocabulary, contexts
         self.inputs, self.outputs, self.bias = inputs, outputs, bias
@@ -84,7 +95,9 @@ class Vectors:
         self.keep = weighting.keep(vocabulary.counts, vocabulary.total)
         self.axes = Axes(vocabulary.words, contexts.words if contexts else None)
         self.unseen = UnseenRows(composer, folded)
-        self.spaces = Spaces(self.axes, (inputs, outputs), self.unseen, embedding)
+        self.word_contexts = word_contexts
+        teachers = Teachers.of_run(vocabulary, weighting, composer, word_contexts)
+        self.spaces = Spaces(self.axes, (inputs, outputs), self.unseen, embedding, teachers)
         self.spelling = Spelling.of_run(settings, vocabulary.words)
         self.index_to_key, self.key_to_index = vocabulary.words, self.axes.column_places
 
@@ -99,6 +112,7 @@ class Vectors:
             counts.settings,
             state_composer(state, square=counts.square),
             contexts=counts.contexts,
+            word_contexts=counts.word_contexts,
         )
 
     @property
@@ -258,18 +272,11 @@ class Vectors:
         if prior is not None:
             strength = self.weighting.strength_in_pairs(strengths_of_new_rows(prior)[0])
         new = fold_in(self, RowCounts.checked(counts), composer, strength, threads=threads)
+        arrays = self.inputs, self.outputs, self.bias, self.unigram
+        trained = self.vocabulary, *arrays, self.weighting, self.settings, self.composer
+        embedding = self.embedding if self.square else None
         return Vectors(
-            self.vocabulary,
-            self.inputs,
-            self.outputs,
-            self.bias,
-            self.unigram,
-            self.weighting,
-            self.settings,
-            self.composer,
-            new.beside(self.folded),
-            self.contexts,
-            self.embedding if self.square else None,
+            *trained, new.beside(self.folded), self.contexts, embedding, self.word_contexts
         )
 
     def most_similar(
@@ -291,19 +298,13 @@ class Vectors:
             raise UsageError("most_similar needs at least one word")
         words = [query for query in (*plus, *minus) if isinstance(query, str)]
         which = self.default_which(words) if which is None else which
-        signs = np.array([1.0] * len(plus) + [-1.0] * len(minus), np.float32)
         vectors = [
             self.vector(query, which)
             if isinstance(query, str)
             else checked_vector(query, self.vector_size)
             for query in (*plus, *minus)
         ]
-        query = signs @ unit_rows(np.stack(vectors))
-        if not query.any():
-            raise UsageError(
-                "the query is a vector of zeros, which has no direction"
-                + ": its words cancel out" * (len(vectors) > 1)
-            )
+        query = signed_sum(vectors[: len(plus)], vectors[len(plus) :])
         places = self.axes.places(which)
         asked = sorted({places[word] for word in map(self.spelled, words) if word in places})
         names = self.axes.names(which)
@@ -357,6 +358,8 @@ class Vectors:
             schema.Vocabulary(self.index_to_key, self.vocabulary.counts).write(part)
             if self.contexts is not None:
                 schema.RowNames(self.rows, self.contexts.counts).write(part)
+            if self.word_contexts is not None:
+                self.word_contexts.write(part)
             self.write(part)
 
     def write(self, folder: Path) -> None:
@@ -392,4 +395,5 @@ def load(folder: str | Path) -> Vectors:
         Folded.read(run),
         contexts,
         Embedding.read(run, arrays.inputs.shape[1]) if contexts is None else None,
+        WordContexts.read(run, len(vocabulary.words)),
     )
