@@ -194,7 +194,14 @@ MUTANTS = [
         "minlength=len(place)) > 0",
         "counts/test_features",
     ),
-    ("counts/rare_words.py", "after + distance - 1", "after + distance", "counts/test_rare_words"),
+    ("counts/rare_words.py", "after - 1 - kept[places]", "after - 1", "counts/test_rare_words"),
+    ("vectors/unseen_words.py", "said + self.constant", "said", "vectors/test_unseen_words"),
+    (
+        "vectors/unseen_words.py",
+        "RARE_SHARE * _learned_share",
+        "_learned_share",
+        "vectors/test_unseen_words",
+    ),
     (
         "vectors/fold_in.py",
         "> TOLERANCE * scale",

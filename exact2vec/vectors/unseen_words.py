@@ -30,6 +30,7 @@ PENALTY = 0.2  # λ, of the mean ω of trained words
 RARE_SHARE = 0.3  # of the weight of a trained word
 STRETCH = 1.4  # least squares shorten what they guess
 LEAST_SAMPLE = 5  # words of the sample, for each number of a vector
+ROUNDING = 1e-5  # of the largest singular value
 TOLERANCE = 0.02  # relative residual
 MOST_STEPS = 100
 
@@ -103,7 +104,7 @@ class Teachers:
         )
         targets, weights = np.vstack([vectors, lessons.targets]), self.weights(lessons)
         penalty = PENALTY * float(weights[: len(vectors)].mean())
-        solution = least_ridge(features, targets, weights, penalty)
+        solution = without_axis(least_ridge(features, targets, weights, penalty), constant)
         return GramMap(describer, solution, constant)
 
 
@@ -147,6 +148,14 @@ def least_ridge(
     return np.asarray(solution.numpy())
 
 
+def without_axis(rows: NDArray[np.float32], constant: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The rows with 0 on the axis of the constant, where the ridge leaves its residual."""
+    square = float(constant @ constant)
+    if not square:
+        return rows
+    return np.asarray(rows - np.outer(rows @ constant, constant / square), np.float32)
+
+
 def mean_vectors(counts: csr_array, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     """The mean of `vectors` over the counts of each row, zeros where there are none."""
     totals = _totals(counts)
@@ -154,8 +163,12 @@ def mean_vectors(counts: csr_array, vectors: NDArray[np.float32]) -> NDArray[np.
 
 
 def least_squares(means: NDArray[np.float64], known: NDArray[np.float32]) -> NDArray[np.float64]:
-    """A above b, with which `means` A + b comes nearest to `known`."""
-    return np.asarray(np.linalg.lstsq(_with_ones(means), known.astype(np.float64), rcond=None)[0])
+    """A above b, with which `means` A + b comes nearest to `known`.
+
+    What varies less than float32 rounds, as on the axis of the constant, explains nothing.
+    """
+    whole = known.astype(np.float64)
+    return np.asarray(np.linalg.lstsq(_with_ones(means), whole, rcond=ROUNDING)[0])
 
 
 def _learned_share(pairs: NDArray[np.float64], strength: float) -> NDArray[np.float64]:

@@ -142,6 +142,16 @@ def test_other_vectors_and_trained_words_stay_as_they_are(part):
     assert plain.spaces.gram_map is None
 
 
+def test_the_constant_is_that_of_every_word(part, monkeypatch):
+    monkeypatch.setattr("exact2vec.vectors.spaces.LEAST_DIM", 6)
+    wv = e2v.Vectors.from_state(part.last_.state, part.counts_)
+    length = np.linalg.norm(wv.embedding.constant)
+    assert length > 0
+    axis = wv.embedding.constant / length
+    for word in ("sunless", "wolfward"):
+        assert wv[word] @ axis == pytest.approx(length, rel=1e-4)
+
+
 def test_a_folder_gives_the_same_bytes_again(part, tmp_path):
     part.save(tmp_path / "run")
     again = e2v.load(tmp_path / "run")
