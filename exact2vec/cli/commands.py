@@ -66,6 +66,7 @@ def neighbors(
 
     Example: exact2vec neighbors runs/python-docs server "list - string + number"
     """
+    announce_compilation(tell)
     from exact2vec.cli import messages
     from exact2vec.vectors.vectors import load
 
@@ -229,16 +230,20 @@ def fold_in(
 @click.argument("output", metavar="OUT.{vec,bin}")
 @WHICH
 @click.option(
-    "--words",
+    "--also",
     metavar="FILE",
     help="words, one a line, to write as well where they can be composed or were folded in",
 )
+@click.option("--words", metavar="FILE", hidden=True)  # its former name
 @FORCE
-def export(run: str, output: str, which: Any, words: str | None, force: bool) -> None:
+def export(
+    run: str, output: str, which: Any, also: str | None, words: str | None, force: bool
+) -> None:
     """Write the vectors as word2vec text (.vec, .txt) or binary (.bin), as gensim reads them.
 
     Example: exact2vec export runs/python-docs python-docs.vec
     """
+    announce_compilation(tell)
     from exact2vec.vectors.formats import export as exported
     from exact2vec.vectors.formats import read_words
     from exact2vec.vectors.vectors import load
@@ -246,11 +251,12 @@ def export(run: str, output: str, which: Any, words: str | None, force: bool) ->
     if Path(output).exists() and not force:
         raise UsageError(f"{output} exists; use --force to replace it")
     vectors = load(run)
-    asked = read_words(words) if words else []
+    others = also or words
+    asked = read_words(others) if others else []
     which = which or "embedding"
     written = exported(vectors, output, which=which, words=asked)
     more = written - len(vectors.axes.names(which))
-    composed = f", {more:,} of them composed or folded in" if words else ""
+    composed = f", {more:,} of them composed or folded in" if others else ""
     tell(f"{output}: {written:,} words{composed}, {vectors.vector_size} numbers each ({which})")
 
 

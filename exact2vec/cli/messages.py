@@ -127,7 +127,7 @@ def near_words(
     marks: dict[str, str] = {}
     for one, (plus, minus) in signed.items():
         marks[one], lines = untrained_words(vectors, [*plus, *minus], trained_only=trained_only)
-        notes += lines
+        notes += [line for line in lines if line not in notes]
     found = {
         one: vectors.most_similar(plus, minus, topn=topn, which=which)
         for one, (plus, minus) in signed.items()

@@ -1,5 +1,7 @@
 """Words that were not trained, at the command line."""
 
+import json
+
 import numpy as np
 import pytest
 import unseen_words
@@ -27,6 +29,13 @@ def test_neighbors_says_how_a_word_is_known(run):
     refused = call("neighbors", run, "sunshine", "--trained-only")
     assert (refused.exit_code, "nearest: sun" in refused.stderr) == (3, True)
     assert call("neighbors", run, "qqq").exit_code == 3
+
+
+def test_a_word_that_is_asked_twice_is_said_to_be_composed_once(run):
+    result = call("neighbors", run, "sunshine", "sunny - sunshine + rainy", "-n", "2", "--json")
+    assert result.stderr.count("'sunshine' is not among the 15 words") == 1
+    answers = json.loads(result.stdout)
+    assert {answer["untrained"] for answer in answers} == {"composed"}
 
 
 def test_fold_in_at_the_command_line(run, tmp_path):
@@ -115,7 +124,7 @@ def test_training_with_flags(tmp_path):
 
 def test_export_writes_composed_words_too(run, tmp_path):
     (tmp_path / "words.txt").write_text("sunshine\nsunny\nsunshine\n")
-    result = call("export", run, tmp_path / "out.vec", "--words", tmp_path / "words.txt")
+    result = call("export", run, tmp_path / "out.vec", "--also", tmp_path / "words.txt")
     assert (result.exit_code, "16 words, 1 of them composed or folded in" in result.stderr) == (
         0,
         True,
