@@ -136,7 +136,7 @@ class Spaces:
 
         That of a word is learned from n-grams, others are mapped as trained ones are.
         """
-        if self.gram_map is not None and self.unseen.way(name) == "composed":
+        if self.unseen.way(name) == "composed" and self.gram_map is not None:
             return np.asarray(self.gram_map.rows([name])[0])
         if not self.unseen.has_outputs(name):
             return np.asarray(self.embedding.rows_of_inputs(inputs[None])[0])
