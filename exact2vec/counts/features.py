@@ -238,7 +238,8 @@ class Describer:
         values = np.ones(len(spelling.indices))
         if self.weights is not None:
             values = self.weights[spelling.indices]
-            squares = np.bincount(np.repeat(np.arange(len(cells)), cells), values**2, len(cells))
+            rows = np.repeat(np.arange(len(cells)), cells)
+            squares = np.asarray(np.bincount(rows, values**2, len(cells)), np.float64)
         lengths = np.sqrt(np.where(squares > 0, squares, 1.0))
         spelling.data = (values / np.repeat(lengths, cells)).astype(np.float32)
         return csr_array(hstack([spelling, *self._looked_up(words)], format="csr"))

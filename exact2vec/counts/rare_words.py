@@ -116,7 +116,7 @@ def windows_of_rows(
     kept = words >= 0
     places = np.flatnonzero(rows >= 0)
     places = places[np.argsort(rows[places], kind="stable")]
-    after = np.cumsum(kept)[places]  # the first kept token behind each c
+    after = np.cumsum(kept, dtype=np.int64)[places]  # the first kept token behind each c
     near = Nearby(after - 1 - kept[places], after, segments[places])
     text = words[kept], segments[kept]
     starts = np.zeros(shape[0] + 1, np.int64)

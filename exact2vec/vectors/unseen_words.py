@@ -93,7 +93,7 @@ class Teachers:
 
     def gram_map(self, embedding: NDArray[np.float32], constant: NDArray[np.float64]) -> "GramMap":
         """The map that is learned from the embedding of the trained words."""
-        trained = embedding.any(axis=1)[:, None]
+        trained = embedding.any(axis=1, keepdims=True)
         vectors = np.where(trained, embedding - constant, 0).astype(np.float32)
         lessons, known = self.lessons(vectors), self.composer.describer
         describer, features = Describer.weighted(
