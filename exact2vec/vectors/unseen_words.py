@@ -167,8 +167,9 @@ def least_squares(means: NDArray[np.float64], known: NDArray[np.float32]) -> NDA
 
     What varies less than float32 rounds, as on the axis of the constant, explains nothing.
     """
-    whole = known.astype(np.float64)
-    return np.asarray(np.linalg.lstsq(_with_ones(means), whole, rcond=ROUNDING)[0])
+    axes, triangle = np.linalg.qr(_with_ones(means))
+    right = axes.T @ known.astype(np.float64)
+    return np.asarray(np.linalg.lstsq(triangle, right, rcond=ROUNDING)[0])
 
 
 def _learned_share(pairs: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
