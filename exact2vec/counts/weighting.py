@@ -93,8 +93,8 @@ class WindowWeighting:
     def pairs(self, times: Names, keep: NDArray[np.float64]) -> NDArray[np.float64]:
         """As many as there are far from the ends of a document.
 
-        >>> WindowWeighting(5).pairs(np.array([10, 30]), np.array([1, 0.5]))
-        array([37.5, 56.25])
+        >>> WindowWeighting(5).pairs(np.array([10, 30]), np.array([1, 0.5])).tolist()
+        [37.5, 56.25]
         """
         tokens = times * keep
         return np.asarray(tokens * ((self.window + 1) * tokens.sum() / max(1, times.sum())))
