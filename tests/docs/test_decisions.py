@@ -4,7 +4,11 @@ import re
 import tomllib
 from pathlib import Path
 
+import embedding
 import pytest
+import raw
+
+from exact2vec.vectors.embedding import EXPONENT, LEANING
 
 ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "docs" / "decisions"
@@ -89,3 +93,29 @@ def test_sections_that_are_named_exist_in_measured(page):
     named += re.findall(r"measured\.md\), \*([^*]+)\*", page.read_text())
     for one in named:
         assert any(title.startswith(one) for title in titles), one
+
+
+def test_what_is_said_of_the_embedding_and_of_two_epochs_is_what_was_measured():
+    rows = [row for row in raw.read(raw.RESULTS / "embedding.jsonl") if row["n-grams"]]
+    runs = {}
+    for row in rows:
+        run = runs.setdefault((row["million words"], row["dim"], row["epochs"]), {})
+        run[row["which"], row["a"], row["p"]] = row
+    assert len(runs) == 21
+    above, known = dict.fromkeys(embedding.SETS, 0), dict.fromkeys(embedding.SETS, 0)
+    for run in runs.values():
+        ours, before = (
+            run["embedding", LEANING, EXPONENT]["scores"],
+            run["sum", None, None]["scores"],
+        )
+        for name in embedding.SETS:
+            if ours[name][1] is not None:
+                known[name] += 1
+                above[name] += ours[name][1] > before[name][1]
+    assert above == dict(zip(embedding.SETS, (16, 9, 8, 6, 21), strict=True))
+    assert known["rg65"] == 12
+    nll = {run: next(iter(rows.values()))["held_out_nll"] for run, rows in runs.items()}
+    for size in ("0.2", "2", "16"):
+        one, two, four = (nll[size, 100, epochs] for epochs in (1, 2, 4))
+        assert one - two > two - four > 0
+    assert nll["2", 300, 1] < nll["2", 300, 2] < nll["2", 300, 4]
