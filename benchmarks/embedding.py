@@ -16,13 +16,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import raw
-from scipy.stats import spearmanr
+from peers_scores import results, value_of
 
 import exact2vec as e2v
 from exact2vec.vectors.embedding import Embedding
-from exact2vec.vectors.queries import unit_rows
 
 LEANINGS = (0.0, 0.5, 0.75, 1.0, 1.5)
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -43,57 +41,35 @@ def half(line: str) -> int:
     return hashlib.blake2b(line.encode(), digest_size=1).digest()[0] & 1
 
 
-def tasks(data: Path, place: dict[str, int]) -> dict[str, Any]:
-    """For each set its lines of known words: two words and a score, or four words; and the half."""
-    found: dict[str, Any] = {}
+def tasks(data: Path, words: list[str]) -> dict[str, list[Any]]:
+    """For each set the (half, item) of its lines of known words: see `peers_scores.results`."""
+    place = {word: number for number, word in enumerate(words)}
+    found: dict[str, list[Any]] = {name: [] for name in SETS}
     for name in SETS[:3]:
-        pairs = []
         for line in (data / f"eval/{name}.tsv").read_text().lower().splitlines():
             fields = line.split("\t")
             if not line.startswith("#") and fields[0] in place and fields[1] in place:
-                one, other = place[fields[0]], place[fields[1]]
-                pairs.append((one, other, float(fields[2]), half(line)))
-        found[name] = np.array(pairs)
-    questions: dict[str, list[Any]] = {"semantic": [], "syntactic": []}
+                found[name].append((half(line), (fields[0], fields[1], float(fields[2]))))
     for line in (data / "eval/questions-words.txt").read_text().lower().splitlines():
         if line.startswith(":"):
             kind = "syntactic" if line.startswith(": gram") else "semantic"
-        elif all(word in place for word in line.split()):
-            numbers = [place[word] for word in line.split()]
-            if max(numbers) < 30_000:
-                questions[kind].append((*numbers, half(line)))
-    return found | {name: np.array(rows) for name, rows in questions.items()}
-
-
-def scores(matrix: Any, sets: dict[str, Any]) -> dict[str, list[float | None]]:
-    """Of each half of each set: Spearman's rank correlation, or the share answered."""
-    unit = unit_rows(matrix[:30_000])
-    whole = unit_rows(matrix)
-    found: dict[str, list[float | None]] = {}
-    for name, rows in sets.items():
-        found[name] = []
-        for number in (0, 1):
-            some = rows[rows[:, -1] == number] if len(rows) else rows
-            if len(some) < 10:
-                found[name].append(None)
-            elif name in SETS[:3]:
-                one, other = some[:, :2].T.astype(int)
-                cosine = (whole[one] * whole[other]).sum(axis=1)
-                found[name].append(round(float(spearmanr(cosine, some[:, 2]).statistic), 4))
-            else:
-                found[name].append(round(answered(unit, some[:, :4]), 4))
+        elif all(place.get(word, 30_000) < 30_000 for word in line.split()):
+            found[kind].append((half(line), line.split()))
     return found
 
 
-def answered(unit: Any, questions: Any) -> float:
-    """The share of questions whose answer is the nearest word to b − a + c."""
-    right = 0
-    for start in range(0, len(questions), 512):
-        a, b, c, answer = questions[start : start + 512].T
-        cosine = (unit[b] - unit[a] + unit[c]) @ unit.T
-        np.put_along_axis(cosine, np.stack([a, b, c], 1), -np.inf, axis=1)
-        right += int((cosine.argmax(axis=1) == answer).sum())
-    return right / len(questions)
+def scores(
+    words: list[str], matrix: Any, sets: dict[str, list[Any]]
+) -> dict[str, list[float | None]]:
+    """Of each half of each set: Spearman's rank correlation, or the share answered."""
+    found: dict[str, list[float | None]] = {}
+    for name, lines in sets.items():
+        halves = [[item for number, item in lines if number == which] for which in (0, 1)]
+        found[name] = [
+            None if len(some) < 10 else round(value_of(results(words, matrix, some)), 4)
+            for some in halves
+        ]
+    return found
 
 
 def variants(vectors: e2v.Vectors, grams: bool) -> Any:
@@ -147,14 +123,14 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main(data: Path, results: Path, sizes: list[str]) -> None:
+def main(data: Path, output: Path, sizes: list[str]) -> None:
     scratch = Path("runs/speed")
     scratch.mkdir(parents=True, exist_ok=True)
     for size in sizes:
         counts = e2v.count_text(
             e2v.Text(text_of(data, scratch, size)), min_count=20 if size == "16" else 5
         )
-        sets = tasks(data, {word: number for number, word in enumerate(counts.words)})
+        sets = tasks(data, counts.words)
         for dim, epochs, grams in runs_of(size):
             began = time.perf_counter()
             *_, last = e2v.fit(
@@ -178,9 +154,9 @@ def main(data: Path, results: Path, sizes: list[str]) -> None:
                     "p": p,
                     "held_out_nll": last.held_out.nll if last.held_out else None,
                     "seconds": round(seconds, 1),
-                    "scores": scores(matrix, sets),
+                    "scores": scores(counts.words, matrix, sets),
                 }
-                raw.append(results, row)
+                raw.append(output, row)
 
 
 if __name__ == "__main__" and sys.argv[1] == "table":
