@@ -4,17 +4,19 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import RowCounts
 from exact2vec.errors import UnknownWordError
-from exact2vec.loss.count_losses import Losses
 from exact2vec.options import available_threads
-from exact2vec.train.state import Record
-from exact2vec.vectors.evaluate import Evaluation, NewText, Similarity
 from exact2vec.vectors.queries import Which, signed_words
 from exact2vec.vectors.vectors import Vectors
+
+if TYPE_CHECKING:  # they import torch, which a query does not need
+    from exact2vec.loss.count_losses import Losses
+    from exact2vec.train.state import Record
+    from exact2vec.vectors.evaluate import Evaluation, NewText, Similarity
 
 FLOPS_A_THREAD = 55e9  # of a pass, on a common core
 SWEEP_SHARE = 0.4  # of a pass
@@ -59,7 +61,7 @@ def forecast(counts: Counts, vector_size: int, epochs: int, threads: int) -> tup
     return seconds, (57 * cells + 4 * numbers) / 1e9 + 0.4
 
 
-def closing(vectors: Vectors, last: Record, output: str) -> list[str]:
+def closing(vectors: Vectors, last: "Record", output: str) -> list[str]:
     """Where it lies, what it lost, and what to try next."""
     held_out = last.held_out
     rare = f", and {len(vectors.folded.names):,} context only" if vectors.folded else ""
@@ -205,7 +207,7 @@ def _some(names: list[str]) -> str:
     return ", ".join(map(repr, names[:5])) + " …" * (len(names) > 5)
 
 
-def evaluation(found: Evaluation) -> list[list[str]]:
+def evaluation(found: "Evaluation") -> list[list[str]]:
     """A table: what, nats a pair, and what it is measured on."""
     rows = [["measure", "value", "of"]]
     for name, losses in (("training", found.training), ("held-out", found.held_out)):
@@ -221,7 +223,7 @@ def evaluation(found: Evaluation) -> list[list[str]]:
     return rows
 
 
-def _new_text(text: NewText) -> list[list[str]]:
+def _new_text(text: "NewText") -> list[list[str]]:
     interval = "none (one document)"
     if text.nll_interval is not None:
         interval = f"{text.nll_interval[0]:.4f} .. {text.nll_interval[1]:.4f}"
@@ -236,7 +238,7 @@ def _new_text(text: NewText) -> list[list[str]]:
     ]
 
 
-def _similarity(path: str, found: Similarity) -> list[list[str]]:
+def _similarity(path: str, found: "Similarity") -> list[list[str]]:
     measured = f"{path}: {found.n:,} pairs, {_unknown(found.out_of_vocabulary)}"
     rows = [["Spearman", _rho(found.rho), measured]]
     if found.n_composed:
@@ -253,7 +255,7 @@ def _rho(rho: float | None) -> str:
     return "none" if rho is None else f"{rho:.4f}"
 
 
-def _losses(name: str, losses: Losses) -> list[list[str]]:
+def _losses(name: str, losses: "Losses") -> list[list[str]]:
     measured = f"{losses.pairs:,.1f} weighted pairs"
     return [
         [f"{name} NLL", f"{losses.nll:.6f}", measured],

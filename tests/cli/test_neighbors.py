@@ -1,5 +1,9 @@
 """The command `neighbors`: unknown words, sums of words, flags that do not fit."""
 
+import subprocess
+import sys
+
+import pytest
 from command_line import call
 
 
@@ -24,3 +28,18 @@ def test_what_neighbors_would_ignore_is_said(run):
     assert call("neighbors", run, "cat", "--given", "--which", "inputs").exit_code == 2
     assert "'cat' was asked more than once" in call("neighbors", run, "cat", "cat").stderr
     assert "there are 10" in call("neighbors", run, "cat", "--given", "-n", "99").stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["neighbors RUN cat", "neighbors RUN cat --given", "export RUN OUT.vec --force", "check RUN"],
+)
+def test_a_light_command_does_not_load_torch(command, run, tmp_path):
+    names = {"RUN": str(run), "OUT.vec": str(tmp_path / "out.vec")}
+    arguments = [names.get(word, word) for word in command.split()]
+    code = (
+        "import sys\nfrom exact2vec.cli import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
