@@ -1,13 +1,13 @@
 """The command that trains."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
+from exact2vec.cli.inputs import Request, is_given
+from exact2vec.cli.kinds import KINDS, read_input
 from exact2vec.cli.support import (
     FORCE,
     QUIET,
@@ -19,9 +19,9 @@ from exact2vec.cli.support import (
     silent,
     tell,
 )
-from exact2vec.display import spinner, terminal_progress
+from exact2vec.display import terminal_progress
 from exact2vec.errors import DivergedError, UsageError
-from exact2vec.options import COUNTING, READING, TRAINING, subword_lengths, validation_share
+from exact2vec.options import COUNTING, ITEMS, READING, TRAINING, subword_lengths
 
 SUBWORDS_HELP = (
     "character n-grams of these lengths describe a word; no: none  "
@@ -32,7 +32,12 @@ SUBWORDS_HELP = (
 @main.command()
 @click.argument("inputs", nargs=-1, metavar="INPUT…")
 @click.option("-o", "--output", required=True, metavar="RUN", help="the run folder to write")
-@options(READING + COUNTING + TRAINING)
+@click.option(
+    "--kind",
+    type=click.Choice(list(KINDS)),
+    help="what INPUT holds  [default: text; counts where INPUT is a folder of counts]",
+)
+@options(READING + COUNTING + ITEMS + TRAINING)
 @click.option(
     "--subwords",
     metavar="MIN-MAX",
@@ -50,6 +55,7 @@ SUBWORDS_HELP = (
 def train(
     inputs: tuple[str, ...],
     output: str,
+    kind: str | None,
     subwords: dict[str, int],
     features: str | None,
     force: bool,
@@ -80,14 +86,16 @@ def train(
     from exact2vec.pages.report import QUICK_CELLS
 
     known = read_features(features) if features else None
-    counts = stored_counts(inputs, given, say) or text_counts(inputs, given, say, quiet=quiet)
+    data = read_input(kind, Request(inputs, given, say, quiet))
     model = Exact2Vec(**option_values(COUNTING + TRAINING, given))
     provenance = {"inputs": list(inputs), "command": ["exact2vec", *sys.argv[1:]]}
     try:
         model.fit(
-            counts,
+            data,
             features=known,
-            listen=lambda records: terminal_progress(records, len(counts.words), quiet=quiet),
+            listen=lambda records: terminal_progress(
+                records, len(model.counts_.words), quiet=quiet
+            ),
         )
     except (DivergedError, KeyboardInterrupt) as error:
         if hasattr(model, "wv"):
@@ -98,6 +106,7 @@ def train(
                 getattr(error, "exit_code", 130),
             )
         raise
+    counts = model.counts_
     quick = counts.square and counts.training.nnz <= QUICK_CELLS
     model.save(folder, force=force, provenance=provenance, report=quick)
     for line in messages.closing(model.wv, model.last_, output):
@@ -114,8 +123,7 @@ def refuse_what_contradicts(given: dict[str, Any], features: str | None) -> None
             "--subwords, --features and --rare need a prior: "
             "leave out --prior no, or leave them out"
         )
-    source = click.get_current_context().get_parameter_source("max_epochs")
-    if source is not ParameterSource.DEFAULT and given["epochs"] != "auto":
+    if is_given("max_epochs") and given["epochs"] != "auto":
         raise UsageError(
             "--max-epochs is the limit of --epochs auto; with a number of epochs leave it out"
         )
@@ -124,53 +132,3 @@ def refuse_what_contradicts(given: dict[str, Any], features: str | None) -> None
             "--rare needs a --prior whose first strength is above 0: "
             "it pulls the words that are contexts only"
         )
-
-
-def stored_counts(
-    inputs: tuple[str, ...], given: dict[str, Any], say: Callable[[str], None]
-) -> Any:
-    """The Counts of a folder, and what to say of them; None where INPUT is no such folder."""
-    from exact2vec.storage.run_folder import is_run_folder
-
-    if not any(is_run_folder(Path(name)) for name in inputs):
-        return None
-    if len(inputs) > 1:
-        raise UsageError(f"a folder of counts is trained on alone; got {len(inputs)} inputs")
-    context = click.get_current_context()
-    changed = [
-        option.flag
-        for option in READING + COUNTING
-        if context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
-    ]
-    if changed:
-        raise UsageError(
-            f"{inputs[0]} holds counts, which were made with options of their own: "
-            f"leave out {', '.join(changed)}"
-        )
-    from exact2vec.cli import messages
-    from exact2vec.counts.counts import Counts
-
-    counts = Counts.load(inputs[0])
-    epochs = given["max_epochs"] if given["epochs"] == "auto" else given["epochs"]
-    for line in messages.opening(counts, given["vector_size"], epochs, given["threads"]):
-        say(line)
-    return counts
-
-
-def text_counts(
-    inputs: tuple[str, ...], given: dict[str, Any], say: Callable[[str], None], *, quiet: bool
-) -> Any:
-    """The Counts of INPUT, and what to say of them."""
-    from exact2vec.cli import messages
-    from exact2vec.counts.counting import count_text
-    from exact2vec.counts.text import Text
-
-    text = Text(*(inputs or ("-",)), **option_values(READING, given))
-    given["validation"] = validation_share(given["validation"], given["epochs"])
-    with spinner("reading and counting", quiet=quiet):
-        counts = count_text(text, threads=given["threads"], **option_values(COUNTING, given))
-    epochs = given["max_epochs"] if given["epochs"] == "auto" else given["epochs"]
-    opening = messages.opening(counts, given["vector_size"], epochs, given["threads"])
-    for line in [*text.notes, *opening]:
-        say(line)
-    return counts

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.counts.features import NamedCounts, RowCounts
+from exact2vec.counts.kinds import COUNTS, TEXT, Kind, stored_kind
 from exact2vec.counts.rare_words import RareWords
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import (
@@ -37,6 +38,7 @@ class Counts:
     `held_out` and `validation` are None where no pairs are in them. `rare` are the words that are
     contexts only, None where they were not asked for. `tokens` says where each token went.
     `word_contexts` show what stands near words that are not kept, None where there are none.
+    `kind` is the kind of data, whose nouns messages and pages use.
     """
 
     vocabulary: Vocabulary
@@ -49,6 +51,7 @@ class Counts:
     validation: csr_array | None = None
     contexts: Vocabulary | None = None
     word_contexts: WordContexts | None = None
+    kind: Kind = TEXT
 
     @classmethod
     def from_matrix(
@@ -58,12 +61,13 @@ class Counts:
         columns: Sequence[str] | None = None,
         *,
         weighting: Weighting | None = None,
+        kind: Kind = COUNTS,
     ) -> "Counts":
         """The counts of any scipy matrix or array: row c, column w holds k(c, w) ≥ 0.
 
         Integers stay exact, other numbers are float64; entries that stand twice are summed. Names
         are text; without them rows are "row 0", … and columns "column 0", …. Counts are weighted
-        as they are, unless a `weighting` is given.
+        as they are, unless a `weighting` is given. The `kind` says what the names are called.
 
         Raises InputError for a value that is negative, not finite or above 1e15, a name that
         stands twice, other numbers of names than of rows and columns, and counts of nothing.
@@ -84,6 +88,7 @@ class Counts:
             weighting or PlainWeighting(),
             {},
             contexts=None if square else Vocabulary(named.rows, row_totals),
+            kind=kind,
         )
 
     @property
@@ -172,7 +177,8 @@ class Counts:
         differing = [
             name
             for name, same in (
-                ("words", self.words == other.words),
+                ("kind of data", self.kind == other.kind),
+                (self.kind.many, self.words == other.words),
                 ("rows", self.rows == other.rows or self.words != other.words),
                 ("weighting", self.weighting == other.weighting),
                 ("settings", self.settings == other.settings),
@@ -204,7 +210,7 @@ class Counts:
         if self.contexts is not None:
             schema.RowNames(self.rows, self.contexts.counts).write(folder)
         weighting = fields_of(self.weighting)
-        schema.Counting(weighting, self.tokens, self.settings).write(folder)
+        schema.Counting(weighting, self.tokens, self.settings, self.kind.name).write(folder)
         if self.word_contexts is not None:
             self.word_contexts.write(folder)
 
@@ -233,11 +239,12 @@ class Counts:
             validation=cells.validation,
             contexts=contexts,
             word_contexts=WordContexts.read(run, len(vocabulary.words)),
+            kind=stored_kind(counting.kind, run.folder / schema.Counting.file),
         )
 
     def __repr__(self) -> str:
         held = "none" if self.held_out is None else f"{self.held_out.nnz:,} cells"
-        names = f"{len(self.words):,} words"
+        names = self.kind.number(len(self.words))
         if not self.square:
             names = f"{len(self.rows):,} rows, {len(self.words):,} columns"
         size = f"{names}, {self.training.nnz:,} cells"
@@ -273,7 +280,7 @@ def _token_rows(counts: Counts) -> list[tuple[str, str]]:
         ("held out", f"{tokens['held_out']:,}"),
         *some,
         ("dropped", f"{dropped:,}"),
-        ("words kept", f"{len(counts.words):,} of {tokens['distinct']:,}"),
+        (f"{counts.kind.many} kept", f"{len(counts.words):,} of {tokens['distinct']:,}"),
         ("cells counted", f"{counts.training.nnz:,}"),
         *weighting,
         ("most frequent", ", ".join(counts.words[:8])),

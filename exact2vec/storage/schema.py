@@ -132,19 +132,23 @@ class Cells:
 
 @dataclass(frozen=True)
 class Counting:
-    """The weighting (its kind and numbers), where each token went, and how to count alike."""
+    """The weighting (its kind and numbers), where each token went, and how to count alike.
+
+    `kind` is the name of the kind of data, see counts/kinds.py.
+    """
 
     file: ClassVar[str] = "counting.json"
     weighting: dict[str, Any]
     tokens: dict[str, int]
     settings: dict[str, Any]
+    kind: str = "text"
 
     def write(self, folder: Path) -> None:
         write_fields(self, folder)
 
     @classmethod
     def read(cls, run: Run) -> "Counting":
-        return cls(**json_fields(cls, run))
+        return cls(**json_fields(cls, run, kind="text"))
 
 
 @dataclass(frozen=True)
@@ -177,18 +181,19 @@ class Vectors:
 
 @dataclass(frozen=True)
 class VectorSettings:
-    """What vectors need to score new text: weighting and settings of the counts."""
+    """What vectors need to score new text: weighting, settings and kind of the counts."""
 
     file: ClassVar[str] = "vectors.json"
     weighting: dict[str, Any]
     settings: dict[str, Any]
+    kind: str = "text"
 
     def write(self, folder: Path) -> None:
         write_fields(self, folder)
 
     @classmethod
     def read(cls, run: Run) -> "VectorSettings":
-        return cls(**json_fields(cls, run))
+        return cls(**json_fields(cls, run, kind="text"))
 
 
 @dataclass(frozen=True)

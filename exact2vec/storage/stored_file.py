@@ -35,9 +35,13 @@ def write_fields(stored: Any, folder: Path) -> None:
     write_json(folder / stored.file, field_values(stored))
 
 
-def json_fields(kind: Any, run: Run) -> dict[str, Any]:
-    """The fields of a file of JSON; CorruptFileError where one is missing."""
-    return _wanted(kind, run, run.json(kind.file))
+def json_fields(kind: Any, run: Run, /, **older: Any) -> dict[str, Any]:
+    """The fields of a file of JSON; CorruptFileError where one is missing.
+
+    `older` are those of files that were written before there was such a field.
+    """
+    stored = run.json(kind.file)
+    return _wanted(kind, run, older | stored if isinstance(stored, dict) else stored)
 
 
 def array_fields(kind: Any, run: Run, **older: Any) -> dict[str, Any]:

@@ -4,15 +4,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from exact2vec.counts.kinds import TEXT, Kind
 from exact2vec.errors import UsageError
 from exact2vec.vectors.queries import Which, check_which
 
-OF_BOTH = ("embedding", "sum")  # made of the input and the output vector of a word
+OF_BOTH = ("embedding", "sum")  # made of the input and the output vector of a name
 
 
 @dataclass(frozen=True)
 class Axes:
     """The names of the columns, and those of the rows; `rows` is None where they are the same.
+
+    The `kind` says what they are called.
 
     >>> axes = Axes(["tea", "milk"], ["ann", "bob", "cy"])
     >>> axes.default_which(["ann", "cy"]), axes.default_which(["tea"])
@@ -21,6 +24,7 @@ class Axes:
 
     columns: list[str]
     rows: list[str] | None = None
+    kind: Kind = TEXT
 
     @property
     def square(self) -> bool:
@@ -53,13 +57,13 @@ class Axes:
     @property
     def row_noun(self) -> str:
         """What the names of rows are called."""
-        return "words" if self.square else "rows"
+        return self.kind.many if self.square else "rows"
 
     @property
     def size(self) -> str:
         """How many names there are, in words."""
         if self.rows is None:
-            return f"{len(self.columns):,} words"
+            return self.kind.number(len(self.columns))
         return f"{len(self.rows):,} rows, {len(self.columns):,} columns"
 
     def check_which(self, which: str) -> None:
@@ -67,7 +71,7 @@ class Axes:
         check_which(which)
         if which in OF_BOTH and not self.square:
             raise UsageError(
-                f"which={which!r} needs both vectors of a word, and these rows and columns are not "
+                f"which={which!r} needs both vectors of a name, and these rows and columns are not "
                 f"the same ({self.size}): give which='inputs' for rows (--which inputs), "
                 "'outputs' for columns"
             )

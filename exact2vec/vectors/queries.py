@@ -31,7 +31,7 @@ def checked_vector(query: Any, size: int) -> NDArray[Any]:
     numbers = vector.dtype.kind in "fiu" and vector.shape == (size,)
     if not numbers or not np.isfinite(vector).all():
         raise UsageError(
-            f"a query is a word, or a vector of {size} finite numbers; "
+            f"a query is a name, or a vector of {size} finite numbers; "
             f"got {'one of shape ' + str(vector.shape) if vector.ndim else repr(query)}"
         )
     return vector
@@ -53,9 +53,9 @@ def signed_words(expression: str) -> tuple[list[str], list[str]]:
             sign.append(term)
             sign = None
         else:
-            raise UsageError(f"{expression!r} is not a word, or words joined by ' + ' and ' - '")
+            raise UsageError(f"{expression!r} is not a name, or names joined by ' + ' and ' - '")
     if sign is not None:
-        raise UsageError(f"{expression!r} ends without a word")
+        raise UsageError(f"{expression!r} ends without a name")
     return plus, minus
 
 
@@ -80,6 +80,6 @@ def signed_sum(
     if not total.any():
         raise UsageError(
             "the query is a vector of zeros, which has no direction"
-            + ": its words cancel out" * (len(signs) > 1)
+            + ": its terms cancel out" * (len(signs) > 1)
         )
     return total

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from exact2vec.counts.counts import Counts, stored_names
 from exact2vec.counts.features import Features, RowCounts
+from exact2vec.counts.kinds import TEXT, Kind, stored_kind
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import Weighting, fields_of, weighting_of
 from exact2vec.counts.word_contexts import WordContexts
-from exact2vec.display import html_table
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.options import strengths_of_new_rows
 from exact2vec.storage import run_folder, schema
@@ -86,14 +86,15 @@ class Vectors:
         contexts: Vocabulary | None = None,
         embedding: Embedding | None = None,
         word_contexts: WordContexts | None = None,
+        kind: Kind = TEXT,
     ) -> None:
-        self.vocabulary, self.contexts = vocabulary, contexts
+        self.vocabulary, self.contexts, self.kind = vocabulary, contexts, kind
         self.inputs, self.outputs, self.bias = inputs, outputs, bias
         self.unigram = unigram
         self.weighting, self.settings = weighting, settings
         self.composer, self.folded = composer, folded
         self.keep = weighting.keep(vocabulary.counts, vocabulary.total)
-        self.axes = Axes(vocabulary.words, contexts.words if contexts else None)
+        self.axes = Axes(vocabulary.words, contexts.words if contexts else None, kind)
         self.unseen = UnseenRows(composer, folded)
         self.word_contexts = word_contexts
         teachers = Teachers.of_run(vocabulary, weighting, composer, word_contexts)
@@ -113,6 +114,7 @@ class Vectors:
             state_composer(state, square=counts.square),
             contexts=counts.contexts,
             word_contexts=counts.word_contexts,
+            kind=counts.kind,
         )
 
     @property
@@ -157,23 +159,9 @@ class Vectors:
         return f"Vectors({self.axes.size}, {self.vector_size} numbers each)"
 
     def _repr_html_(self) -> str:
-        """The first words with their counts and what is nearest, or most probable of columns."""
-        names = self.contexts or self.vocabulary
-        rows = [
-            (name, f"{names.counts[row]:,}", ", ".join(self._companions(name)))
-            for row, name in enumerate(names.words[:10])
-        ]
-        header = ["word", "nearest"] if self.square else ["row", "most probable"]
-        return html_table(
-            [header[0], "counted", header[1]],
-            rows,
-            caption=f"{self.axes.size}, {self.vector_size} numbers each",
-        )
+        from exact2vec.vectors.first_rows import first_rows
 
-    def _companions(self, name: str) -> list[str]:
-        if not self.square:
-            return [column for column, _ in self.predict_output_word(name, topn=5)]
-        return [near for near, _ in self.most_similar(name, topn=5)] if self[name].any() else []
+        return first_rows(self)
 
     def __len__(self) -> int:
         return len(self.index_to_key)
@@ -203,7 +191,7 @@ class Vectors:
         if len(tokens) > 1:
             said = ", ".join(map(repr, tokens))
             raise UnknownWordError(
-                query, len(self), [], f"{query!r} is {len(tokens)} words: {said}"
+                query, len(self), [], f"{query!r} is {self.kind.number(len(tokens))}: {said}"
             )
         return tokens[0] if tokens else query
 
@@ -233,7 +221,8 @@ class Vectors:
         there is none, an UnknownWordError names the nearest spellings.
         """
         if not isinstance(word, str):
-            raise TypeError(f"words are strings; got {word!r} of type {type(word).__name__}")
+            what = f"got {word!r} of type {type(word).__name__}"
+            raise TypeError(f"{self.kind.many} are strings; {what}")
         which = self.default_which([word]) if which is None else which
         return self.spaces.vector(self.spelled(word), which)
 
@@ -276,7 +265,12 @@ class Vectors:
         trained = self.vocabulary, *arrays, self.weighting, self.settings, self.composer
         embedding = self.embedding if self.square else None
         return Vectors(
-            *trained, new.beside(self.folded), self.contexts, embedding, self.word_contexts
+            *trained,
+            new.beside(self.folded),
+            self.contexts,
+            embedding,
+            self.word_contexts,
+            self.kind,
         )
 
     def most_similar(
@@ -295,7 +289,7 @@ class Vectors:
         """
         plus, minus = queries(positive), queries(negative)
         if not plus and not minus:
-            raise UsageError("most_similar needs at least one word")
+            raise UsageError(f"most_similar needs at least one {self.kind.one}")
         words = [query for query in (*plus, *minus) if isinstance(query, str)]
         which = self.default_which(words) if which is None else which
         vectors = [
@@ -331,7 +325,7 @@ class Vectors:
         """
         words = [context] if isinstance(context, str) else list(context)
         if not words:
-            raise UsageError("p(w | …) needs at least one context word")
+            raise UsageError(f"p(w | …) needs at least one {self.kind.one} as context")
         log_p = self.log_softmax(np.stack([self.vector(word, "inputs") for word in words]))
         divided_out = np.zeros(len(self)) if weighted else np.log(self.keep)
         joint = (log_p - divided_out).sum(axis=0) - (len(words) - 1) * gamma * (
@@ -365,7 +359,8 @@ class Vectors:
     def write(self, folder: Path) -> None:
         """Put the vectors into an open run folder; the names are written apart."""
         schema.Vectors(self.inputs, self.outputs, self.bias, self.unigram).write(folder)
-        schema.VectorSettings(fields_of(self.weighting), self.settings).write(folder)
+        settings = fields_of(self.weighting), self.settings, self.kind.name
+        schema.VectorSettings(*settings).write(folder)
         embedding = self.embedding if self.square else None
         for part in (embedding, self.composer, self.folded):
             if part is not None:
@@ -396,4 +391,5 @@ def load(folder: str | Path) -> Vectors:
         contexts,
         Embedding.read(run, arrays.inputs.shape[1]) if contexts is None else None,
         WordContexts.read(run, len(vocabulary.words)),
+        stored_kind(counting.kind, run.folder / schema.VectorSettings.file),
     )

@@ -1,0 +1,91 @@
+"""What a kind of INPUT is read with, and the readers of text and of stored counts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from exact2vec.cli.support import option_values
+from exact2vec.display import spinner
+from exact2vec.errors import UsageError
+from exact2vec.options import COUNTING, READING, validation_share
+
+
+@dataclass(frozen=True)
+class Request:
+    """What train was asked for: INPUT, the values of its flags, and where to say things."""
+
+    inputs: tuple[str, ...]
+    given: dict[str, Any]
+    say: Callable[[str], None]
+    quiet: bool
+
+    def values(self, *names: str) -> dict[str, Any]:
+        """The values of these flags."""
+        return {name: self.given[name] for name in names}
+
+    @property
+    def size(self) -> tuple[int, int, int | None]:
+        """Numbers in a vector, at most so many epochs, and threads: what a forecast needs."""
+        epochs = self.given["max_epochs" if self.given["epochs"] == "auto" else "epochs"]
+        return self.given["vector_size"], epochs, self.given["threads"]
+
+
+@dataclass(frozen=True)
+class InputKind:
+    """A kind of INPUT: `read` gives what `Exact2Vec.fit` takes, and says what it read.
+
+    It takes the flags named in `flags`, beside those of training. `defaults` are the values of
+    flags that are not given, where they are others than those of the table of options.
+    """
+
+    read: Callable[[Request], Any]
+    flags: tuple[str, ...]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def is_given(flag: str) -> bool:
+    """Whether a flag of the present command stands on the command line."""
+    source = click.get_current_context().get_parameter_source(flag)
+    return source is not None and source is not ParameterSource.DEFAULT
+
+
+def text_counts(request: Request) -> Any:
+    """The Counts of text files, folders, stdin or python-docs."""
+    from exact2vec.cli import messages
+    from exact2vec.counts.counting import count_text
+    from exact2vec.counts.text import Text
+
+    given = request.given
+    text = Text(*(request.inputs or ("-",)), **option_values(READING, given))
+    given["validation"] = validation_share(given["validation"], given["epochs"])
+    with spinner("reading and counting", quiet=request.quiet):
+        counts = count_text(text, threads=given["threads"], **option_values(COUNTING, given))
+    for line in [*text.notes, *messages.opening(counts, *request.size)]:
+        request.say(line)
+    return counts
+
+
+def stored_counts(request: Request) -> Any:
+    """The Counts of a folder that Counts.save or train wrote."""
+    from exact2vec.cli import messages
+    from exact2vec.counts.counts import Counts
+
+    if len(request.inputs) != 1:
+        raise UsageError(
+            f"a folder of counts is trained on alone; got {len(request.inputs)} inputs"
+        )
+    counts = Counts.load(request.inputs[0])
+    for line in messages.opening(counts, *request.size):
+        request.say(line)
+    return counts
+
+
+def names_run_folder(inputs: tuple[str, ...]) -> bool:
+    """Whether one of INPUT is a folder of counts or a run."""
+    from exact2vec.storage.run_folder import is_run_folder
+
+    return any(is_run_folder(Path(name)) for name in inputs)

@@ -1,0 +1,72 @@
+"""The one table of the kinds of INPUT: how each is read, and which flags it takes."""
+
+from typing import Any
+
+from exact2vec.cli.inputs import (
+    InputKind,
+    Request,
+    is_given,
+    names_run_folder,
+    stored_counts,
+    text_counts,
+)
+from exact2vec.errors import UsageError
+from exact2vec.options import COUNTING, ITEMS, OPTIONS, READING
+
+TEXT_FLAGS = tuple(option.name for option in READING + COUNTING)
+KINDS: dict[str, InputKind] = {
+    "text": InputKind(text_counts, TEXT_FLAGS),
+    "counts": InputKind(stored_counts, ()),
+}
+DATA_FLAGS = READING + COUNTING + ITEMS
+COLUMNS = "only a table has named columns"
+WHY = {  # a flag is of some kinds alone
+    "tokens": "only text is cut into tokens; names of items are taken as they stand",
+    "regex": "only text is cut into tokens; names of items are taken as they stand",
+    "document": "only text has documents; a basket is a line or a row",
+    "window": "only text has an order; all items of a row are near each other",
+    "sample": "only text is subsampled",
+    "rare": "only words below --min-count are folded in",
+    "group_by": COLUMNS,
+    "item": COLUMNS,
+    "weight": COLUMNS,
+    "time": COLUMNS,
+    "separator": "text is cut into tokens, see --tokens",
+    "held_out_by": "of text, whole documents are held out",
+    "target_share": "only rows of items are cut into context and target",
+}
+
+
+def read_input(kind: str | None, request: Request) -> Any:
+    """What `Exact2Vec.fit` takes, of INPUT of this kind; UsageError for flags of other kinds.
+
+    Where no kind is named, a folder with a manifest holds counts, and all else is text.
+    """
+    stored = names_run_folder(request.inputs)
+    if stored and kind not in (None, "counts"):
+        raise UsageError(f"{request.inputs[0]} holds counts: leave out --kind {kind}")
+    kind = kind or ("counts" if stored else "text")
+    refuse_flags_of_others(kind, request)
+    chosen = KINDS[kind]
+    request.given.update(
+        {name: value for name, value in chosen.defaults.items() if not is_given(name)}
+    )
+    return chosen.read(request)
+
+
+def refuse_flags_of_others(kind: str, request: Request) -> None:
+    """UsageError for a given flag that this kind does not take, with the reason."""
+    flags = KINDS[kind].flags
+    strange = [option.name for option in DATA_FLAGS if is_given(option.name)]
+    strange = [name for name in strange if name not in flags]
+    if not strange:
+        return
+    if kind == "counts":
+        raise UsageError(
+            f"{' '.join(request.inputs)} holds counts, which were made with options of their own: "
+            f"leave out {', '.join(OPTIONS[name].flag for name in strange)}"
+        )
+    kinds = " or ".join(name for name, other in KINDS.items() if strange[0] in other.flags)
+    raise UsageError(
+        f"{OPTIONS[strange[0]].flag} goes with --kind {kinds}, not with {kind}: {WHY[strange[0]]}"
+    )
