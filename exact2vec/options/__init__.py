@@ -20,7 +20,7 @@ from exact2vec.options.option import (
     subword_lengths,
 )
 
-__all__ = ["Option", "Value", "passes", "strengths", "subword_lengths"]
+__all__ = ["ITEMS", "Option", "Value", "passes", "strengths", "subword_lengths"]
 
 Documented = TypeVar("Documented", bound=Callable[..., object])
 

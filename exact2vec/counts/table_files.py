@@ -1,0 +1,332 @@
+"""Tables in files, read in batches of columns: csv, tsv, JSON lines, parquet, plain or compressed.
+
+Each batch knows where its rows stand, so that an error can name the line.
+"""
+
+import csv
+import io
+import itertools
+import json
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from exact2vec.counts.text import STDIN, _refuse_other_unicode, _stdin
+from exact2vec.errors import InputError, UsageError
+from exact2vec.storage.files import decompressed, input_errors_named, open_decompressed
+
+BATCH_ROWS = 20_000
+PACKED = (".gz", ".zst")
+JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+TABLES = (*SEPARATORS, *JSON_LINES, *PARQUET, ".txt")
+PARQUET_MAGIC = b"PAR1"
+SPELLED = {"tab": "\t", "\\t": "\t", "space": " "}
+COMMENT = ("#", "%")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows, as a list of values for each wanted column; `place` says where a row stands."""
+
+    columns: list[list[Any]]
+    place: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How tables are written: the separator, where it is not to be told, and the encoding.
+
+    Without a `header`, the first columns are those that are wanted, and one more may follow.
+    """
+
+    separator: str | None = None
+    encoding: str = "utf-8"
+    errors: str = "strict"
+    header: bool = True
+
+
+def separator_of(given: str | None) -> str | None:
+    """The separator that --separator names; UsageError for one that parts nothing.
+
+    >>> separator_of("tab"), separator_of(";")
+    ('\\t', ';')
+    """
+    found = SPELLED.get(given or "", given)
+    if found is not None and (not found or any(sign in found for sign in '\r\n"')):
+        raise UsageError(
+            f"separator must be one sign or more, such as ; or tab, no quote and no line end; "
+            f"got {given!r}"
+        )
+    return found
+
+
+def table_batches(name: str, wanted: Sequence[str], form: Form) -> Iterator[Batch]:
+    """The wanted columns of a file, a folder of files, or stdin ("-").
+
+    Raises InputError for a missing column, a row that is longer or shorter than the header, and a
+    file that is no table, with its line.
+    """
+    if name == STDIN:
+        with input_errors_named("stdin"), _stdin() as file, decompressed(file) as stream:
+            yield from _of_stream(stream, "stdin", "", wanted, form)
+        return
+    for path in _files(Path(name)):
+        ending = Path(path.stem).suffix if path.suffix in PACKED else path.suffix
+        with open_decompressed(path) as stream:
+            yield from _of_stream(stream, str(path), ending.lower(), wanted, form)
+
+
+def _files(path: Path) -> list[Path]:
+    if "\0" in str(path):
+        raise InputError(f"{str(path)!r} is not a file name: it holds a NUL")
+    with input_errors_named(str(path)):
+        if not stat.S_ISDIR(path.stat().st_mode):
+            return [path]
+    found = sorted(file for file in path.rglob("*") if file.is_file())
+    tables = [
+        file
+        for file in found
+        if not any(part.startswith(".") for part in file.relative_to(path).parts)
+        and file.name.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLES)
+    ]
+    if not tables:
+        raise InputError(f"{path}: a folder without tables (wanted {', '.join(TABLES)})")
+    return tables
+
+
+def _of_stream(
+    stream: Any, name: str, ending: str, wanted: Sequence[str], form: Form
+) -> Iterator[Batch]:
+    start = stream.peek(4096)[:4096]
+    if not start:
+        raise InputError(f"{name} is empty (0 bytes)")
+    if ending in PARQUET or start.startswith(PARQUET_MAGIC):
+        yield from _parquet(stream.read(), name, wanted)
+        return
+    _refuse_other_unicode(start, name, form.encoding)
+    encoding = "utf-8-sig" if form.encoding in ("utf-8", "utf8") else form.encoding
+    text = io.TextIOWrapper(stream, encoding, form.errors, newline="")
+    lines = _decoded_lines(text, name)
+    try:
+        if ending in JSON_LINES:
+            yield from _json_lines(lines, name, wanted)
+        else:
+            yield from _delimited(lines, name, ending, wanted, form)
+    finally:
+        text.detach()
+
+
+def _decoded_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
+    number = 0
+    try:
+        for line in text:
+            number += 1
+            yield line
+    except UnicodeError as error:
+        raise InputError(
+            f"{name}, soon after line {number}: not {text.encoding.removesuffix('-sig')} "
+            f"({error}); use --encoding, or --errors replace"
+        ) from error
+
+
+def _delimited(
+    lines: Iterator[str], name: str, ending: str, wanted: Sequence[str], form: Form
+) -> Iterator[Batch]:
+    first = next(lines, "")
+    separator = form.separator or SEPARATORS.get(ending)
+    if separator is None and form.header:
+        separator = "\t" if "\t" in first else ","
+    rows = _Rows(_fields(itertools.chain([first], lines), separator), name)
+    if form.header:
+        header = rows.next_row()
+        places = _column_places(header, wanted, name, separator or "")
+        why = f"the header has {len(header)}"
+    else:
+        header = rows.first_of(len(wanted), comments=True)
+        places, why = list(range(len(header))), f"the first row has {len(header)}"
+    for block, place in rows.blocks(len(header), why, comments=not form.header):
+        yield Batch([list(map(itemgetter(at), block)) for at in places], place)
+
+
+def _fields(lines: Iterator[str], separator: str | None) -> Iterator[list[str]]:
+    """The fields of each line. Quotes are those of csv, and mere signs where tabs part."""
+    if separator is None:
+        return map(str.split, lines)
+    if len(separator) > 1:
+        return (line.rstrip("\r\n").split(separator) for line in lines)
+    if separator == "\t":
+        return csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+    return csv.reader(lines, delimiter=separator, strict=True)
+
+
+class _Rows:
+    """Rows of fields that are not blank, with the line that each begins at."""
+
+    def __init__(self, rows: Iterator[list[str]], name: str) -> None:
+        self._rows, self._name = rows, name
+        self._line, self._first = 1, 0
+        self._waiting: list[list[str]] = []
+
+    def next_row(self) -> list[str]:
+        """The first row."""
+        while block := self._some(1):
+            if not _is_blank(block[0]):
+                return block[0]
+        raise InputError(f"{self._name}: no header, only blank lines")
+
+    def first_of(self, most: int, *, comments: bool) -> list[str]:
+        """The first row, which comes again with the others: it has `most` fields or one less."""
+        while block := self._some(1):
+            row = block[0]
+            if not (_is_blank(row) or (comments and row[0].startswith(COMMENT))):
+                if not most - 1 <= len(row) <= most:
+                    raise InputError(
+                        f"{self._name}, line {self._first}: wanted {most - 1} or {most} fields, "
+                        f"got {len(row)}: {', '.join(row)[:60]!r}; see --separator"
+                    )
+                self._waiting = block
+                return row
+        raise InputError(f"{self._name}: no rows, only blank lines and comments")
+
+    def blocks(
+        self, width: int, why: str, *, comments: bool = False
+    ) -> Iterator[tuple[list[list[str]], Callable[[int], str]]]:
+        """The rows in blocks. InputError for one that has not `width` fields."""
+        while block := self._some(BATCH_ROWS):
+            kept: Sequence[int] = range(len(block))
+            if comments or set(map(len, block)) != {width}:
+                kept = [
+                    number
+                    for number, row in enumerate(block)
+                    if not (_is_blank(row) or (comments and row[0].startswith(COMMENT)))
+                ]
+            place = _Place(self._name, self._first, block, kept)
+            rows = block if len(kept) == len(block) else [block[number] for number in kept]
+            if ragged := [number for number, row in enumerate(rows) if len(row) != width][:1]:
+                row = rows[ragged[0]]
+                raise InputError(
+                    f"{place(ragged[0])}: {_number(row, 'field')}, but {why}: "
+                    f"{', '.join(row)[:60]!r}; quote a field that holds the separator"
+                )
+            if rows:
+                yield rows, place
+
+    def _some(self, most: int) -> list[list[str]]:
+        """The next rows, blank ones too; `_first` is the line of the first."""
+        block, self._waiting = self._waiting, []
+        if not block:
+            self._first = self._line
+        try:
+            for row in itertools.islice(self._rows, most):
+                block.append(row)
+        except csv.Error as error:
+            line = self._first + _lines_of(block)
+            raise InputError(
+                f"{self._name}, line {line}: {error}; a quote that is opened is closed before the "
+                "separator, and quotes within are doubled"
+            ) from error
+        read = getattr(self._rows, "line_num", None)
+        self._line = self._line + len(block) if read is None else read + 1
+        return block
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Says where a row of a block stands: a quoted field may hold line ends."""
+
+    name: str
+    line: int
+    block: list[list[str]]
+    kept: Sequence[int]
+
+    def __call__(self, row: int) -> str:
+        return f"{self.name}, line {self.line + _lines_of(self.block[: self.kept[row]])}"
+
+
+def _lines_of(block: Sequence[Sequence[str]]) -> int:
+    """How many lines these rows take."""
+    inner = re.compile(r"\r\n|\r|\n")
+    return len(block) + sum(len(inner.findall(field)) for row in block for field in row)
+
+
+def _is_blank(row: Sequence[str]) -> bool:
+    return not row or (len(row) == 1 and not row[0].strip())
+
+
+def _number(row: Sequence[str], noun: str) -> str:
+    return f"{len(row)} {noun}{'s' * (len(row) != 1)}"
+
+
+def _column_places(
+    header: Sequence[str], wanted: Sequence[str], name: str, separator: str
+) -> list[int]:
+    """Where the wanted columns stand; InputError for one that is missing or stands twice."""
+    for column in wanted:
+        if header.count(column) > 1:
+            raise InputError(f"{name}, line 1: the column {column!r} stands twice in the header")
+        if column not in header:
+            hint = ""
+            if len(header) == 1:
+                hint = f": {separator!r} does not part it, see --separator"
+            raise no_column(column, header, f"{name}, line 1", hint)
+    return [list(header).index(column) for column in wanted]
+
+
+def no_column(column: str, columns: Iterable[object], where: str, hint: str = "") -> InputError:
+    """The error for a column that is not there, with those that are."""
+    there = ", ".join(repr(str(one)) for one in itertools.islice(columns, 20))
+    return InputError(f"{where}: there is no column {column!r}; the columns are {there}{hint}")
+
+
+def _json_lines(lines: Iterator[str], name: str, wanted: Sequence[str]) -> Iterator[Batch]:
+    """Numbers stay the text that they are written as: 1, 1.0 and "01" are three names."""
+    read = json.JSONDecoder(parse_int=str, parse_float=str).decode
+    numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    while block := list(itertools.islice(numbered, BATCH_ROWS)):
+        numbers = [number for number, _ in block]
+        rows = [_json_row(read, line, f"{name}, line {number}") for number, line in block]
+        for column in wanted:
+            for number, row in zip(numbers, rows, strict=True):
+                if column not in row:
+                    raise no_column(column, row, f"{name}, line {number}")
+        columns = [[row[column] for row in rows] for column in wanted]
+        yield Batch(columns, lambda row, at=numbers: f"{name}, line {at[row]}")  # type: ignore[misc]
+
+
+def _json_row(read: Callable[[str], Any], line: str, where: str) -> dict[str, Any]:
+    try:
+        row = read(line.strip().removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: wanted an object with a value for each column: {line[:60]!r}")
+    return row
+
+
+def _parquet(data: bytes, name: str, wanted: Sequence[str]) -> Iterator[Batch]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InputError(
+            f"{name}: parquet needs pyarrow: pip install 'exact2vec[parquet]', or write csv"
+        ) from error
+    try:
+        table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
+        columns = table.schema_arrow.names
+        for column in wanted:
+            if column not in columns:
+                raise no_column(column, columns, name)
+        row = 1
+        for batch in table.iter_batches(BATCH_ROWS, columns=list(wanted)):
+            values = [batch.column(column).to_pylist() for column in wanted]
+            yield Batch(values, lambda at, row=row: f"{name}, row {row + at}")  # type: ignore[misc]
+            row += batch.num_rows
+    except pyarrow.ArrowException as error:
+        what = str(error).splitlines()[0]
+        raise InputError(f"{name}: wanted a parquet file; {what}") from error
