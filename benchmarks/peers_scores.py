@@ -1,6 +1,6 @@
 """What the vectors of each method are worth: its results on the sets, and the differences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ REFERENCES = (
     "gensim SGNS, 5 epochs",
     "gensim FastText skipgram, 5 epochs",
     "fastText skipgram, 5 epochs",
+    "PPMI-SVD",
 )
 Found = dict[str, tuple[list[str], NDArray[np.float32]]]  # words and vectors of each method
 
@@ -27,12 +28,18 @@ def score_rows(found: Found, folder: Path) -> Iterator[dict[str, Any]]:
     for name, its in hits.items():
         values = {which: interval(its[which]) for which in SETS}
         yield {"scores": name, "common_words": len(common), **values}
-    for name, its in hits.items():
-        its_seed = f"{REFERENCES[0]}, {name[-6:]}"  # seed 2 is compared with seed 2
-        for reference in (its_seed,) if its_seed in hits else REFERENCES:
-            if reference in hits and name != reference:
-                less = {which: interval(its[which], hits[reference][which]) for which in SETS}
-                yield {"difference": name, "from": reference, **less}
+    for name in filter(lambda name: name.startswith("exact2vec, "), hits):
+        for reference in references_of(name, hits):
+            less = {which: interval(hits[name][which], hits[reference][which]) for which in SETS}
+            yield {"difference": name, "from": reference, **less}
+
+
+def references_of(name: str, there: Iterable[str]) -> Iterator[str]:
+    """The references that are there, plain and flattened: seed 2 is compared with seed 2."""
+    seed = f", {name[-6:]}" if "seed" in name else ""
+    for reference in REFERENCES:
+        its = reference + seed if reference + seed in there else reference
+        yield from (which for which in (its, f"{its}, flattened") if which in there)
 
 
 def items(folder: Path, common: set[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from peers_scores import SETS
 
 BUDGETS = (30, 60, 120)  # seconds
+OTHER_VECTORS = ("composed", "sum", "flattened")  # of the same run
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -63,7 +64,7 @@ def budgets(rows: list[dict[str, Any]]) -> str:
                 if "seed" not in name
                 and runs[name]["seconds"] <= seconds
                 and name.startswith("exact2vec") == ours_too
-                and not name.endswith("composed")
+                and not name.endswith(OTHER_VECTORS)
             ]
             best = [
                 max(((scores[name][which]["value"], name) for name in names), default=None)
@@ -87,9 +88,10 @@ def softmax_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def runs_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The line of each method, and of its composed vectors, which is the same."""
+    """The line of each method, and of its other vectors, which is the same."""
     found = {row["method"]: row for row in rows if "method" in row and not row["failed"]}
-    return found | {f"{name}, composed": row for name, row in found.items()}
+    others = {f"{name}, {which}": row for name, row in found.items() for which in OTHER_VECTORS}
+    return found | others
 
 
 def scores_of(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -108,7 +110,9 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "exact2vec"
     from matplotlib import pyplot
 
-    scores = {name: row for name, row in scores_of(rows).items() if not name.endswith("composed")}
+    scores = {
+        name: row for name, row in scores_of(rows).items() if not name.endswith(OTHER_VECTORS)
+    }
     seconds = {name: runs_of(rows)[name]["seconds"] for name in scores}
     curves = {
         "exact2vec": [

@@ -3,6 +3,7 @@
     python benchmarks/unseen.py train ../shared/data/text/wiki.txt.gz SCRATCH [MIN_COUNT] [DIM]
     python benchmarks/unseen.py score SCRATCH [benchmarks/results/unseen.jsonl]
     python benchmarks/unseen.py sets SCRATCH ../shared/data/eval [benchmarks/results/unseen.jsonl]
+    python benchmarks/unseen.py fasttext SCRATCH ../shared/data/text/wiki.txt.gz [RESULTS]
 
 Every eighth line of the text is read. 1,500 derived words (a known word and an ending or a
 beginning) and 1,500 others, each counted 20 to 1,000 times, are deleted from it. One run is trained
@@ -11,7 +12,8 @@ orthogonal map that is best for the words of both. A line holds, for derived and
 mean cosine of the vector to the true one, and how often the true word is the nearest, or among the
 ten nearest. Words that are hidden from the ridge alone would be found far more often: the shrinkage
 has put what they mean into the words that look like them. The lines of `sets` say what the constant
-does to trained words: Spearman's ρ of the whole run on sets of word pairs.
+does to trained words: Spearman's ρ of the whole run on sets of word pairs. `fasttext` does the same
+with gensim's FastText: skip-gram, five passes.
 """
 
 import gzip
@@ -54,17 +56,25 @@ Row = dict[str, Any]
 def train(text: Path, scratch: Path, min_count: int = 10, dim: int = 100) -> None:
     """Write the runs of the whole and of the rest, and the deleted words."""
     scratch.mkdir(parents=True, exist_ok=True)
-    cut = tokenizer()
-    with gzip.open(text, "rt", encoding="utf-8") as file:
-        whole = [cut(line) for number, line in enumerate(file) if number % 8 == 0]
+    whole = documents(text)
     how = {"min_count": min_count, "vector_size": dim, "epochs": 2, "exact_every": 100}
     model = e2v.Exact2Vec(**how).fit(whole)
     derived, others = deleted_words(model.wv)
     gone = {*derived, *others}
-    rest = [[word for word in document if word not in gone] for document in whole]
     model.save(scratch / "whole")
-    e2v.Exact2Vec(**how).fit(rest).save(scratch / "rest")
+    e2v.Exact2Vec(**how).fit(without(whole, gone)).save(scratch / "rest")
     (scratch / "deleted.json").write_text(json.dumps({"derived": derived, "others": others}))
+
+
+def documents(text: Path) -> list[list[str]]:
+    """The words of every eighth line."""
+    cut = tokenizer()
+    with gzip.open(text, "rt", encoding="utf-8") as file:
+        return [cut(line) for number, line in enumerate(file) if number % 8 == 0]
+
+
+def without(whole: list[list[str]], gone: set[str]) -> list[list[str]]:
+    return [[word for word in document if word not in gone] for document in whole]
 
 
 def deleted_words(vectors: e2v.Vectors) -> tuple[list[str], list[str]]:
@@ -121,11 +131,7 @@ class Truth:
         """Mean cosine to the true vectors, and shares of words nearest and among the ten."""
         turned = np.asarray((rows - self.of_rest.constant) @ self.turn, np.float32)
         turned = without_axis(turned, self.embedding.constant) + self.embedding.constant
-        cosines = unit(turned) @ unit(self.vectors).T
-        true = cosines[np.arange(len(words)), [self.places[word] for word in words]]
-        nearer = (cosines > true[:, None]).sum(axis=1)
-        nearest, among_ten = float((nearer < 1).mean()), float((nearer < 10).mean())
-        return {"cosine": float(true.mean()), "nearest": nearest, "among_ten": among_ten}
+        return ranks(turned, self.vectors, [self.places[word] for word in words])
 
 
 def embedded(vectors: e2v.Vectors, level: float) -> tuple[Embedding, NDArray[np.float32]]:
@@ -134,6 +140,15 @@ def embedded(vectors: e2v.Vectors, level: float) -> tuple[Embedding, NDArray[np.
     sides, composed = vectors.spaces.sides, vectors.composer.compose(vectors.index_to_key)
     embedding = Embedding.of_words(sides, composed, level=level)
     return embedding, embedding.rows(sides, composed)
+
+
+def ranks(rows: NDArray[Any], vectors: NDArray[Any], true: list[int]) -> Row:
+    """Mean cosine of rows to their true vectors, and how often those are the nearest."""
+    cosines = unit(rows) @ unit(vectors).T
+    of_true = cosines[np.arange(len(true)), true]
+    nearer = (cosines > of_true[:, None]).sum(axis=1)
+    nearest, among_ten = float((nearer < 1).mean()), float((nearer < 10).mean())
+    return {"cosine": float(of_true.mean()), "nearest": nearest, "among_ten": among_ten}
 
 
 def unit(rows: NDArray[Any]) -> NDArray[Any]:
@@ -165,6 +180,26 @@ def score(scratch: Path, results: Path = RESULTS) -> None:
         raw.append(results, about | {"way": "learned", "level": LEVEL, name: value} | scores)
 
 
+def fasttext(scratch: Path, text: Path, results: Path = RESULTS) -> None:
+    """Append a line of gensim's FastText, trained on the whole and on the rest."""
+    from gensim.models import FastText
+
+    deleted = json.loads((scratch / "deleted.json").read_text())
+    min_count = e2v.load(scratch / "whole").settings["min_count"]
+    whole, gone = documents(text), {word for words in deleted.values() for word in words}
+    how = {"vector_size": 100, "min_count": min_count, "sg": 1, "epochs": 5, "workers": 2}
+    trained, rest = (FastText(some, **how, seed=1).wv for some in (whole, without(whole, gone)))
+    common = [word for word in rest.index_to_key if word in trained.key_to_index]
+    turn = nearest_rotation(rest[common].T.astype(np.float64) @ trained[common])
+    scores = {}
+    for kind, words in deleted.items():
+        turned = np.stack([rest[word] for word in words]) @ turn
+        places = [trained.key_to_index[word] for word in words]
+        scores[kind] = ranks(turned, trained.vectors, places)
+    about = {"min_count": min_count, "words": len(trained), "way": "gensim FastText", **how}
+    raw.append(results, about | scores)
+
+
 def sets(scratch: Path, data: Path, results: Path = RESULTS) -> None:
     """Append a line for each level: ρ of trained words on two sets of pairs."""
     run = e2v.load(scratch / "whole")
@@ -183,4 +218,6 @@ if __name__ == "__main__":
     if command == "train":
         train(Path(first), Path(rest_of_line[0]), *map(int, rest_of_line[1:]))
     else:
-        {"score": score, "sets": sets}[command](Path(first), *map(Path, rest_of_line))
+        {"score": score, "sets": sets, "fasttext": fasttext}[command](
+            Path(first), *map(Path, rest_of_line)
+        )
