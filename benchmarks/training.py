@@ -4,7 +4,10 @@
 
 There are three runs: of 1 and 2 threads, and of 2 threads with exact losses at the start and the
 end only. Each writes a line to the JSONL (settings, machine, versions, commit, seconds, peak_bytes,
-losses in nats); README's table is made of them.
+losses in nats); README's table is made of them. A last line holds the wall and CPU seconds of each
+part of the command, in one process; alone:
+
+    python benchmarks/training.py parts ../shared/data
 """
 
 import hashlib
@@ -14,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +104,48 @@ def run(data: Path, threads: int, exact_every: int, folder: Path) -> dict[str, A
     }
 
 
+class Laps:
+    """Wall and CPU seconds from one moment to the next, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, tuple[float, float]] = {}
+        self._began = time.perf_counter(), time.process_time()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter(), time.process_time()
+        self.seconds[name] = now[0] - self._began[0], now[1] - self._began[1]
+        self._began = now
+        print(f"{name:<24}{self.seconds[name][0]:7.2f} s wall{self.seconds[name][1]:7.2f} s CPU")
+
+
+def part_seconds(data: Path) -> dict[str, tuple[float, float]]:
+    """The seconds of the parts of a training with the default losses, and of writing it."""
+    laps = Laps()
+    from exact2vec import Exact2Vec, Text, count_text
+
+    laps.lap("imports")
+    counts = count_text(Text(data / "text/wiki.txt.gz"), min_count=SETTINGS["min-count"])
+    laps.lap("reading and counting")
+    model = Exact2Vec(vector_size=SETTINGS["vector-size"], epochs=SETTINGS["epochs"])
+    model.fit(counts, listen=lambda records: measured_records(records, laps))
+    laps.lap("the embedding")
+    with tempfile.TemporaryDirectory() as scratch:
+        model.save(Path(scratch) / "run", report=False)
+    laps.lap("writing")
+    return laps.seconds
+
+
+def measured_records(records: Iterator[Any], laps: Laps) -> Iterator[Any]:
+    """The records, with a lap for each that has losses."""
+    for record in records:
+        if record.training is not None:
+            laps.lap(f"pass {record.epoch:g}" if record.step else "start")
+        yield record
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """README's lines, a pure function of the results."""
+    rows = [row for row in rows if "threads" in row]
     first = rows[0]
     lines = [
         f"{first['tokens_read']:,} words of Wikipedia, {first['words']:,} kept (min-count "
@@ -143,10 +187,13 @@ def main(data: Path, results: Path) -> None:
             run(data, threads, every, Path(scratch) / f"{threads}-{every}")
             for threads, every in ((1, 1), (2, 1), (2, 0))
         ]
-    results.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seconds = {"parts": part_seconds(data), "machine": raw.machine()}
+    results.write_text("".join(json.dumps(row) + "\n" for row in [*rows, seconds]))
     raw.put(README, "training", table(rows))
     print(table(rows))
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "parts":
+    part_seconds(Path(sys.argv[2]))
+elif __name__ == "__main__":
     main(Path(sys.argv[1]), Path(sys.argv[2]))
