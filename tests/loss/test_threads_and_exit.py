@@ -10,7 +10,8 @@ import torch
 import exact2vec as e2v
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
-ROWS = [100_003, 1_000_003, pytest.param(10_000_003, marks=pytest.mark.soak)]
+MANY = 10_000_003
+ROWS = [100_003, 1_000_003, pytest.param(MANY, marks=pytest.mark.soak)]
 TWO = {
     "index": lambda z, y, how: e2v.cross_entropy(z, y, reduction=how),
     "weights": lambda z, y, how: e2v.cross_entropy(
@@ -74,7 +75,7 @@ def test_no_bit_of_the_linear_loss_depends_on_threads(dtype, rows, thread_counts
     outputs = torch.randn(5, 3).to(dtype).requires_grad_()
     bias = torch.randn(5).to(dtype).requires_grad_()
     target = torch.randint(5, (rows,))
-    for how in REDUCTIONS:
+    for how in REDUCTIONS if rows < MANY else ["mean"]:
 
         def loss(x, u, b, how=how):
             return e2v.linear_cross_entropy(x, u, target, linear_bias=b, reduction=how)
