@@ -11,8 +11,9 @@ from exact2vec.errors import ResourceError
 from exact2vec.pages.diagnostics import MAPS
 from exact2vec.pages.html import packed_array, page
 from exact2vec.pages.run_view import RunView, stored_run
-from exact2vec.storage.files import write_whole
+from exact2vec.storage.folders import make_folders
 from exact2vec.storage.run_folder import check_page
+from exact2vec.storage.writing import failure_named, write_whole
 
 SCRIPTS = (
     "dom.js",
@@ -51,7 +52,8 @@ def write_folder(
     path = Path(folder) / "index.html"
     check_page(path, force=force)
     data = explorer(run, plane=plane)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with failure_named(path):
+        make_folders(path.parent)
     write_whole(path, data)
     return path
 

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from exact2vec.errors import UsageError
 from exact2vec.loss.explain import Descent, Explanation
-from exact2vec.storage.files import write_whole
+from exact2vec.storage.run_folder import check_page
+from exact2vec.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -230,8 +231,7 @@ def save(figure: "Figure", path: str | Path, *, force: bool = False) -> None:
         raise UsageError(
             f"{path}: a figure is written as {', '.join(SUFFIXES)}; got the suffix {path.suffix!r}"
         )
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists; use --force to replace it")
+    check_page(path, force=force)
     write_whole(path, _bytes(figure, path.suffix.lower()[1:]))
 
 

@@ -23,8 +23,8 @@ from exact2vec.pages.diagnostics import (
 from exact2vec.pages.explorer import map_note
 from exact2vec.pages.html import packed_array, page
 from exact2vec.pages.run_view import RunView, stored_run
-from exact2vec.storage.files import write_whole
 from exact2vec.storage.run_folder import check_page
+from exact2vec.storage.writing import write_whole
 from exact2vec.vectors.evaluate import Analogies, Similarity, word_analogies, word_similarity
 
 SCRIPTS = ("dom.js", "map.js", "curves.js", "report.js")

@@ -1,6 +1,7 @@
 """Values as bytes: JSON, lines of JSON, a table, arrays. The same bytes for the same value."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,34 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.errors import CorruptFileError
-from exact2vec.storage.files import replacement, write_whole
+from exact2vec.storage.writing import write_whole
 
 Rows = Sequence[Mapping[str, Any]]
+DTYPES = {  # of numpy, and what safetensors calls them
+    **{"f4": "F32", "f8": "F64", "b1": "BOOL", "u1": "U8"},
+    **{"i4": "I32", "u4": "U32", "i8": "I64", "u8": "U64"},
+}
 
 
 def json_bytes(value: object) -> bytes:
     """JSON in ASCII, keys in the order given."""
     return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def json_value(data: bytes) -> Any:
+    """What JSON says; ValueError where it is none, or has numbers that are not finite."""
+
+    def refuse(constant: str) -> float:
+        raise ValueError(f"{constant} is no number of JSON")
+
+    def finite(digits: str) -> float:
+        number = float(digits)
+        return number if math.isfinite(number) else refuse(digits)
+
+    try:
+        return json.loads(data, parse_constant=refuse, parse_float=finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def write_json(path: Path, value: object) -> None:
@@ -42,12 +63,27 @@ def write_table(path: Path, rows: Rows) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """A safetensors file of contiguous arrays."""
-    import safetensors.numpy
+    """A safetensors file."""
+    write_whole(path, safetensors_pieces(arrays))
 
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    with replacement(path) as part:
-        safetensors.numpy.save_file(contiguous, part)
+
+def safetensors_pieces(arrays: Mapping[str, NDArray[Any]]) -> list[bytes | memoryview]:
+    """The bytes of a safetensors file: 8 of the header's length, the header, the arrays.
+
+    Wide numbers come first, so that each array begins at a multiple of their size; then names
+    decide. Source: the format's page, https://github.com/huggingface/safetensors.
+    """
+    ordered = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
+    header, pieces, end = {}, [], 0
+    for name in ordered:
+        array = np.ascontiguousarray(arrays[name])
+        start, end = end, end + array.nbytes
+        kind, shape = DTYPES[array.dtype.str.lstrip("<|=")], list(arrays[name].shape)
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+        pieces.append(array.reshape(-1).view(np.uint8).data)
+    packed = json.dumps(header, separators=(",", ":")).encode()
+    packed += b" " * (-len(packed) % 8)
+    return [len(packed).to_bytes(8, "little") + packed, *pieces]
 
 
 def matrix_arrays(prefix: str, matrix: csr_array | None) -> dict[str, NDArray[Any]]:

@@ -1,17 +1,14 @@
-"""Files: whole-or-nothing writes, checksums, compressed reading."""
+"""Reading of files that may be compressed."""
 
 import contextlib
-import errno
 import gzip
-import hashlib
 import io
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from exact2vec.errors import InputError, ResourceError
+from exact2vec.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -23,54 +20,6 @@ class Readable(Protocol):
     """What bytes are read from."""
 
     def read(self, size: int = -1, /) -> bytes: ...
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace `path` whole or leave it as it was: a killed run never leaves half a file."""
-    with replacement(path) as part:
-        part.write_bytes(data)
-
-
-@contextlib.contextmanager
-def replacement(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which takes its place when it is whole and on the disk."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with full_disk_named(path):
-            yield part
-            sync(part)
-            os.replace(part, path)
-            sync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Put the content of a file, or the names in a folder, on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def full_disk_named(path: Path) -> Iterator[None]:
-    """Turn a full disk into a ResourceError that names `path`; other errors pass."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ResourceError(
-                f"no space left to write {path}: free some, or write elsewhere"
-            ) from error
-        raise
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -4,12 +4,12 @@ It is written whole or not at all, and read only after every byte that is used h
 docs/files.md describes the files.
 """
 
+import builtins
 import contextlib
+import errno
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,25 +17,44 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from exact2vec.errors import CorruptFileError, InputError, UsageError
-from exact2vec.storage import format1
-from exact2vec.storage.encoding import json_bytes
-from exact2vec.storage.files import full_disk_named, sha256, sync, write_whole
+from exact2vec.errors import (
+    CorruptFileError,
+    Exact2VecError,
+    InputError,
+    ResourceError,
+    UsageError,
+)
+from exact2vec.storage import disk, format1
+from exact2vec.storage.encoding import json_bytes, json_value
+from exact2vec.storage.folders import delete_folder, held, is_at, put_in_place, staged
+from exact2vec.storage.opened import OpenedFiles, opened_folder
+from exact2vec.storage.writing import (
+    UNFINISHED,
+    digests_noted,
+    failure_named,
+    unfinished_name,
+    write_whole,
+)
 
 FORMAT = 2  # that is written; 1 is read as well
 MANIFEST = "manifest.json"
+MANIFEST_BYTES = 1 << 20  # at most
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+PROGRESS = "progress.json"  # of a training that has not ended
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """An existing run folder. `files` maps each name to its SHA-256.
+    """A run folder that was opened. `files` maps each name to its SHA-256.
 
+    The files were opened together: a run that is put in its place meanwhile changes nothing here.
     What is read of a folder of an earlier format has the names of the present one.
     """
 
     folder: Path
     kind: str
     files: dict[str, str]
+    opened: OpenedFiles
     version: int = FORMAT
 
     def bytes(self, name: str) -> bytes:
@@ -43,10 +62,7 @@ class Run:
         path = self.folder / name
         if name not in self.files:
             raise CorruptFileError(f"{path} is not listed in the manifest")
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise CorruptFileError(f"{path} is missing; the run folder is not complete") from error
+        data = self.opened.bytes(name)
         if hashlib.sha256(data).hexdigest() != self.files[name]:
             raise CorruptFileError(
                 f"{path} is not the file that was written (its SHA-256 differs); "
@@ -56,11 +72,12 @@ class Run:
 
     def json(self, name: str) -> Any:
         """A checked JSON file."""
-        return self._of_this_format(json.loads(self.bytes(name)))
+        return self._of_this_format(self._parsed(name, self.bytes(name)))
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """The objects of a checked file of JSON lines."""
-        return [self._of_this_format(json.loads(line)) for line in self.bytes(name).splitlines()]
+        lines = self.bytes(name).splitlines()
+        return [self._of_this_format(self._parsed(name, line)) for line in lines]
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of a checked safetensors file."""
@@ -79,8 +96,20 @@ class Run:
         """(name, bytes) of every file, all of them verified."""
         return [(name, len(self.bytes(name))) for name in sorted(self.files)]
 
+    def _parsed(self, name: str, data: builtins.bytes) -> Any:
+        try:
+            return json_value(data)
+        except ValueError as error:
+            raise CorruptFileError(f"{self.folder / name} is not JSON: {error}") from error
+
     def _of_this_format(self, value: Any) -> Any:
         return format1.json_of_format_2(value) if self.version == 1 else value
+
+
+def is_of_progress(name: str) -> bool:
+    """Whether a file is of a training in progress: its checkpoints, or what is being written."""
+    of_training = name == PROGRESS or name.startswith(("checkpoint-", "known."))
+    return of_training or UNFINISHED.fullmatch(name) is not None
 
 
 def is_run_folder(folder: Path) -> bool:
@@ -89,20 +118,37 @@ def is_run_folder(folder: Path) -> bool:
 
 
 def open_run(folder: Path) -> Run:
-    """Read and check the manifest of a run folder."""
-    _printable_path(folder)
+    """Check the manifest of a run folder, and open the files that it lists.
+
+    Where another run is put in its place meanwhile, it is that one.
+    """
+    refuse_impossible_name(folder)
+    while True:
+        with opened_folder(folder) as handle:
+            try:
+                run = _run_in(folder, handle)
+            except Exact2VecError:
+                if is_at(folder, handle):
+                    raise
+                continue
+            if not run.opened.missing or is_at(folder, handle):
+                return run
+
+
+def _run_in(folder: Path, handle: int) -> Run:
     path = folder / MANIFEST
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such run folder")
+    opened = OpenedFiles(folder, handle, [MANIFEST])
+    if MANIFEST in opened.missing:
+        raise InputError(f"{folder} is not a run folder: {_why_not(folder)}")
     try:
-        data = path.read_bytes()
-        manifest = json.loads(data)
+        data = opened.bytes(MANIFEST, at_most=MANIFEST_BYTES)
+        manifest = json_value(data)
         if data != json_bytes(manifest):
             raise ValueError("not as written")
         stated = manifest.pop("sha256")
         version, kind, files = manifest["format"], manifest["kind"], manifest["files"]
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} is not a run folder: it has no {MANIFEST}") from error
+        names = all(Path(name).name == name and "\0" not in name for name in files)
+        texts = all(isinstance(text, str) for text in (kind, *files.values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise CorruptFileError(
             f"{path} is damaged: it is not the manifest that was written"
@@ -111,9 +157,15 @@ def open_run(folder: Path) -> Run:
         raise CorruptFileError(
             f"{path}: format {version!r} is unknown; this exact2vec reads formats 1 and {FORMAT}"
         )
-    if stated != _digest(manifest) or any(Path(name).name != name for name in files):
+    if stated != manifest_digest(manifest) or not (names and texts):
         raise CorruptFileError(f"{path} is damaged: it is not the manifest that was written")
-    return Run(folder, kind, files, version)
+    return Run(folder, kind, files, OpenedFiles(folder, handle, list(files)), version)
+
+
+def _why_not(folder: Path) -> str:
+    if (folder / PROGRESS).exists():
+        return f"its training has not ended; exact2vec train --resume {folder} goes on with it"
+    return f"it has no {MANIFEST}"
 
 
 @contextlib.contextmanager
@@ -123,21 +175,31 @@ def create(folder: Path, *, kind: str, force: bool = False) -> Iterator[Path]:
     Nothing is left of it after an error.
     """
     check_output(folder, force=force)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    with full_disk_named(folder):
-        shutil.rmtree(part, ignore_errors=True)
-        try:
-            part.mkdir(parents=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(failure_named(folder))
+        if folder.exists():
+            stack.enter_context(held(folder))
+        part = stack.enter_context(staged(folder))
+        with digests_noted() as written:
             yield part
-            manifest = {
-                "format": FORMAT,
-                "kind": kind,
-                "files": {path.name: sha256(path) for path in sorted(part.iterdir())},
-            }
-            write_whole(part / MANIFEST, json_bytes(manifest | {"sha256": _digest(manifest)}))
-            _put_in_place(part, folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        write_manifest(part, kind, {path.name: digest for path, digest in written.items()})
+        check_output(folder, force=force)
+        names = names_of_run(folder)
+        old = put_in_place(part, folder, force=force)
+        if old is not None:
+            delete_folder(old, names)
+
+
+def write_manifest(folder: Path, kind: str, files: Mapping[str, str]) -> None:
+    """Make a folder a run: of these files, given with their SHA-256."""
+    manifest = {"format": FORMAT, "kind": kind, "files": dict(sorted(files.items()))}
+    signed = manifest | {"sha256": manifest_digest(manifest)}
+    write_whole(folder / MANIFEST, json_bytes(signed))
+
+
+def names_of_run(folder: Path) -> set[str]:
+    """The names of the files of a run folder; none where it is no run folder."""
+    return {MANIFEST, *open_run(folder).files} if is_run_folder(folder) else set()
 
 
 def check_output(folder: Path, *, force: bool) -> None:
@@ -145,37 +207,58 @@ def check_output(folder: Path, *, force: bool) -> None:
 
     This happens before any work.
     """
-    _printable_path(folder)
+    refuse_impossible_name(folder)
     if not folder.name:
         raise UsageError(f"{str(folder)!r} does not name a folder to write")
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+    if folder.is_symlink():
+        raise UsageError(f"{folder} is a link; name the folder that it leads to, or another")
+    if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} exists and is not a folder; name another")
     if folder.exists() and any(folder.iterdir()):
-        if not (folder / MANIFEST).is_file():
-            raise UsageError(
-                f"{folder} exists and is not a run folder; name another, "
-                "it is not replaced even with --force"
-            )
-        if not force:
-            raise UsageError(f"{folder} exists; use --force to replace it")
-        if strangers := sorted(
-            path.name
-            for path in folder.iterdir()
-            if path.name not in {MANIFEST, *open_run(folder).files}
-        ):
-            raise UsageError(
-                f"{folder} holds files that are not of the run, {', '.join(strangers[:5])}: "
-                "move them away, --force would delete them"
-            )
-    _try_to_write(folder)
+        refuse_other_folder(folder, force=force)
+    try_to_write(folder)
+
+
+def refuse_other_folder(folder: Path, *, force: bool) -> None:
+    """Refuse to replace a folder that is no run, or holds other files, or any without `force`."""
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(
+            f"{folder} exists and {_why_not_replaced(folder)}; name another, "
+            "it is not replaced even with --force"
+        )
+    if not force:
+        raise UsageError(f"{folder} exists; use --force to replace it")
+    ours = names_of_run(folder)
+    strangers = [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.name not in ours and not is_of_progress(path.name)
+    ]
+    if strangers:
+        raise UsageError(
+            f"{folder} holds files that are not of the run, {', '.join(strangers[:5])}: "
+            "move them away, --force would delete them"
+        )
+
+
+def _why_not_replaced(folder: Path) -> str:
+    if (folder / PROGRESS).exists():
+        return f"holds a training that has not ended (exact2vec train --resume {folder})"
+    return "is not a run folder"
 
 
 def check_page(path: Path, *, force: bool) -> None:
     """Refuse a single file that could not be written or would replace one without `force`.
 
-    This happens before any work.
+    Nor is one written into a run folder. This happens before any work.
     """
-    _printable_path(path)
+    refuse_impossible_name(path)
+    place = Path(os.path.realpath(path)).parent
+    if (place / MANIFEST).exists() or (place / PROGRESS).exists():
+        raise UsageError(
+            f"{path} would lie in the run folder {place}, whose files are the run's; "
+            "name a file elsewhere"
+        )
     if path.is_dir() or (path.exists() and not force):
         raise UsageError(
             f"{path} exists"
@@ -185,32 +268,31 @@ def check_page(path: Path, *, force: bool) -> None:
                 else " and is not a file; name another"
             )
         )
-    _try_to_write(path)
+    try_to_write(path)
 
 
-def _try_to_write(folder: Path) -> None:
+def try_to_write(folder: Path) -> None:
+    """UsageError where nothing can be written in the nearest folder that exists.
+
+    ResourceError where the disk is full or fails.
+    """
     ancestor = next(path for path in folder.absolute().parents if path.exists())
+    tried = unfinished_name(ancestor / folder.name)
     try:
-        tempfile.TemporaryDirectory(dir=ancestor, prefix=".exact2vec-").cleanup()
+        disk.make_folder(tried, 0o700)
+        disk.remove_folder(tried)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror} in {ancestor}") from error
+        kind = ResourceError if error.errno in OF_THE_DISK else UsageError
+        raise kind(f"{folder} cannot be written: {error.strerror} in {ancestor}") from error
 
 
-def _put_in_place(part: Path, folder: Path) -> None:
-    sync(part)
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(part, folder)
-    sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _digest(manifest: Mapping[str, Any]) -> str:
+def manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """The SHA-256 of a manifest without it."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-def _printable_path(folder: Path) -> None:
+def refuse_impossible_name(folder: Path) -> None:
+    """UsageError for a name that no folder can have."""
     try:
         folder.exists()
         too_long = any(len(os.fsencode(part)) > 200 for part in folder.parts)

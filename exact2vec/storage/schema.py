@@ -29,7 +29,6 @@ from exact2vec.storage.encoding import (
     write_lines,
     write_table,
 )
-from exact2vec.storage.files import write_whole
 from exact2vec.storage.run_folder import Run
 from exact2vec.storage.stored_file import (
     array_fields,
@@ -37,6 +36,7 @@ from exact2vec.storage.stored_file import (
     json_fields,
     write_fields,
 )
+from exact2vec.storage.writing import write_whole
 
 
 @dataclass(frozen=True)

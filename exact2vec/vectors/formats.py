@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from exact2vec.errors import InputError, UsageError
-from exact2vec.storage.files import text_lines, write_whole
+from exact2vec.storage.files import text_lines
+from exact2vec.storage.run_folder import check_page
+from exact2vec.storage.writing import write_whole
 from exact2vec.vectors.queries import Which
 from exact2vec.vectors.vectors import Vectors
 
@@ -27,8 +29,7 @@ def export(
     vectors.axes.check_which(which)
     if path.suffix not in WRITERS:
         raise UsageError(f"{path} must end in one of {', '.join(WRITERS)}")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file")
+    check_page(path, force=True)
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the folder {path.parent} does not exist")
     others = [word for word in dict.fromkeys(words) if word not in vectors.axes.places(which)]

@@ -96,4 +96,4 @@ def test_a_file_that_cannot_be_written_is_named_without_numbers_of_the_system(ru
         result.exit_code,
         result.stderr.startswith("exact2vec: /proc/"),
         "Errno" in result.stderr,
-    ) == (5, True, False), result.stderr
+    ) == (2, True, False), result.stderr
