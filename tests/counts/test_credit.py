@@ -152,7 +152,7 @@ def test_long_baskets_are_cut_into_parts_that_keep_the_credit():
     assert sorted(np.diff(cut.indptr).tolist()) == [3, 4, 4, 5]
     assert pairs_of(cut) <= 70
     np.testing.assert_array_equal(cut.sum(axis=0), whole.sum(axis=0))
-    popularity, times = popularity_of(whole), 3000
+    popularity, times = popularity_of(whole), 300
     with Workers(2) as workers:
         sums = sum(
             credit_counts(

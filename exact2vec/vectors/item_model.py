@@ -1,0 +1,90 @@
+"""What comes next: an exact probability, interpolated of parts; each among the items outside."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from exact2vec.vectors.item_parts import ItemPart, Mixture, Probabilities, outside
+
+BLOCK_BYTES = 1 << 26  # of the probabilities of one block of contexts
+EM_ROUNDS = 200
+SETTLED = 1e-9  # of a share, where the rounds end
+
+
+@dataclass(frozen=True)
+class ItemModel:
+    """p(w | I) = Σ_m λ_m q_m(w | I), q_m a part's probability among the items outside I.
+
+    `shares` are the λ_m, ≥ 0, of sum 1. Items of the context have probability 0, and the others
+    sum to 1, so nothing needs calibrating.
+    """
+
+    parts: tuple[ItemPart, ...]
+    shares: tuple[float, ...]
+
+    def probabilities(self, contexts: csr_array) -> Probabilities:
+        """One row a context, over all items."""
+        found = np.zeros(contexts.shape)
+        for part, share in zip(self.parts, self.shares, strict=True):
+            if share:
+                found += share * outside(part.probabilities(contexts), contexts)
+        return found
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """The part that can say because of which items."""
+        return next((part for part in self.parts if isinstance(part, Mixture)), None)
+
+
+def blocks(contexts: csr_array, largest: int = BLOCK_BYTES) -> Iterator[slice]:
+    """Rows whose probabilities fit into so many bytes."""
+    size = max(1, largest // (8 * max(1, contexts.shape[1])))
+    for start in range(0, contexts.shape[0], size):
+        yield slice(start, min(start + size, contexts.shape[0]))
+
+
+def target_probabilities(
+    part: ItemPart, contexts: csr_array, targets: csr_array
+) -> Float64[np.ndarray, " target"]:
+    """q(w | I) of each target w, row by row, among the items outside its context I."""
+    found = []
+    for rows in blocks(contexts):
+        some, wanted = contexts[rows], targets[rows]
+        probabilities = outside(part.probabilities(some), some)
+        of_target = np.repeat(np.arange(wanted.shape[0]), np.diff(wanted.indptr))
+        found.append(probabilities[of_target, wanted.indices])
+    return np.concatenate(found) if found else np.empty(0)
+
+
+def mean_nll(probabilities: NDArray[np.float64]) -> float:
+    """Mean −log p, nats a target."""
+    with np.errstate(divide="ignore"):
+        return float(-np.log(probabilities).mean())
+
+
+def interpolation_shares(
+    probabilities: Sequence[Float64[np.ndarray, " target"]],
+) -> tuple[float, ...]:
+    """The λ of largest likelihood: Σ_t log Σ_m λ_m q_m(t) over the targets t, by EM.
+
+        λ_m ← mean over t of λ_m q_m(t) / Σ_l λ_l q_l(t)
+
+    The likelihood is concave in λ, so the rounds cannot end elsewhere. Source: Jelinek and Mercer
+    1980, deleted interpolation.
+    """
+    each = np.stack(probabilities)
+    shares = np.full(len(each), 1 / len(each))
+    for _ in range(EM_ROUNDS):
+        mixed = shares[:, None] * each
+        total = mixed.sum(axis=0)
+        moved = (mixed / np.where(total > 0, total, 1)).mean(axis=1)
+        moved /= moved.sum()
+        settled = np.abs(moved - shares).max() < SETTLED
+        shares = moved
+        if settled:
+            break
+    return tuple(shares.tolist())
