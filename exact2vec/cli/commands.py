@@ -141,14 +141,15 @@ def evaluate(
     """
     announce_compilation(tell)
     from exact2vec.cli import messages
+    from exact2vec.storage.run_folder import open_run
     from exact2vec.vectors.evaluate import evaluate as evaluated
     from exact2vec.vectors.vectors import load
 
-    text = None
+    text, opened = None, open_run(run)
     if texts:
         changed = {"document": document} if document else {}
-        text = text_like(load(run), texts, encoding=encoding, errors=errors, **changed)
-    found = evaluated(run, text, **extra)
+        text = text_like(load(opened), texts, encoding=encoding, errors=errors, **changed)
+    found = evaluated(opened, text, **extra)
     for note in text.notes if text else ():
         tell(note)
     emit(asdict(found) if as_json else None, messages.evaluation(found))

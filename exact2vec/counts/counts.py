@@ -215,12 +215,13 @@ class Counts:
             self.word_contexts.write(folder)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Counts":
+    def load(cls, folder: str | Path | run_folder.Run) -> "Counts":
         """Read back what `save` wrote; CorruptFileError where a byte differs."""
-        run = run_folder.open_run(Path(folder))
+        run = run_folder.open_run(folder)
         if not is_stored(schema.Cells, run):
             raise InputError(
-                f"{folder} holds no counts, only vectors: train with counts, or name a run folder"
+                f"{run.folder} holds no counts, only vectors: "
+                "train with counts, or name a run folder"
             )
         vocabulary, contexts = stored_names(run)
         counting = schema.Counting.read(run)
@@ -287,9 +288,9 @@ def _token_rows(counts: Counts) -> list[tuple[str, str]]:
     ]
 
 
-def has_counts(folder: str | Path) -> bool:
+def has_counts(folder: str | Path | run_folder.Run) -> bool:
     """Whether a run folder holds counts, or vectors alone."""
-    return is_stored(schema.Cells, run_folder.open_run(Path(folder)))
+    return is_stored(schema.Cells, run_folder.open_run(folder))
 
 
 def unigram(column_totals: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -78,7 +78,7 @@ def stored_run(folder: str | Path) -> RunView:
 
     Raises InputError where it holds vectors or counts alone, CorruptFileError where a byte differs.
     """
-    run = run_folder.open_run(Path(folder))
+    run = run_folder.open_run(folder)
     if not (is_stored(schema.Summary, run) and is_stored(schema.Cells, run)):
         raise InputError(
             f"{folder} is not a trained run with its counts: "
@@ -89,7 +89,7 @@ def stored_run(folder: str | Path) -> RunView:
     )
     history, times = (kind.read(run).rows for kind in (schema.History, schema.Times))
     return RunView(
-        str(folder), load(folder), Counts.load(folder), config, summary, provenance, history, times
+        str(folder), load(run), Counts.load(run), config, summary, provenance, history, times
     )
 
 

@@ -117,11 +117,15 @@ def is_run_folder(folder: Path) -> bool:
     return os.path.isfile(folder / MANIFEST)  # False for a name that cannot be one
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: str | Path | Run) -> Run:
     """Check the manifest of a run folder, and open the files that it lists.
 
-    Where another run is put in its place meanwhile, it is that one.
+    Where another run is put in its place meanwhile, it is that one. A run that is open already
+    stays as it was.
     """
+    if isinstance(folder, Run):
+        return folder
+    folder = Path(folder)
     refuse_impossible_name(folder)
     while True:
         with opened_folder(folder) as handle:

@@ -19,6 +19,7 @@ from exact2vec.loss.engine import engine_of
 from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.parallel import Workers
 from exact2vec.storage.files import text_lines
+from exact2vec.storage.run_folder import Run, open_run
 from exact2vec.vectors.queries import Which, unit_rows
 from exact2vec.vectors.vectors import Vectors, load
 
@@ -96,7 +97,7 @@ class Trained(Protocol):
 
 
 def evaluate(
-    run: str | Path | Vectors | Trained,
+    run: str | Path | Run | Vectors | Trained,
     texts: Iterable[object] | None = None,
     *,
     similarity: Sequence[str | Path] = (),
@@ -112,7 +113,8 @@ def evaluate(
     `analogies` are files; `which` are the vectors they are asked of, by default the embedding, and
     where rows are not columns the vectors of the names' side.
     """
-    if isinstance(run, str | Path):
+    if isinstance(run, str | Path | Run):
+        run = open_run(run)
         vectors, counts = load(run), Counts.load(run) if has_counts(run) else None
     else:
         vectors, counts = (run, None) if isinstance(run, Vectors) else (run.wv, run.counts_)

@@ -367,14 +367,14 @@ class Vectors:
                 part.write(folder)
 
 
-def load(folder: str | Path) -> Vectors:
+def load(folder: str | Path | run_folder.Run) -> Vectors:
     """The vectors of a run folder, or of one that `Vectors.save` wrote.
 
     CorruptFileError where a byte differs.
     """
-    run = run_folder.open_run(Path(folder))
+    run = run_folder.open_run(folder)
     if not is_stored(schema.Vectors, run):
-        raise InputError(f"{folder} holds counts, no vectors: train first")
+        raise InputError(f"{run.folder} holds counts, no vectors: train first")
     vocabulary, contexts = stored_names(run)
     names = len((contexts or vocabulary).words), len(vocabulary.words)
     arrays, counting = schema.Vectors.read(run, names), schema.VectorSettings.read(run)
