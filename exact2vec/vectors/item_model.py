@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from exact2vec.vectors.item_parts import ItemPart, Mixture, Probabilities, outside
 
 BLOCK_BYTES = 1 << 26  # of the probabilities of one block of contexts
-EM_ROUNDS = 200
+EM_ROUNDS = 5000
 SETTLED = 1e-9  # of a share, where the rounds end
 
 
