@@ -7,9 +7,10 @@ frame is the text of its digits, and a number with a point is the shortest text 
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,8 @@ def gathered(batches: Iterable[Batch], columns: Columns) -> LongForm:
     for batch in batches:
         rest = iter(batch.columns[len(ids) :])
         for values, numbering, found in zip(batch.columns, numberings, ids, strict=False):
-            found.extend(numbering.numbers(values, batch.place))
+            numbers = np.array(numbering.numbers(values, batch.place), np.int32)
+            found.frombytes(numbers.tobytes())
         if columns.weight is not None and (given := next(rest, None)) is not None:
             weights.extend(_weights(given, batch.place, anything=columns.any_weight))
         if columns.time is not None:
@@ -135,14 +137,17 @@ class Numbering:
         self.place: defaultdict[str, int] = defaultdict()
         self.place.default_factory = self.place.__len__
 
-    def numbers(self, values: Sequence[Any], place: Place) -> Iterator[int]:
+    def numbers(self, values: Sequence[Any], place: Place) -> list[int]:
         """The number of each name; InputError for one that is empty or no text."""
         if set(map(type, values)) != {str}:
             values = [self._text(value, row, place) for row, value in enumerate(values)]
-        if blank := [name for name in set(values) if not name or name.isspace()]:
+        before = len(self.place)
+        numbers = list(map(self.place.__getitem__, values))
+        new = islice(reversed(self.place), len(self.place) - before)
+        if blank := [name for name in new if not name or name.isspace()]:
             row = min(values.index(name) for name in blank)
             raise InputError(f"{place(row)}: the {self._what} is empty")
-        return map(self.place.__getitem__, values)
+        return numbers
 
     def _text(self, value: Any, row: int, place: Place) -> str:
         try:

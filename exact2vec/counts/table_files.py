@@ -3,6 +3,7 @@
 Each batch knows where its rows stand, so that an error can name the line.
 """
 
+import contextlib
 import csv
 import io
 import itertools
@@ -19,7 +20,7 @@ from exact2vec.counts.text import STDIN, _refuse_other_unicode, _stdin
 from exact2vec.errors import InputError, UsageError
 from exact2vec.storage.files import decompressed, input_errors_named, open_decompressed
 
-BATCH_ROWS = 20_000
+BATCH_ROWS = 4_000
 PACKED = (".gz", ".zst")
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -111,27 +112,41 @@ def _of_stream(
     _refuse_other_unicode(start, name, form.encoding)
     encoding = "utf-8-sig" if form.encoding in ("utf-8", "utf8") else form.encoding
     text = io.TextIOWrapper(stream, encoding, form.errors, newline="")
-    lines = _decoded_lines(text, name)
     try:
-        if ending in JSON_LINES:
-            yield from _json_lines(lines, name, wanted)
-        else:
-            yield from _delimited(lines, name, ending, wanted, form)
+        with _decoding_named(text, name):
+            if ending in JSON_LINES:
+                yield from _json_lines(text, name, wanted)
+            else:
+                yield from _delimited(text, name, ending, wanted, form)
     finally:
         text.detach()
 
 
-def _decoded_lines(text: io.TextIOWrapper, name: str) -> Iterator[str]:
-    number = 0
+@contextlib.contextmanager
+def _decoding_named(text: io.TextIOWrapper, name: str) -> Iterator[None]:
+    """Turn bytes that are no text into an InputError."""
     try:
-        for line in text:
-            number += 1
-            yield line
+        yield
     except UnicodeError as error:
+        encoding = text.encoding.removesuffix("-sig")
         raise InputError(
-            f"{name}, soon after line {number}: not {text.encoding.removesuffix('-sig')} "
-            f"({error}); use --encoding, or --errors replace"
+            f"{name}{_line_of_other_bytes(name, encoding)} is not {encoding} ({error}); "
+            "use --encoding, or --errors replace"
         ) from error
+
+
+def _line_of_other_bytes(name: str, encoding: str) -> str:
+    """Which line of a file cannot be decoded, where a line can be decoded alone."""
+    if not Path(name).is_file() or encoding.startswith(("utf-16", "utf-32")):
+        return ""
+    with open_decompressed(Path(name)) as stream:
+        lines: Any = stream
+        for number, line in enumerate(lines, start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeError:
+                return f", line {number},"
+    return ""
 
 
 def _delimited(
@@ -207,10 +222,11 @@ class _Rows:
                 ]
             place = _Place(self._name, self._first, block, kept)
             rows = block if len(kept) == len(block) else [block[number] for number in kept]
-            if ragged := [number for number, row in enumerate(rows) if len(row) != width][:1]:
-                row = rows[ragged[0]]
+            if set(map(len, rows)) - {width}:
+                ragged = next(number for number, row in enumerate(rows) if len(row) != width)
+                row = rows[ragged]
                 raise InputError(
-                    f"{place(ragged[0])}: {_number(row, 'field')}, but {why}: "
+                    f"{place(ragged)}: {_number(row, 'field')}, but {why}: "
                     f"{', '.join(row)[:60]!r}; quote a field that holds the separator"
                 )
             if rows:
