@@ -32,7 +32,30 @@ _HOME = {
     "report": "pages.report",
     "Exact2Vec": "estimator",
 }
-__all__ = sorted(_HOME)
+__all__ = [  # written out: type checkers read it
+    "Counts",
+    "CrossEntropyLoss",
+    "Exact2Vec",
+    "Features",
+    "LinearCrossEntropyLoss",
+    "NLLLoss",
+    "RowCounts",
+    "Text",
+    "Vectors",
+    "count_text",
+    "count_tokens",
+    "cross_entropy",
+    "descend",
+    "evaluate",
+    "explain",
+    "fit",
+    "linear_cross_entropy",
+    "load",
+    "log_softmax",
+    "loss_terms",
+    "nll_loss",
+    "report",
+]
 
 if TYPE_CHECKING:
     from exact2vec.counts.counting import count_text, count_tokens

@@ -89,7 +89,15 @@ def test_files_can_be_read_in_one_sitting(path):
 
 
 def test_public_names_resolve():
-    assert exact2vec.__all__ == sorted(exact2vec.__all__)
+    assert exact2vec.__all__ == sorted(exact2vec._HOME)
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    seen_by_type_checkers = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("exact2vec.")
+        for alias in node.names
+    }
+    assert seen_by_type_checkers == set(exact2vec.__all__)
     for name in exact2vec.__all__:
         assert getattr(exact2vec, name).__name__ == name
         assert getattr(exact2vec, name).__doc__
