@@ -2,17 +2,21 @@
 
 import contextlib
 import gzip
+import hashlib
 import io
+import os
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from exact2vec.errors import InputError
+from exact2vec.storage.zstd import ZstdFile, is_zstd
 
 GZIP_MAGIC = b"\x1f\x8b"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 READ_BYTES = 1 << 20
+MAGIC_BYTES = 4  # tell how a file is compressed
 
 
 @runtime_checkable
@@ -20,6 +24,54 @@ class Readable(Protocol):
     """What bytes are read from."""
 
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Digesting(io.RawIOBase):
+    """A file that is read once, with the number and the SHA-256 of the bytes that came."""
+
+    def __init__(self, file: io.RawIOBase | io.BufferedIOBase) -> None:
+        self._file = file
+        self._sha256 = hashlib.sha256()
+        self._before = _status(file)
+        self.bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        size = self._file.readinto(buffer) or 0
+        while 0 < self.bytes + size < MAGIC_BYTES:  # a pipe may give less at once
+            if not (more := self._file.readinto(buffer[size:]) or 0):
+                break
+            size += more
+        self.bytes += size
+        self._sha256.update(buffer[:size])
+        return size
+
+    def hexdigest(self) -> str:
+        """The SHA-256 of what was read, in hex."""
+        return self._sha256.hexdigest()
+
+    def change(self) -> str | None:
+        """What happened to a regular file since it was opened, None for nothing."""
+        before, after = self._before, _status(self._file)
+        if before is None or after is None:
+            return None
+        if before.st_size != after.st_size or self.bytes < before.st_size:
+            return (
+                f"{before.st_size:,} bytes when it was opened, {after.st_size:,} at the end, "
+                f"{self.bytes:,} were read"
+            )
+        return "it was written to" if before.st_mtime_ns != after.st_mtime_ns else None
+
+
+def _status(file: io.RawIOBase | io.BufferedIOBase) -> os.stat_result | None:
+    """What the system says of a regular file."""
+    try:
+        found = os.fstat(file.fileno())
+    except (OSError, io.UnsupportedOperation):
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
 
 
 @contextlib.contextmanager
@@ -36,12 +88,12 @@ def open_decompressed(path: Path) -> Iterator[Readable]:
 @contextlib.contextmanager
 def decompressed(file: io.BufferedReader) -> Iterator[Readable]:
     """`file` itself, or a reader of what it compresses."""
-    magic = file.peek(4)[:4]
+    magic = file.peek(MAGIC_BYTES)[:MAGIC_BYTES]
     if magic.startswith(GZIP_MAGIC):
         with gzip.GzipFile(fileobj=file) as plain:
             yield plain
-    elif magic == ZSTD_MAGIC:
-        with io.BufferedReader(_ZstdFile(file)) as plain:
+    elif is_zstd(magic):
+        with io.BufferedReader(ZstdFile(file)) as plain:
             yield plain
     else:
         yield file
@@ -65,46 +117,6 @@ def input_errors_named(name: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise InputError(f"{name[:80]} cannot be read: {error.strerror or error}") from error
-
-
-class _ZstdFile(io.RawIOBase):
-    """Every frame of a zstd file; EOFError where the last one is cut off.
-
-    The library's own reader ends silently there.
-    """
-
-    def __init__(self, file: Readable) -> None:
-        try:
-            import zstandard
-        except ImportError as error:
-            raise InputError(
-                "this file is zstd-compressed: pip install 'exact2vec[zst]', or unpack it first"
-            ) from error
-        self._library = zstandard
-        self._file = file
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._plain = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._plain:
-            packed = self._frame.unused_data or self._file.read(READ_BYTES)
-            if self._frame.eof and packed:
-                self._frame = self._library.ZstdDecompressor().decompressobj()
-            if not packed:
-                if self._frame.eof:
-                    return 0
-                raise EOFError("the last frame has no end")
-            try:
-                self._plain = self._frame.decompress(packed)
-            except self._library.ZstdError as error:
-                raise EOFError(str(error)) from error
-        taken = self._plain[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._plain = self._plain[len(taken) :]
-        return len(taken)
 
 
 def text_lines(path: Path) -> list[str]:
