@@ -29,7 +29,7 @@ import raw
 from numpy.typing import NDArray
 
 import exact2vec as e2v
-from exact2vec.counts.text import tokenizer
+from exact2vec.counts.words import tokenizer
 from exact2vec.vectors import unseen_words
 from exact2vec.vectors.embedding import LEVEL, Embedding, nearest_rotation
 from exact2vec.vectors.evaluate import word_similarity

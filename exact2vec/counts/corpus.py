@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.counts.text import Piece, Text, normal_form
+from exact2vec.counts.text import Piece, Text
 from exact2vec.counts.token_table import Numbering
 from exact2vec.counts.tokens import (
     BLANK,
@@ -21,6 +21,7 @@ from exact2vec.counts.tokens import (
     code_points,
     reduce_text,
 )
+from exact2vec.counts.words import normal_form
 from exact2vec.errors import InputError
 
 BLOCK_TOKENS = 10_000

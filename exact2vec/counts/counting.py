@@ -13,11 +13,12 @@ from exact2vec.counts.corpus import PARTS, Corpus, Draw, index_corpus
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.rare_words import count_rare_words
-from exact2vec.counts.text import Text, tokenizer
+from exact2vec.counts.text import Text
 from exact2vec.counts.vocabulary import DROPPED, TokenCounts, Vocabulary, token_counts
 from exact2vec.counts.weighting import Weighting, WindowWeighting
 from exact2vec.counts.windows import count_windows
 from exact2vec.counts.word_contexts import count_word_contexts
+from exact2vec.counts.words import tokenizer
 from exact2vec.errors import InputError, UsageError
 from exact2vec.options import checked, documented
 

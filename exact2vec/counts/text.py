@@ -5,37 +5,28 @@ No buffer grows with the text or with a line.
 
 import codecs
 import contextlib
-import functools
 import io
-import re
-import stat
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from exact2vec.counts.decoding import Decoder
+from exact2vec.counts.impressions import Impressions
+from exact2vec.counts.input_files import InputFiles
+from exact2vec.counts.markup import markup_of
+from exact2vec.counts.words import between_words, tokenizer
 from exact2vec.errors import InputError, UsageError
 from exact2vec.options import checked
 from exact2vec.storage.files import (
-    READ_BYTES,
+    Digesting,
     Readable,
     decompressed,
     input_errors_named,
-    open_decompressed,
 )
 
 PYTHON_DOCS = "python-docs"
 STDIN = "-"
-TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".rst", ".gz", ".zst")
-UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-PACKED = {
-    "xz": (0, b"\xfd7zXZ\0"),
-    "bzip2": (4, b"1AY&SY"),
-    "a zip archive (docx, epub, odt)": (0, b"PK\x03\x04"),
-    "PDF": (0, b"%PDF-"),
-}
-UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
 class Piece(NamedTuple):
@@ -46,7 +37,7 @@ class Piece(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Some text, and whether its document ends with it.
+    """Some text of the file `name`, and whether its document ends with it.
 
     `document` says what a line end means: with "line" each ends a document, with "paragraph" a
     blank line does, with "file" none.
@@ -55,6 +46,7 @@ class Stretch(NamedTuple):
     text: str
     document: str
     ends_document: bool
+    name: str = PYTHON_DOCS
 
 
 class Text:
@@ -65,8 +57,9 @@ class Text:
     >>> [piece.tokens for piece in Text("python-docs")][0][:3]
     ['the', 'assert', 'statement']
 
-    After a reading, `notes` holds what a user should hear of it: files skipped, characters
-    replaced, text that looks hard-wrapped.
+    After a reading, `left_out` says what was not read: files, bytes. `doubts` says what looks like
+    a mistake: markup, words that are not parted, files that changed. `notes` are these and advice.
+    `files` holds the name, the size in bytes and the SHA-256 of each file.
     """
 
     def __init__(
@@ -84,11 +77,15 @@ class Text:
         self.inputs = [str(one) for one in inputs]
         self.tokenize = tokenizer(tokens, regex)
         self.tokens = None if regex is not None else tokens
-        self.between_tokens = _between_words if tokens == "words" and regex is None else str.isspace
+        self.between_tokens = between_words if tokens == "words" and regex is None else str.isspace
         self.document = document
         self.encoding = _known_encoding(encoding)
         self.errors = errors
-        self.notes: list[str] = []
+        self.advice: list[str] = []
+        self.left_out: list[str] = []
+        self.doubts: list[str] = []
+        self.unsegmented: str | None = None
+        self.files: list[dict[str, Any]] = []
         if not inputs or "" in self.inputs:
             raise UsageError(
                 "nothing to read: name a file, a folder, - for stdin, or python-docs"
@@ -96,142 +93,86 @@ class Text:
             )
 
     def __iter__(self) -> Iterator[Piece]:
-        blank = True
+        blank, name, number = True, "", 0
         for stretch in self.stretches():
+            if stretch.name != name:
+                name, number = stretch.name, 0
             *ended, rest = stretch.text.split("\n")
             for line in ended:
+                number += 1
                 blank = blank and not line.strip()
                 yield Piece(
-                    self.tokenize(line),
+                    self._tokens_of(line, name, number),
                     stretch.document == "line" or (blank and stretch.document == "paragraph"),
                 )
                 blank = True
             blank = (blank and not rest.strip()) or stretch.ends_document
-            yield Piece(self.tokenize(rest), stretch.ends_document)
+            yield Piece(self._tokens_of(rest, name, number + 1), stretch.ends_document)
+
+    def _tokens_of(self, line: str, name: str, number: int) -> list[str]:
+        try:
+            return self.tokenize(line)
+        except InputError as error:
+            raise InputError(f"{name}, line {number:,}: {error}") from error
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should hear of the last reading."""
+        return [*self.left_out, *self.doubts, *self.advice]
 
     def stretches(self) -> Iterator[Stretch]:
         """The text in stretches of about a MB that end between tokens."""
-        self.notes = []
+        files = InputFiles()
+        self.advice, self.left_out, self.doubts, self.files = files.notes, files.left_out, [], []
+        self.seen = Impressions()
         for name in self.inputs:
             if name == PYTHON_DOCS:
                 from exact2vec.counts.python_docs import documents
 
                 yield from (Stretch(text, "file", True) for text in documents())
             elif name == STDIN:
-                with input_errors_named("stdin"), _stdin() as file, decompressed(file) as stream:
-                    yield from self._stretches(stream, "stdin")
+                with input_errors_named("stdin"), _stdin() as file:
+                    yield from self._of_file(file, "stdin")
             else:
-                for path in self._files(Path(name)):
-                    with open_decompressed(path) as stream:
-                        yield from self._stretches(stream, str(path))
+                for path in files.of(Path(name)):
+                    with input_errors_named(str(path)), open(path, "rb", buffering=0) as file:
+                        yield from self._of_file(file, str(path))
+        self._say_what_was_seen()
 
-    def _files(self, path: Path) -> list[Path]:
-        if "\0" in str(path):
-            raise InputError(f"{str(path)!r} is not a file name: it holds a NUL")
-        with input_errors_named(str(path)):
-            if not stat.S_ISDIR(path.stat().st_mode):
-                return [path]
-        found = sorted(
-            file
-            for file in path.rglob("*")
-            if file.is_file() and not _hidden(file.relative_to(path))
-        )
-        text = [file for file in found if file.suffix.lower() in TEXT_SUFFIXES]
-        if not text:
-            raise InputError(
-                f"{path}: a folder without text (wanted files ending in "
-                f"{', '.join(TEXT_SUFFIXES[1:])}, or without an ending)"
-            )
-        empty = [file for file in text if not file.stat().st_size]
-        for skipped, why in (
-            (sorted({*found} - {*text}), "skipped, of other endings"),
-            (empty, "skipped: empty (0 bytes)"),
-        ):
-            if skipped:
-                names = ", ".join(file.name for file in skipped[:5]) + " …" * (len(skipped) > 5)
-                files = f"{len(skipped)} file{'s' * (len(skipped) > 1)}"
-                self.notes.append(f"{path}: {files} {why}: {names}")
-        return [file for file in text if file not in empty] or text
+    def _of_file(self, file: Any, name: str) -> Iterator[Stretch]:
+        digesting = Digesting(file)
+        with decompressed(io.BufferedReader(digesting)) as stream:
+            yield from self._stretches(stream, name)
+        if (change := digesting.change()) is not None:
+            self.doubts.append(f"{name} changed while it was read: {change}")
+        self.files.append({"name": name, "bytes": digesting.bytes, "sha256": digesting.hexdigest()})
+
+    def _say_what_was_seen(self) -> None:
+        if self.tokens is not None and (unsegmented := self.seen.unsegmented()) is not None:
+            self.unsegmented = unsegmented
+            self.doubts.append(unsegmented)
+        if self.tokens == "words" and (joined := self.seen.joined()) is not None:
+            self.doubts.append(joined)
+        if self.document == "line" and (wrapped := self.seen.wrapped()) is not None:
+            self.advice.append(wrapped)
+        names: dict[str, str] = {}
+        for file in self.files:
+            first = names.setdefault(file["sha256"], file["name"])
+            if first is not file["name"]:
+                self.doubts.append(f"{file['name']} has the content of {first}; both are counted")
 
     def _stretches(self, stream: Readable, name: str) -> Iterator[Stretch]:
-        replaced = lines = characters = 0
-        for text in _whole_tokens(self._decoded(stream, name), self.between_tokens):
-            lines += text.count("\n")
-            characters += len(text)
-            if self.errors == "replace":
-                replaced += text.count("\ufffd")
-            yield Stretch(text, self.document, False)
-        yield Stretch("", self.document, True)
-        if replaced:
-            self.notes.append(
-                f"{name}: {replaced:,} characters U+FFFD stand for bytes that are not "
-                f"{self.encoding}"
-            )
-        if self.document == "line" and lines >= 100 and characters < 91 * lines:
-            self.notes.append(
-                f"{name}: lines of {characters // lines - 1} characters on average look "
-                "hard-wrapped; windows stop at each line: consider --document paragraph"
-            )
-
-    def _decoded(self, stream: Readable, name: str) -> Iterator[str]:
-        """Decoded text with \\n for every line end.
-
-        An InputError names the offset of a byte that is not text.
-        """
-        decoder = codecs.getincrementaldecoder(self.encoding)(self.errors)
-        newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
-        offset, first = 0, True
-        while True:
-            data = _read(stream, name)
-            pending = len(decoder.getstate()[0])
-            if first:
-                _refuse_other_unicode(data, name, self.encoding)
-            try:
-                text = newlines.decode(data, final=not data)
-            except UnicodeDecodeError as error:
-                at = offset - pending + error.start
-                byte = error.object[error.start]
-                raise InputError(
-                    f"{name}: byte {byte:#04x} at offset {at:,} is not {self.encoding} "
-                    f"({error.reason}); use --encoding, or --errors replace"
-                ) from error
-            except UnicodeError as error:
-                raise InputError(
-                    f"{name} is not {self.encoding} ({error}); use another --encoding"
-                ) from error
-            offset += len(data)
-            if first and text:
-                first = False
-                text = text.removeprefix("\ufeff")
-            if text:
-                yield text
-            if not data:
-                break
-        if not offset:
-            raise InputError(f"{name} is empty (0 bytes)")
-
-
-def _refuse_other_unicode(data: bytes, name: str, encoding: str) -> None:
-    for marks, other in ((UTF32_MARKS, "utf-32"), (UTF16_MARKS, "utf-16")):
-        if data.startswith(marks) and not encoding.startswith(("utf-16", "utf-32")):
-            raise InputError(f"{name} looks like {other.upper()}; use --encoding {other}")
-    for other, (place, mark) in PACKED.items():
-        if data.startswith(mark, place):
-            raise InputError(
-                f"{name} looks like {other}, which is not read here; "
-                "make plain text, .gz or .zst of it first"
-            )
-    for halves, other in ((data[1:4096:2], "utf-16-le"), (data[0:4096:2], "utf-16-be")):
-        if halves.count(0) > len(halves) / 2 and not encoding.startswith(("utf-16", "utf-32")):
-            raise InputError(
-                f"{name} holds more NULs than text and looks like UTF-16 without a byte order "
-                f"mark; use --encoding {other}"
-            )
-
-
-def _read(stream: Readable, name: str) -> bytes:
-    with input_errors_named(name):
-        return stream.read(READ_BYTES)
+        decoder = Decoder(self.encoding, self.errors, name)
+        begun = False
+        for text in _whole_tokens(decoder.texts(stream), self.between_tokens):
+            self.seen.add(text)
+            if not begun and (markup := markup_of(text)) is not None:
+                self.doubts.append(f"{name} looks like {markup}")
+            begun = True
+            yield Stretch(text, self.document, False, name)
+        yield Stretch("", self.document, True, name)
+        self.left_out += decoder.left_out
+        self.advice += decoder.notes
 
 
 def _whole_tokens(chunks: Iterable[str], between_tokens: Callable[[str], bool]) -> Iterator[str]:
@@ -259,81 +200,13 @@ def _cut(text: str, between_tokens: Callable[[str], bool]) -> tuple[str, str]:
     return text[:end], text[end:]
 
 
-def _between_words(sign: str) -> bool:
-    """Whether text may be cut behind `sign` without a change of its words.
-
-    It may not where the sign could take part in a word, or in how its neighbour is lower-cased.
-    """
-    return sign in ",;!?/|、。，；！？" or unicodedata.category(sign) in (
-        "Zs",
-        "Zl",
-        "Zp",
-        "Cc",
-        "Ps",
-        "Pe",
-        "Pd",
-        "Sc",
-    )
-
-
-def tokenizer(tokens: str = "words", regex: str | None = None) -> Callable[[str], list[str]]:
-    """The function from text to tokens.
-
-    "words" are lower-cased and in NFC: runs of letters with their combining marks, digits and
-    inner apostrophes (’ becomes '). "space" is whatever white space parts, as it stands. With
-    `regex`, tokens are its matches within white space, as they stand.
-
-    >>> tokenizer()("Don’t PANIC: it's 42 o'clock_'")
-    ["don't", 'panic', "it's", '42', "o'clock"]
-    """
-    if regex is not None:
-        return _by_pattern(regex)
-    return str.split if tokens == "space" else _words
-
-
-def _by_pattern(regex: str) -> Callable[[str], list[str]]:
-    try:
-        pattern = re.compile(regex)
-    except re.error as error:
-        raise UsageError(f"regex {regex!r} is not a regular expression: {error}") from error
-    return lambda text: [
-        match[0] for stretch in text.split() for match in pattern.finditer(stretch) if match[0]
-    ]
-
-
-def normal_form(text: str) -> str:
-    """`text` as its words are spelled: lower case, NFC, ’ as '."""
-    text = text.lower()
-    return text if text.isascii() else unicodedata.normalize("NFC", text).replace("’", "'")
-
-
-_ascii_words = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*").findall
-
-
-def _words(text: str) -> list[str]:
-    text = normal_form(text)
-    return _ascii_words(text) if text.isascii() else _any_words()(text.replace("_", " "))
-
-
-@functools.cache
-def _any_words() -> Callable[[str], list[Any]]:
-    marks = "".join(
-        chr(code)
-        for code in range(sys.maxunicode + 1)
-        if unicodedata.category(chr(code)).startswith("M")
-    )
-    return re.compile(rf"\w[\w{marks}]*(?:'\w[\w{marks}]*)*").findall
-
-
 @contextlib.contextmanager
-def _stdin() -> Iterator[io.BufferedReader]:
+def _stdin() -> Iterator[Any]:
     if sys.stdin is None:
         raise UsageError("stdin is closed: name a file to read")
     if sys.stdin.isatty():
         raise UsageError("stdin is a terminal: name a file to read, or pipe text into the command")
-    file: Any = io.BufferedReader(sys.stdin.buffer)
-    yield file
-    file.detach()
+    yield sys.stdin.buffer
 
 
 def _known_encoding(encoding: str) -> str:
@@ -343,7 +216,3 @@ def _known_encoding(encoding: str) -> str:
     except LookupError:
         pass
     raise UsageError(f"encoding {encoding!r} is unknown; utf-8, utf-16 and latin-1 are usual")
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

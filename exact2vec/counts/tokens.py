@@ -3,14 +3,14 @@
 import functools
 import re
 import sys
-import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
 
+from exact2vec.counts.words import INNER, continuing
 from exact2vec.jit import compiled, inlined
 
-BETWEEN, WHITE, LINE_END, LETTER, MARK, APOSTROPHE = range(6)
+BETWEEN, WHITE, LINE_END, LETTER, MARK, INNER_SIGN = range(6)
 LINE, PARAGRAPH, FILE = range(3)
 DOCUMENT_KINDS = {"line": LINE, "paragraph": PARAGRAPH, "file": FILE}
 
@@ -21,16 +21,15 @@ BLANK = 2  # the place in a reduction's state of: whether the line has been blan
 def character_classes(tokens: str, size: int) -> NDArray[np.uint8]:
     """The class of each of the first `size` code points.
 
-    A token holds letters and digits with their marks ("words"), or all but white space ("space").
+    A token holds letters and digits with their marks, and inner signs between them ("words"), or
+    all but white space ("space").
     """
     signs = "".join(map(chr, range(size)))
     classes = np.full(size, BETWEEN if tokens == "words" else LETTER, np.uint8)
     if tokens == "words":
         classes[[match.start() for match in re.finditer(r"[^\W_]", signs)]] = LETTER
-        classes[
-            [code for code in range(size) if unicodedata.category(signs[code]).startswith("M")]
-        ] = MARK
-        classes[ord("'")] = APOSTROPHE
+        for kind, members in ((MARK, continuing()), (INNER_SIGN, INNER)):
+            classes[[ord(sign) for sign in members if ord(sign) < size]] = kind
     classes[[match.start() for match in re.finditer(r"\s", signs)]] = WHITE
     classes[ord("\n")] = LINE_END
     return classes
@@ -76,15 +75,15 @@ def reduce_text(
     """The tokens in UTF-8: (bytes written, blocks ended).
 
     One space stands between tokens, a line end behind each block. A token is a LETTER, then
-    letters, marks, and apostrophes between two letters. A block is a document, cut after each
+    letters, marks, and one INNER_SIGN between two letters. A block is a document, cut after each
     `limit` tokens. `codes` must end between tokens. `state` holds the tokens of the open block,
     the number of the document and whether the line is blank.
     """
     end, blocks, in_block, document, blank = 0, 0, state[0], state[1], state[2]
-    in_token = waiting = False
+    in_token, waiting = False, 0  # the inner sign that has no letter behind it yet
     for code in codes:
         kind = classes[code]
-        if kind == LETTER or (kind == MARK and in_token and not waiting):
+        if kind == LETTER or (kind == MARK and in_token and waiting == 0):
             if not in_token:
                 if in_block == limit:
                     block_ends[blocks], block_tokens[blocks], block_documents[blocks] = (
@@ -100,16 +99,15 @@ def reduce_text(
                     out[end] = 32
                     end += 1
                 in_block += 1
-            elif waiting:
-                out[end] = 39
-                end += 1
+            elif waiting > 0:
+                end = _put(out, end, waiting)
             end = _put(out, end, code)
-            in_token, waiting, blank = True, False, 0
+            in_token, waiting, blank = True, 0, 0
             continue
-        if kind == APOSTROPHE and in_token and not waiting:
-            waiting = True
+        if kind == INNER_SIGN and in_token and waiting == 0:
+            waiting = np.int64(code)
             continue
-        in_token = waiting = False
+        in_token, waiting = False, 0
         if kind == LINE_END:
             if documents == LINE or (documents == PARAGRAPH and blank):
                 if in_block > 0:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from exact2vec.counts.text import tokenizer
+from exact2vec.counts.words import tokenizer
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exact2vec.counts import corpus, windows
-from exact2vec.counts import text as text_reading
 from exact2vec.counts.corpus import Draw, index_pieces, index_text
+from exact2vec.counts.impressions import Impressions
 from exact2vec.counts.text import Text
 from exact2vec.counts.token_table import Numbering
 from exact2vec.counts.tokens import character_classes
+from exact2vec.storage import files
 
 signs = st.text(
-    st.sampled_from(" \t\n\r\x1c\u00a0\u2028'’_-.,aZé0²\u0301\u0903İΣςßﬁ漢😀")
+    st.sampled_from(
+        " \t\n\r\x1c\u00a0\u2028'’_-.,aZé0²\u0301\u0903İΣςßﬁ漢😀·‧"
+        '\u200c\u200d\u00ad\ufeff"אב\u05b8״'
+    )
     | st.characters(exclude_categories=["Cs"]),
     max_size=60,
 )
@@ -40,7 +44,7 @@ class StringText(Text):
         self.texts, self.size = texts, size
 
     def stretches(self):
-        self.notes = []
+        self.seen = Impressions()
         for text in filter(None, self.texts):
             yield from self._stretches(SlowBytes(text.encode(), self.size), "memory")
 
@@ -71,7 +75,7 @@ def test_text_is_numbered_as_its_plain_twin_does(texts, tokens, document, size):
 
 def test_long_documents_are_cut_at_the_same_tokens(monkeypatch, tmp_path):
     monkeypatch.setattr(corpus, "BLOCK_TOKENS", 7)
-    monkeypatch.setattr(text_reading, "READ_BYTES", 11)
+    monkeypatch.setattr(files, "READ_BYTES", 11)
     (tmp_path / "text.txt").write_text(
         "\n".join(
             " ".join(f"w{number}" for number in range(length))

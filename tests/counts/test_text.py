@@ -6,17 +6,17 @@ import pytest
 import zstandard
 from command_line import GOOD
 
-from exact2vec.counts import text as text_reading
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.text import Text, _whole_tokens
 from exact2vec.errors import InputError
+from exact2vec.storage import files
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4096])
 def test_characters_across_a_read_buffer(tmp_path, monkeypatch, size):
     text = "\ufeffäöü 漢字 o\u0301k don’t\r\nzwei 𝔘𝔫𝔦 naïve\r\n" * 3
     (tmp_path / "text.txt").write_bytes(text.encode())
-    monkeypatch.setattr(text_reading, "READ_BYTES", size)
+    monkeypatch.setattr(files, "READ_BYTES", size)
     words = [token for piece in Text(tmp_path / "text.txt") for token in piece.tokens]
     assert words == ["äöü", "漢字", "ók", "don't", "zwei", "𝔘𝔫𝔦", "naïve"] * 3
     data = text.encode() + b"\xe2"
@@ -29,7 +29,7 @@ def test_a_long_line_is_counted_whole_and_alike_however_it_is_read(tmp_path, mon
     words = [f"w{number % 97}" for number in range(30_000)]
     (tmp_path / "long.txt").write_text(" ".join(words))
     expected = count_text([words], held_out=0.3)
-    monkeypatch.setattr(text_reading, "READ_BYTES", 1000)
+    monkeypatch.setattr(files, "READ_BYTES", 1000)
     counts = count_text(Text(tmp_path / "long.txt"), held_out=0.3)
     assert counts.tokens == expected.tokens
     assert counts.tokens["read"] == 30_000
@@ -45,7 +45,7 @@ def test_a_long_line_comes_in_short_parts(monkeypatch):
 
 def test_a_line_without_white_space_comes_in_short_parts(tmp_path, monkeypatch):
     (tmp_path / "text.txt").write_text("ab,cd,漢字。" * 4000)
-    monkeypatch.setattr(text_reading, "READ_BYTES", 1000)
+    monkeypatch.setattr(files, "READ_BYTES", 1000)
     pieces = list(Text(tmp_path / "text.txt"))
     assert [token for piece in pieces for token in piece.tokens] == ["ab", "cd", "漢字"] * 4000
     assert max(len(piece.tokens) for piece in pieces) < 500
@@ -54,7 +54,7 @@ def test_a_line_without_white_space_comes_in_short_parts(tmp_path, monkeypatch):
 def test_a_paragraph_does_not_depend_on_the_read_buffer(tmp_path, monkeypatch):
     (tmp_path / "text.txt").write_text("foo bar \nbaz qux\n \nnext one\n")
     for size in range(1, 30):
-        monkeypatch.setattr(text_reading, "READ_BYTES", size)
+        monkeypatch.setattr(files, "READ_BYTES", size)
         pieces = list(Text(tmp_path / "text.txt", document="paragraph"))
         documents = "".join(
             " ".join([*piece.tokens, "/" if piece.ends_document else ""]) for piece in pieces

@@ -1,0 +1,106 @@
+"""The files of a folder that hold text; those that are left out are named."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from exact2vec.errors import InputError
+from exact2vec.storage.files import input_errors_named
+
+TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".rst", ".gz", ".zst")
+EMPTY = "skipped: empty (0 bytes)"
+CANNOT_BE_READ = "skipped: no permission to read, or broken"
+NAMED = 5  # of the files left out for one reason
+
+
+class InputFiles:
+    """The files that inputs name, each once; `left_out` and `notes` say what else was met."""
+
+    def __init__(self) -> None:
+        self.left_out: list[str] = []
+        self.notes: list[str] = []
+        self._read: dict[tuple[int, int], Path] = {}
+
+    def of(self, path: Path) -> list[Path]:
+        """`path` itself, or the text files below it in order of their names."""
+        if "\0" in str(path):
+            raise InputError(f"{str(path)!r} is not a file name: it holds a NUL")
+        with input_errors_named(str(path)):
+            if not stat.S_ISDIR(path.stat().st_mode):
+                return [] if self._is_double(path, path.stat()) else [path]
+        return self._text_files(path)
+
+    def _text_files(self, folder: Path) -> list[Path]:
+        reasons: dict[str, list[str]] = {}
+        found, linked = [], []
+        for path, why in _walk(folder):
+            status = None if why else _status(path)
+            if status is None:
+                reasons.setdefault(why or CANNOT_BE_READ, []).append(path.name)
+            elif (why := _unfit(path, status)) is not None:
+                reasons.setdefault(why, []).append(path.name)
+            elif not self._is_double(path, status):
+                found.append(path)
+                if path.is_symlink():
+                    linked.append(f"{path.name} → {os.readlink(path)}")
+        told = [_said(folder, names, why) for why, names in reasons.items()]
+        if not found and EMPTY not in reasons:
+            raise InputError(
+                f"{folder}: a folder without text (wanted files ending in "
+                f"{', '.join(TEXT_SUFFIXES[1:])}, or without an ending)"
+                + "".join(f"; {line.removeprefix(f'{folder}: ')}" for line in told)
+            )
+        if not found:
+            raise InputError(f"{folder}: every file of text in it is empty (0 bytes)")
+        self.left_out += told
+        if linked:
+            self.notes.append(_said(folder, linked, "read through links"))
+        return found
+
+    def _is_double(self, path: Path, status: os.stat_result) -> bool:
+        if not stat.S_ISREG(status.st_mode) or not status.st_ino:
+            return False
+        first = self._read.setdefault((status.st_dev, status.st_ino), path)
+        if first is path:
+            return False
+        self.left_out.append(f"{path} is the same file as {first}: read once")
+        return True
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Everything below a folder but folders, in order, with why it is left out, or None."""
+    waiting = [folder]
+    while waiting:
+        path = waiting.pop()
+        if path != folder and path.name.startswith("."):
+            yield path, "skipped: hidden"
+        elif path != folder and path.is_symlink() and path.is_dir():
+            yield path, "skipped: links to folders"
+        elif not path.is_dir():
+            yield path, None
+        else:
+            try:
+                waiting += sorted(path.iterdir(), reverse=True)
+            except OSError:
+                yield path, CANNOT_BE_READ
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat() if os.access(path, os.R_OK) else None
+    except OSError:
+        return None
+
+
+def _unfit(path: Path, status: os.stat_result) -> str | None:
+    if not stat.S_ISREG(status.st_mode):
+        return "skipped: no regular files"
+    if path.suffix.lower() not in TEXT_SUFFIXES:
+        return "skipped, of other endings"
+    return None if status.st_size else EMPTY
+
+
+def _said(folder: Path, names: list[str], why: str) -> str:
+    shown = ", ".join(names[:NAMED]) + " …" * (len(names) > NAMED)
+    return f"{folder}: {len(names)} file{'s' * (len(names) > 1)} {why}: {shown}"
