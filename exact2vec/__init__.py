@@ -21,6 +21,8 @@ _HOME = {
     "descend": "loss.explain",
     "Text": "counts.text",
     "Counts": "counts.counts",
+    "Baskets": "counts.baskets",
+    "count_baskets": "counts.basket_counting",
     "count_text": "counts.counting",
     "count_tokens": "counts.counting",
     "Features": "counts.features",
@@ -58,6 +60,8 @@ __all__ = [  # written out: type checkers read it
 ]
 
 if TYPE_CHECKING:
+    from exact2vec.counts.basket_counting import count_baskets
+    from exact2vec.counts.baskets import Baskets
     from exact2vec.counts.counting import count_text, count_tokens
     from exact2vec.counts.counts import Counts
     from exact2vec.counts.features import Features, RowCounts

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from exact2vec import __version__
+from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.corpus import pieces_of
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
@@ -54,6 +55,8 @@ class Exact2Vec:
     `fit` takes a scipy matrix too, or a numeric array: users × items, documents × terms. Its rows
     and columns have numbers for names ("row 0", "column 0"); name them with `Counts.from_matrix`.
     Then `transform` gives vectors of new rows, and `score` the likelihood of other cells.
+
+    Of `Baskets` (see `count_baskets`) it trains the pairs of items, and keeps them as `baskets_`.
     """
 
     @by_our_names
@@ -109,7 +112,7 @@ class Exact2Vec:
         return f"Exact2Vec({', '.join(changed)})"
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("wv", "counts_", "history_", "times_", "last_"):
+        if name in ("wv", "counts_", "baskets_", "history_", "times_", "last_"):
             raise AttributeError(f"this Exact2Vec has no {name} yet: call fit(sentences) first")
         raise AttributeError(f"'Exact2Vec' object has no attribute {name!r}")
 
@@ -136,7 +139,7 @@ class Exact2Vec:
         features: Features | None = None,
         listen: Listener | None = None,
     ) -> "Exact2Vec":
-        """Train on lists of tokens, a `Text`, `Counts`, or a matrix of rows × columns.
+        """Train on lists of tokens, a `Text`, `Counts`, `Baskets`, or a matrix of rows × columns.
 
         `features` are what is known of the rows beside their counts. `listen` sees the records of
         `fit` pass, as a progress bar does; a notebook shows one.
@@ -149,6 +152,7 @@ class Exact2Vec:
                 "rare words are folded in with the first strength of the prior: "
                 "give prior=(150, 500), or leave rare out"
             )
+        self.baskets_ = sentences if isinstance(sentences, Baskets) else None
         self.counts_ = self._counts(sentences)
         self.history_ = History()
         self.times_: list[dict[str, Any]] = []
@@ -242,6 +246,8 @@ class Exact2Vec:
         with run_folder.create(Path(folder), kind="run", force=force) as part:
             self.counts_.write(part)
             self.wv.write(part)
+            if self.baskets_ is not None:
+                self.baskets_.write(part)
             for stored in (
                 schema.Config(config),
                 schema.Summary(summed),
@@ -268,6 +274,8 @@ class Exact2Vec:
         """The counts of whatever `fit` was given."""
         if isinstance(data, Counts):
             return data
+        if isinstance(data, Baskets):
+            return data.pair_counts()
         return Counts.from_matrix(data) if is_matrix(data) else self._count(data)
 
     def _rows(self, matrix: Any) -> csr_array:

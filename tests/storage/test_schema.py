@@ -10,12 +10,16 @@ import pytest
 from scipy.sparse import csr_array
 
 import exact2vec
+from exact2vec.counts.kinds import stored_kind
 from exact2vec.errors import CorruptFileError
-from exact2vec.storage import encoding, run_folder, schema, word_files
+from exact2vec.storage import encoding, item_files, run_folder, schema, word_files
 from exact2vec.storage.stored_file import is_stored, optional_file
 
 ROOT = Path(exact2vec.__file__).parent
-SCHEMAS = {ROOT / "storage" / "schema.py": schema, ROOT / "storage" / "word_files.py": word_files}
+SCHEMAS = {
+    ROOT / "storage" / f"{module.__name__.rpartition('.')[2]}.py": module
+    for module in (schema, word_files, item_files)
+}
 KINDS = [
     kind
     for module in SCHEMAS.values()
@@ -46,7 +50,7 @@ def texts_in_code(path):
 
 def test_file_names_stand_in_the_schemas_alone():
     names = {kind.file for kind in KINDS}
-    assert len(names) == len(KINDS) == 21
+    assert len(names) == len(KINDS) == 23
     assert names <= set().union(*map(texts_in_code, SCHEMAS))
     for path in ROOT.rglob("*.py"):
         if path not in SCHEMAS:
@@ -68,7 +72,8 @@ def test_the_page_of_files_names_every_file():
         schema.RareWords(["jam"], [2], 9),
         schema.RareWords(["jam"], None, 0),
         schema.Counting({"kind": "plain"}, {"read": 3}, {"regex": None}),
-        schema.VectorSettings({"kind": "plain"}, {}),
+        schema.VectorSettings({"kind": "plain"}, {}, "baskets"),
+        item_files.Rows(["ann"], ["bob"], None, 7, {"read": 3}, {"min_count": 5}, "table"),
         schema.Prior([1.0, 2.0], 3, 6, ["<te"], None, None),
         schema.Folded(["jam"], [], ["ham"], 0.25),
         word_files.Contexts(["jam"], [7], 9, [0, 2]),
@@ -155,6 +160,43 @@ def test_contexts_are_as_many_as_their_names(tmp_path):
         word_files.Contexts.read(run)
     with pytest.raises(CorruptFileError, match="2 names of rows, but rare has 1 rows"):
         word_files.ContextCells.read(run, names, 3)
+
+
+def test_rows_of_items_are_as_many_as_their_names(tmp_path):
+    cells = csr_array(np.array([[1, 0, 2.5]]))
+    names = item_files.Rows(["ann"], None, ["bob"], 3, {}, {}, "table")
+    arrays = item_files.RowCells(cells, None, None, cells, cells)
+    run = written(tmp_path / "run", names, arrays)
+    again = item_files.RowCells.read(run, names, 3)
+    assert again.validation_targets is None
+    np.testing.assert_array_equal(again.held_out_contexts.toarray(), cells.toarray())
+    more = item_files.Rows(["ann", "cy"], None, ["bob"], 3, {}, {}, "table")
+    with pytest.raises(CorruptFileError, match="2 names of rows, but training has 1 rows"):
+        item_files.RowCells.read(run, more, 3)
+    twice = item_files.Rows(["ann", "ann"], None, None, 3, {}, {}, "table")
+    with pytest.raises(CorruptFileError, match="the name of a row stands twice"):
+        item_files.Rows.read(written(tmp_path / "twice", twice))
+    for value in (-1.0, np.nan, np.inf):
+        bad = csr_array(np.array([[1, 0, value]]))
+        run = written(
+            tmp_path / f"bad{value}", names, item_files.RowCells(bad, None, None, *[cells] * 2)
+        )
+        with pytest.raises(CorruptFileError, match="training has weights that are not above 0"):
+            item_files.RowCells.read(run, names, 3)
+
+
+def test_an_unknown_kind_of_data_is_named():
+    with pytest.raises(CorruptFileError, match=r"counting.json: kind 'birds' is unknown"):
+        stored_kind("birds", Path("counting.json"))
+
+
+def test_folders_without_a_kind_are_text(tmp_path):
+    with run_folder.create(tmp_path / "run", kind="run") as part:
+        fields = {"weighting": {"kind": "plain"}, "tokens": {}, "settings": {}}
+        encoding.write_json(part / schema.Counting.file, fields)
+        encoding.write_json(part / schema.VectorSettings.file, fields)
+    run = run_folder.open_run(tmp_path / "run")
+    assert schema.Counting.read(run).kind == schema.VectorSettings.read(run).kind == "text"
 
 
 def test_a_missing_field_is_named(tmp_path):

@@ -1,0 +1,224 @@
+"""Baskets: rows of items, some of them held out and cut into context and target."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from exact2vec.counts.counts import Counts
+from exact2vec.counts.kinds import BASKETS, Kind, stored_kind
+from exact2vec.counts.vocabulary import Vocabulary
+from exact2vec.counts.weighting import PlainWeighting
+from exact2vec.display import html_table
+from exact2vec.errors import InputError
+from exact2vec.storage import item_files, run_folder
+from exact2vec.storage.run_folder import Run
+from exact2vec.storage.stored_file import optional_file
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Rows that are held out, each cut once: what is known of it, and what is to be predicted.
+
+    `contexts` and `targets` are rows × items of weights above 0. No cell is in both.
+    """
+
+    rows: list[str]
+    contexts: csr_array
+    targets: csr_array
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Baskets:
+    """Rows of items: baskets, orders, or the users of a table.
+
+    `training` is rows × items of weights above 0; the items that most rows hold come first, ties
+    in order of spelling. `validation` and `held_out` are None where nothing is. `tokens` says
+    where every entry went, `settings` how to count alike.
+
+    >>> from exact2vec import count_baskets
+    >>> count_baskets([["tea", "milk"], ["tea", "rye"]] * 5, held_out=0, validation=0)
+    Baskets(10 baskets, 3 items, 20 entries, validation: none, held out: none)
+    """
+
+    items: Vocabulary
+    rows: list[str]
+    training: csr_array
+    validation: Cut | None
+    held_out: Cut | None
+    tokens: dict[str, int]
+    settings: dict[str, Any] = field(default_factory=dict)
+    kind: Kind = BASKETS
+
+    def pair_counts(self) -> Counts:
+        """n(i, w): how much item i of a row is credited for its other item w, float64, square.
+
+        An item w of weight ω_w has that much credit. The row's other items share it by weight:
+
+            n(i, w) = Σ_rows ω_w ω_i / Σ_{j≠w} ω_j,  which is 1 / (k − 1) in a row of k equal items
+
+        The validation part shares the targets' credit among the items of their context. There is no
+        held-out part: p(w | i) is of one item, and the held-out loss is of whole contexts.
+
+        Raises InputError where no row holds two items.
+        """
+        training = _shared_credit(self.training)
+        if training.nnz == 0:
+            raise InputError(
+                f"no {self.kind.group} holds two {self.kind.many} that are kept: no pairs"
+            )
+        cut = self.validation
+        return Counts(
+            self.items,
+            training,
+            None,
+            PlainWeighting(),
+            self.tokens,
+            self.settings,
+            validation=None if cut is None else _credit_of(cut),
+            kind=self.kind,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Put the rows into an open run folder; the names of the items are written apart."""
+        item_files.Rows(
+            self.rows,
+            None if self.validation is None else self.validation.rows,
+            None if self.held_out is None else self.held_out.rows,
+            self.items.distinct,
+            self.tokens,
+            self.settings,
+            self.kind.name,
+        ).write(folder)
+        item_files.RowCells(self.training, *_matrices(self.validation, self.held_out)).write(folder)
+
+    @classmethod
+    def read(cls, run: Run, items: Vocabulary) -> "Baskets | None":
+        """The rows of a run folder; None where it has none."""
+        names = optional_file(item_files.Rows, run)
+        if names is None:
+            return None
+        cells = item_files.RowCells.read(run, names, len(items.words))
+        kind = stored_kind(names.kind, run.folder / item_files.Rows.file)
+        vocabulary = Vocabulary(items.words, items.counts, names.distinct)
+        sides: Any = (
+            (names.validation, cells.validation_contexts, cells.validation_targets),
+            (names.held_out, cells.held_out_contexts, cells.held_out_targets),
+        )
+        cuts = [None if side[0] is None else Cut(*side) for side in sides]
+        parts = names.tokens, names.settings, kind
+        return cls(vocabulary, names.training, cells.training, cuts[0], cuts[1], *parts)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Baskets":
+        """Read back the baskets of a run folder; CorruptFileError where a byte differs."""
+        from exact2vec.counts.counts import stored_names
+
+        run = run_folder.open_run(Path(folder))
+        found = cls.read(run, stored_names(run)[0])
+        if found is None:
+            raise InputError(f"{folder} holds no baskets: train with --kind baskets or table")
+        return found
+
+    def __repr__(self) -> str:
+        parts = (("validation", self.validation), ("held out", self.held_out))
+        said = ", ".join(
+            f"{name}: {'none' if cut is None else f'{len(cut):,} {self.kind.groups}'}"
+            for name, cut in parts
+        )
+        size = f"{len(self.rows):,} {self.kind.groups}, {self.kind.number(len(self.items.words))}"
+        return f"Baskets({size}, {self.training.nnz:,} entries, {said})"
+
+    def _repr_html_(self) -> str:
+        return html_table(["Baskets", ""], list(self.token_rows()))
+
+    def token_rows(self) -> Iterator[tuple[str, str]]:
+        """What was read and where every entry went, as (what, number)."""
+        for name, title in titles(self.kind).items():
+            if self.tokens.get(name):
+                yield title, f"{self.tokens[name]:,}"
+        yield f"{self.kind.many} kept", f"{len(self.items.words):,} of {self.tokens['distinct']:,}"
+
+
+def titles(kind: Kind) -> dict[str, str]:
+    """What the numbers in `tokens` are of."""
+    one, many, group, groups = kind.one, kind.many, kind.group, kind.groups
+    return {
+        "read": "entries read",
+        "rows_read": f"{groups} read",
+        "distinct": f"distinct {many}",
+        "training": "entries for training",
+        "validation": "entries for validation",
+        "held_out": "entries held out",
+        "rows_training": f"{groups} for training",
+        "rows_validation": f"{groups} for validation",
+        "rows_held_out": f"{groups} held out",
+        "dropped_doubled": f"entries dropped: the {one} stands in the {group} already",
+        "dropped_missing": "entries dropped: the weight is missing",
+        "dropped_negative": "entries dropped: the weight is negative",
+        "dropped_zero": "entries dropped: the weight is 0",
+        "dropped_training": "entries dropped for training: below min-count or beyond max-vocab",
+        "dropped_validation": f"entries dropped for validation: not among the {many}",
+        "dropped_held_out": f"entries dropped of those held out: not among the {many}",
+        "dropped_uncut": f"entries dropped: the {group} cannot be cut into context and target",
+        "rows_of_one": f"{groups} for training with one {one} kept: no pair",
+        "rows_uncut": f"{groups} not cut: fewer than two {many} of them are kept",
+        "rows_empty": f"{groups} without {many} that are kept",
+    }
+
+
+def _matrices(*cuts: Cut | None) -> list[csr_array | None]:
+    return [
+        matrix
+        for cut in cuts
+        for matrix in ((None, None) if cut is None else (cut.contexts, cut.targets))
+    ]
+
+
+def _shared_credit(rows: csr_array) -> csr_array:
+    """Σ over rows of ω_w ω_i / Σ_{j≠w} ω_j for i ≠ w."""
+    others = _sums_of_others(rows)
+    share = np.divide(rows.data, others, out=np.zeros(rows.nnz), where=others > 0)
+    targets = csr_array((share, rows.indices, rows.indptr), shape=rows.shape)
+    return _without_diagonal(csr_array(rows.T) @ targets)
+
+
+def _sums_of_others(rows: csr_array) -> NDArray[np.float64]:
+    """Σ_{j≠w} ω_j of each cell w: the largest of a row is left out of its own sum, not subtracted.
+
+    So nothing cancels where it outweighs the others.
+    """
+    row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    order = np.lexsort((rows.data, row))
+    largest = order[np.append(np.diff(row[order]) != 0, True)] if len(row) else order
+    rest = rows.data.copy()
+    rest[largest] = 0
+    sums = np.bincount(row, rest, rows.shape[0])
+    others = sums[row] + rows.data[largest][np.searchsorted(row[largest], row)] - rows.data
+    others[largest] = sums[row[largest]]
+    return np.asarray(others)
+
+
+def _credit_of(cut: Cut) -> csr_array:
+    """Σ over rows of ω_w ω_i / Σ_j ω_j, for targets w and items i, j of the context."""
+    sums = np.asarray(cut.contexts.sum(axis=1)).ravel()
+    share = cut.targets.data / np.repeat(sums, np.diff(cut.targets.indptr))
+    targets = csr_array((share, cut.targets.indices, cut.targets.indptr), shape=cut.targets.shape)
+    return _without_diagonal(csr_array(cut.contexts.T) @ targets)
+
+
+def _without_diagonal(pairs: Any) -> csr_array:
+    """The matrix in sorted rows, without its diagonal and zeros."""
+    found = csr_array(pairs)
+    found.sort_indices()
+    rows = np.repeat(np.arange(found.shape[0], dtype=found.indices.dtype), np.diff(found.indptr))
+    found.data[rows == found.indices] = 0
+    found.eliminate_zeros()
+    return found
