@@ -35,6 +35,7 @@ _HOME = {
     "Exact2Vec": "estimator",
 }
 __all__ = [  # written out: type checkers read it
+    "Baskets",
     "Counts",
     "CrossEntropyLoss",
     "Exact2Vec",
@@ -44,6 +45,7 @@ __all__ = [  # written out: type checkers read it
     "RowCounts",
     "Text",
     "Vectors",
+    "count_baskets",
     "count_text",
     "count_tokens",
     "cross_entropy",

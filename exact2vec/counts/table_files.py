@@ -16,7 +16,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from exact2vec.counts.text import STDIN, _refuse_other_unicode, _stdin
+from exact2vec.counts.recognition import refuse_other_than_text
+from exact2vec.counts.text import STDIN, _stdin
 from exact2vec.errors import InputError, UsageError
 from exact2vec.storage.files import decompressed, input_errors_named, open_decompressed
 
@@ -109,7 +110,7 @@ def _of_stream(
     if ending in PARQUET or start.startswith(PARQUET_MAGIC):
         yield from _parquet(stream.read(), name, wanted)
         return
-    _refuse_other_unicode(start, name, form.encoding)
+    refuse_other_than_text(start, name, form.encoding)
     encoding = "utf-8-sig" if form.encoding in ("utf-8", "utf8") else form.encoding
     text = io.TextIOWrapper(stream, encoding, form.errors, newline="")
     try:

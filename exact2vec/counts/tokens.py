@@ -14,6 +14,7 @@ BETWEEN, WHITE, LINE_END, LETTER, MARK, INNER_SIGN = range(6)
 LINE, PARAGRAPH, FILE = range(3)
 DOCUMENT_KINDS = {"line": LINE, "paragraph": PARAGRAPH, "file": FILE}
 
+NOTHING = np.int64(0)  # instead of a code
 BLANK = 2  # the place in a reduction's state of: whether the line has been blank so far
 
 
@@ -80,7 +81,7 @@ def reduce_text(
     the number of the document and whether the line is blank.
     """
     end, blocks, in_block, document, blank = 0, 0, state[0], state[1], state[2]
-    in_token, waiting = False, 0  # the inner sign that has no letter behind it yet
+    in_token, waiting = False, NOTHING  # the inner sign that has no letter behind it yet
     for code in codes:
         kind = classes[code]
         if kind == LETTER or (kind == MARK and in_token and waiting == 0):
@@ -102,12 +103,12 @@ def reduce_text(
             elif waiting > 0:
                 end = _put(out, end, waiting)
             end = _put(out, end, code)
-            in_token, waiting, blank = True, 0, 0
+            in_token, waiting, blank = True, NOTHING, 0
             continue
         if kind == INNER_SIGN and in_token and waiting == 0:
             waiting = np.int64(code)
             continue
-        in_token, waiting = False, 0
+        in_token, waiting = False, NOTHING
         if kind == LINE_END:
             if documents == LINE or (documents == PARAGRAPH and blank):
                 if in_block > 0:
