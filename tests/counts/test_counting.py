@@ -164,12 +164,13 @@ def test_python_docs_is_the_documentation_of_this_python():
 def test_vocabulary_of_another_length_is_refused(tmp_path):
     from exact2vec.errors import CorruptFileError
     from exact2vec.storage import run_folder, schema
+    from exact2vec.storage.writing import write_whole
 
     count_text([["a", "b", "c"]] * 9, held_out=0).save(tmp_path / "c")
     vocabulary = json.loads((tmp_path / "c" / "vocabulary.json").read_bytes())
     with run_folder.create(tmp_path / "d", kind="counts") as part:
         for name in ("counts.safetensors", "counting.json"):
-            (part / name).write_bytes((tmp_path / "c" / name).read_bytes())
+            write_whole(part / name, (tmp_path / "c" / name).read_bytes())
         counts = np.array(vocabulary["counts"][:2])
         schema.Vocabulary(vocabulary["words"][:2], counts).write(part)
     with pytest.raises(CorruptFileError, match="2 names of rows, but training has 3 rows"):
