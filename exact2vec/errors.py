@@ -100,3 +100,7 @@ class LossInputError(UsageError, RuntimeError, IndexError, TypeError):
 
 class LossWarning(UserWarning):
     """A loss was computed, but its input looks like a mistake."""
+
+
+class InputWarning(UserWarning):
+    """Data was read, but a part of it was left out, or looks like a mistake."""

@@ -6,7 +6,7 @@ The command line writes its run folders with it.
 import math
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from scipy.sparse import csr_array, issparse
 
 from exact2vec import __version__
 from exact2vec.counts.baskets import Baskets
-from exact2vec.counts.corpus import pieces_of
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Features, NamedCounts, RowCounts
+from exact2vec.counts.sentences import pieces_of
 from exact2vec.counts.text import Text
 from exact2vec.display import History, in_notebook, notebook_bar
 from exact2vec.errors import InputError, UsageError
@@ -288,7 +288,7 @@ class Exact2Vec:
             )
         return NamedCounts.of_matrix(matrix, None, columns).matrix
 
-    def _count(self, sentences: Iterable[object]) -> Counts:
+    def _count(self, sentences: Any) -> Counts:
         checked_sentences = sentences if isinstance(sentences, Text) else pieces_of(sentences)
         counting = {option.name: getattr(self, option.name) for option in COUNTING} | {
             "validation": validation_share(self.validation, self.epochs)

@@ -12,7 +12,8 @@ from command_line import call, evaluated
 from topics import SMALL, sentences
 
 import exact2vec as e2v
-from exact2vec.counts.corpus import index_corpus, pieces_of
+from exact2vec.counts.corpus import index_corpus
+from exact2vec.counts.sentences import pieces_of
 from exact2vec.loss.formulas import count_nll
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

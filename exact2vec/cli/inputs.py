@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from exact2vec.cli.support import option_values
+from exact2vec.cli.support import option_values, tell
 from exact2vec.display import spinner
 from exact2vec.errors import UsageError
 from exact2vec.options import COUNTING, READING, validation_share
@@ -16,12 +16,16 @@ from exact2vec.options import COUNTING, READING, validation_share
 
 @dataclass(frozen=True)
 class Request:
-    """What train was asked for: INPUT, the values of its flags, and where to say things."""
+    """What train was asked for: INPUT, the values of its flags, and where to say things.
+
+    `left_out` is for what of INPUT was not read: it is said again at the end.
+    """
 
     inputs: tuple[str, ...]
     given: dict[str, Any]
     say: Callable[[str], None]
     quiet: bool
+    left_out: list[str] = field(default_factory=list)
 
     def values(self, *names: str) -> dict[str, Any]:
         """The values of these flags."""
@@ -64,7 +68,10 @@ def text_counts(request: Request) -> Any:
     given["validation"] = validation_share(given["validation"], given["epochs"])
     with spinner("reading and counting", quiet=request.quiet):
         counts = count_text(text, threads=given["threads"], **option_values(COUNTING, given))
-    for line in [*text.notes, *messages.opening(counts, *request.size)]:
+    request.left_out.extend(text.left_out)
+    for line in [*text.left_out, *text.doubts]:
+        tell(line)
+    for line in [*text.advice, *messages.opening(counts, *request.size)]:
         request.say(line)
     return counts
 

@@ -23,7 +23,12 @@ WHICH = click.option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 OUT_OF_MEMORY = "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size"
-QUIET = click.option("-q", "--quiet", is_flag=True, help="say nothing on stderr but errors")
+QUIET = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="say nothing on stderr but errors, and what was left out or looks like a mistake",
+)
 MAP = click.option(
     "--map",
     "plane",

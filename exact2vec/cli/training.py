@@ -84,11 +84,15 @@ def train(
     from exact2vec.counts.feature_files import read_features
     from exact2vec.estimator import Exact2Vec
     from exact2vec.pages.report import QUICK_CELLS
+    from exact2vec.storage.files import recorded_files
 
+    files = click.get_current_context().with_resource(recorded_files())
     known = read_features(features) if features else None
-    data = read_input(kind, Request(inputs, given, say, quiet))
+    request = Request(inputs, given, say, quiet)
+    data = read_input(kind, request)
     model = Exact2Vec(**option_values(COUNTING + TRAINING, given))
-    provenance = {"inputs": list(inputs), "command": ["exact2vec", *sys.argv[1:]]}
+    command = ["exact2vec", *sys.argv[1:]]
+    provenance = {"inputs": list(inputs), "files": files, "command": command}
     try:
         model.fit(
             data,
@@ -111,6 +115,8 @@ def train(
     model.save(folder, force=force, provenance=provenance, report=quick)
     for line in messages.closing(model.wv, model.last_, output):
         say(line)
+    for line in request.left_out:
+        say(f"left out: {line}")
     page = folder / schema.Report.file
     if counts.square:
         say(f"     open {page} in a browser" if quick else f"     exact2vec report {output}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from exact2vec.counts.sentences import pieces_of
 from exact2vec.counts.text import Piece, Text
 from exact2vec.counts.token_table import Numbering
 from exact2vec.counts.tokens import (
@@ -22,7 +23,6 @@ from exact2vec.counts.tokens import (
     reduce_text,
 )
 from exact2vec.counts.words import normal_form
-from exact2vec.errors import InputError
 
 BLOCK_TOKENS = 10_000
 HASH_KEY = b"exact2vec held-out 0"
@@ -238,44 +238,3 @@ def _blocks(pieces: Iterable[Piece]) -> Iterator[tuple[int, list[str]]]:
 
 def _new_hash(data: bytes = b"") -> "hashlib.blake2b":
     return hashlib.blake2b(data, digest_size=8, key=HASH_KEY)
-
-
-def pieces_of(
-    texts: Iterable[object], tokenize: Callable[[str], list[str]] | None = None
-) -> Iterator[Piece]:
-    """Each text or list of tokens as one document, checked.
-
-    With `tokenize`, a str is a document to be cut into tokens. Without, it is refused: a string
-    given as a list of words is a usual mistake.
-    """
-    if isinstance(texts, str):
-        raise TypeError("got a string; did you mean [text.split()]?")
-    number = 0
-    try:
-        for number, text in enumerate(texts, start=1):
-            yield (
-                text if isinstance(text, Piece) else Piece(_tokens_of(text, number, tokenize), True)
-            )
-    except InputError:
-        raise
-    except Exception as error:
-        error.add_note(f"raised by the sentences after sentence {number}")
-        raise
-
-
-def _tokens_of(text: object, number: int, tokenize: Callable[[str], list[str]] | None) -> list[str]:
-    if isinstance(text, str):
-        if tokenize is None:
-            raise TypeError(
-                f"sentence {number} is a string; did you mean [text.split()], "
-                "a list of lists of words?"
-            )
-        return tokenize(text)
-    tokens: list[str] = list(text)  # type: ignore[call-overload]
-    for token in tokens:
-        if not isinstance(token, str):
-            raise TypeError(
-                f"sentence {number} holds {token!r} of type {type(token).__name__}; "
-                "tokens are strings"
-            )
-    return tokens

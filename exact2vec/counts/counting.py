@@ -13,6 +13,7 @@ from exact2vec.counts.corpus import PARTS, Corpus, Draw, index_corpus
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.rare_words import count_rare_words
+from exact2vec.counts.sentences import no_sentences_came, refuse_no_sentences
 from exact2vec.counts.text import Text
 from exact2vec.counts.vocabulary import DROPPED, TokenCounts, Vocabulary, token_counts
 from exact2vec.counts.weighting import Weighting, WindowWeighting
@@ -76,7 +77,7 @@ def count_text(
         "held_out": held_out,
         "validation": validation,
     }
-    words = vocabulary or token_counts(corpus).vocabulary(min_count, max_vocab)
+    words = vocabulary or _vocabulary(corpus, texts, min_count, max_vocab)
     counts = _counted(corpus, words, WindowWeighting(window, sample), settings, rare, threads)
     if vocabulary is None and counts.training.nnz == 0:
         raise InputError(
@@ -84,6 +85,17 @@ def count_text(
             "windows do not cross documents (see --document)"
         )
     return counts
+
+
+def _vocabulary(
+    corpus: Corpus, texts: Iterable[object], min_count: int, max_vocab: int | None
+) -> Vocabulary:
+    try:
+        return token_counts(corpus).vocabulary(min_count, max_vocab)
+    except InputError as error:
+        if isinstance(texts, Text) and texts.unsegmented:
+            raise InputError(f"too few words: {texts.unsegmented}") from error
+        raise
 
 
 def count_tokens(
@@ -245,10 +257,11 @@ def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str,
     if isinstance(texts, Text):
         words = texts.settings["tokens"] == "words" and texts.settings["regex"] is None
         return texts, {name: texts.settings[name] for name in TEXT_SETTINGS} | {"subwords": words}
-    if isinstance(texts, str):
-        return texts, {}
+    refuse_no_sentences(texts)
     rest = iter(texts)
     first = list(itertools.islice(rest, 1))
+    if not first:
+        raise no_sentences_came(texts)
     tokens = "words" if first and isinstance(first[0], str) else "space"
     return itertools.chain(first, rest), {
         "tokens": tokens,

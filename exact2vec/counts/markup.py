@@ -14,13 +14,14 @@ WIKI = re.compile(r"\[\[[^\[\]\n]{1,200}\]\]|\{\{[^{}\n]{1,200}\}\}")
 LATEX = re.compile(r"\\(?:documentclass|usepackage|begin|section|item|cite|ref)\b")
 FEWEST_LINES = 5
 COUNTED = "are counted as words; take the text out first"
+TABLES = ", or see --kind where it is a table of items"
 
 
 def markup_of(text: str) -> str | None:
     """What the beginning of a file looks like, and what of it is counted as words; None for text.
 
-    >>> markup_of('{"id": 1, "text": "one"}\\n{"id": 2, "text": "two"}\\n')
-    "JSON lines: its keys are counted as words; take the text out first, such as jq -r '.text'"
+    >>> markup_of('{"id": 1, "text": "one"}\\n{"id": 2, "text": "two"}\\n')[:50]
+    'JSON lines: its keys are counted as words; take th'
     >>> markup_of("A plain line, < 80 characters.\\nAnd more.\\n")
     """
     text = text[:SAMPLE]
@@ -36,8 +37,8 @@ def _json(text: str, lines: list[str]) -> str | None:
             for key, value in (one or {}).items():
                 sizes[key] += len(value) if isinstance(value, str) else 0
         longest = max(sizes, key=sizes.__getitem__, default="text")
-        return f"JSON lines: its keys {COUNTED}, such as jq -r '.{longest}'"
-    if re.match(r'\s*(?:\{\s*"[^"\n]*"\s*:|\[\s*[\[{"])', text):
+        return f"JSON lines: its keys {COUNTED}, such as jq -r '.{longest}'{TABLES}"
+    if re.match(r'\s*(?:\{\s*"[^"\n]*"\s*:|\[\s*(?:"|\{\s*"|\[\s*["\d\[-]))', text):
         return f"JSON: its keys {COUNTED}, such as with jq"
     return None
 
@@ -70,5 +71,5 @@ def _table(lines: list[str]) -> str | None:
         counts = [re.sub(r'"[^"]*"', "", line).count(sign) for line in lines]
         if min(counts) >= fewest and counts.count(counts[0]) > 0.95 * len(counts):
             columns = f"{what} of {counts[0] + 1} columns"
-            return f"{columns}: its header and all columns {COUNTED}"
+            return f"{columns}: its header and all columns {COUNTED}{TABLES}"
     return None

@@ -137,10 +137,17 @@ def _wide_encoding(head: bytes) -> str | None:
     if min(four[0], four[1]) > 0.9 > four[3]:
         return "utf-32-be"
     for places, others, found in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
-        mostly = places > len(head) / 4 > others
-        if mostly or (others == 0 and places > max(3, 0.005 * len(head))):
+        mostly = places > len(head) / 5 > others
+        some = others == 0 and places > max(3, 0.005 * len(head)) and not _is_utf8(head)
+        if mostly or some:
             return found
     return None
+
+
+def _is_utf8(head: bytes) -> bool:
+    """Whether it reads as text in UTF-8, apart from NULs."""
+    codes = sum(map(head.count, CONTROL_CODES)) - head.count(0)
+    return head.decode("utf-8", "replace").count("\ufffd") < 3 and codes < 0.1 * len(head)
 
 
 def _zero_share(data: bytes) -> float:

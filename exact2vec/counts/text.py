@@ -4,8 +4,6 @@ No buffer grows with the text or with a line.
 """
 
 import codecs
-import contextlib
-import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,8 +19,10 @@ from exact2vec.options import checked
 from exact2vec.storage.files import (
     Digesting,
     Readable,
+    ReadFile,
     decompressed,
     input_errors_named,
+    record,
 )
 
 PYTHON_DOCS = "python-docs"
@@ -85,7 +85,7 @@ class Text:
         self.left_out: list[str] = []
         self.doubts: list[str] = []
         self.unsegmented: str | None = None
-        self.files: list[dict[str, Any]] = []
+        self.files: list[ReadFile] = []
         if not inputs or "" in self.inputs:
             raise UsageError(
                 "nothing to read: name a file, a folder, - for stdin, or python-docs"
@@ -131,35 +131,36 @@ class Text:
 
                 yield from (Stretch(text, "file", True) for text in documents())
             elif name == STDIN:
-                with input_errors_named("stdin"), _stdin() as file:
-                    yield from self._of_file(file, "stdin")
+                with input_errors_named("stdin"):
+                    yield from self._of_file(standard_input(), "stdin")
             else:
                 for path in files.of(Path(name)):
                     with input_errors_named(str(path)), open(path, "rb", buffering=0) as file:
-                        yield from self._of_file(file, str(path))
+                        yield from self._of_file(Digesting(file), str(path))
         self._say_what_was_seen()
 
-    def _of_file(self, file: Any, name: str) -> Iterator[Stretch]:
-        digesting = Digesting(file)
-        with decompressed(io.BufferedReader(digesting)) as stream:
+    def _of_file(self, file: Digesting, name: str) -> Iterator[Stretch]:
+        with decompressed(file) as stream:
             yield from self._stretches(stream, name)
-        if (change := digesting.change()) is not None:
+        if (change := file.change()) is not None:
             self.doubts.append(f"{name} changed while it was read: {change}")
-        self.files.append({"name": name, "bytes": digesting.bytes, "sha256": digesting.hexdigest()})
+        self.files.append(record(name, file))
 
     def _say_what_was_seen(self) -> None:
         if self.tokens is not None and (unsegmented := self.seen.unsegmented()) is not None:
             self.unsegmented = unsegmented
             self.doubts.append(unsegmented)
-        if self.tokens == "words" and (joined := self.seen.joined()) is not None:
+        marked_up = any(" looks like " in doubt for doubt in self.doubts)
+        if self.tokens == "words" and not marked_up and (joined := self.seen.joined()) is not None:
             self.doubts.append(joined)
         if self.document == "line" and (wrapped := self.seen.wrapped()) is not None:
             self.advice.append(wrapped)
-        names: dict[str, str] = {}
+        first: dict[object, ReadFile] = {}
         for file in self.files:
-            first = names.setdefault(file["sha256"], file["name"])
-            if first is not file["name"]:
-                self.doubts.append(f"{file['name']} has the content of {first}; both are counted")
+            if (same := first.setdefault(file["sha256"], file)) is not file:
+                self.doubts.append(
+                    f"{file['name']} has the content of {same['name']}; both are counted"
+                )
 
     def _stretches(self, stream: Readable, name: str) -> Iterator[Stretch]:
         decoder = Decoder(self.encoding, self.errors, name)
@@ -200,13 +201,14 @@ def _cut(text: str, between_tokens: Callable[[str], bool]) -> tuple[str, str]:
     return text[:end], text[end:]
 
 
-@contextlib.contextmanager
-def _stdin() -> Iterator[Any]:
+def standard_input() -> Digesting:
+    """The bytes of stdin; UsageError where it is closed or a terminal."""
     if sys.stdin is None:
         raise UsageError("stdin is closed: name a file to read")
     if sys.stdin.isatty():
         raise UsageError("stdin is a terminal: name a file to read, or pipe text into the command")
-    yield sys.stdin.buffer
+    stream: Any = sys.stdin.buffer
+    return Digesting(stream)
 
 
 def _known_encoding(encoding: str) -> str:

@@ -106,7 +106,7 @@ def reduce_text(
             in_token, waiting, blank = True, NOTHING, 0
             continue
         if kind == INNER_SIGN and in_token and waiting == 0:
-            waiting = np.int64(code)
+            waiting = np.int64(code)  # type: ignore[assignment]
             continue
         in_token, waiting = False, NOTHING
         if kind == LINE_END:

@@ -8,8 +8,9 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from exact2vec.errors import InputError
 from exact2vec.storage.zstd import ZstdFile, is_zstd
@@ -26,19 +27,44 @@ class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
+ReadFile = dict[str, str | int]  # its name, bytes and sha256
+_recorded: ContextVar[list[ReadFile] | None] = ContextVar("recorded", default=None)
+
+
+@contextlib.contextmanager
+def recorded_files() -> Iterator[list[ReadFile]]:
+    """A list that gets the name, the size and the SHA-256 of each file that is read meanwhile."""
+    files: list[ReadFile] = []
+    token = _recorded.set(files)
+    try:
+        yield files
+    finally:
+        _recorded.reset(token)
+
+
+def record(name: str, file: "Digesting") -> ReadFile:
+    """What was read of a file; it is noted where files are being recorded."""
+    found: ReadFile = {"name": name, "bytes": file.bytes, "sha256": file.hexdigest()}
+    files = _recorded.get()
+    if files is not None and found not in files:
+        files.append(found)
+    return found
+
+
 class Digesting(io.RawIOBase):
     """A file that is read once, with the number and the SHA-256 of the bytes that came."""
 
     def __init__(self, file: io.RawIOBase | io.BufferedIOBase) -> None:
         self._file = file
         self._sha256 = hashlib.sha256()
-        self._before = _status(file)
+        self._before = _status(file) if file.seekable() and file.tell() == 0 else None
         self.bytes = 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int:
+        buffer = memoryview(buffer)
         size = self._file.readinto(buffer) or 0
         while 0 < self.bytes + size < MAGIC_BYTES:  # a pipe may give less at once
             if not (more := self._file.readinto(buffer[size:]) or 0):
@@ -81,13 +107,17 @@ def open_decompressed(path: Path) -> Iterator[Readable]:
     Raises InputError for a missing or unreadable file, and for a compressed one that is cut off
     or fails its checksum.
     """
-    with input_errors_named(str(path)), open(path, "rb") as file, decompressed(file) as plain:
-        yield plain
+    with input_errors_named(str(path)), open(path, "rb", 0) as file:
+        raw = Digesting(file)
+        with decompressed(raw) as plain:
+            yield plain
+        record(str(path), raw)
 
 
 @contextlib.contextmanager
-def decompressed(file: io.BufferedReader) -> Iterator[Readable]:
-    """`file` itself, or a reader of what it compresses."""
+def decompressed(raw: io.RawIOBase) -> Iterator[Readable]:
+    """A buffered reader of `raw`, or of what it compresses."""
+    file = io.BufferedReader(raw)
     magic = file.peek(MAGIC_BYTES)[:MAGIC_BYTES]
     if magic.startswith(GZIP_MAGIC):
         with gzip.GzipFile(fileobj=file) as plain:

@@ -6,6 +6,7 @@ would give all that a piece of input holds at once, and would end silently where
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 from exact2vec.errors import InputError
 
@@ -27,14 +28,14 @@ def _is_skippable(magic: bytes) -> bool:
 class ZstdFile(io.RawIOBase):
     """The content of every frame of a zstd file; EOFError where it is cut off or damaged."""
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, file: Any) -> None:
         self._contents = _contents(_Packed(file))
         self._plain = b""
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int:
         while not self._plain:
             if (plain := next(self._contents, None)) is None:
                 return 0
@@ -48,7 +49,7 @@ class ZstdFile(io.RawIOBase):
 class _Packed:
     """Bytes of a file, so many at a time."""
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, file: Any) -> None:
         self._file = file
         self._buffer, self._place = b"", 0
 

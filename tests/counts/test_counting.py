@@ -1,6 +1,7 @@
 """Documents, held-out parts, vocabularies, saved counts."""
 
 import json
+import textwrap
 
 import numpy as np
 import pytest
@@ -119,21 +120,27 @@ def test_a_folder_is_read_in_order_and_names_what_it_skips(tmp_path):
         (tmp_path / name).write_text(text)
     text = Text(tmp_path)
     assert [token for piece in text for token in piece.tokens] == ["first", "second"]
-    assert "1 file skipped, of other endings: c.png" in text.notes[0]
+    assert text.left_out == [
+        f"{tmp_path}: 1 file skipped: hidden: .hidden.txt",
+        f"{tmp_path}: 1 file skipped, of other endings: c.png",
+    ]
 
 
 def test_hard_wrapped_text_is_noticed(tmp_path):
-    (tmp_path / "wrapped.txt").write_text(
-        "some words on a line that was wrapped at sixty characters\n" * 200
-    )
-    text = Text(tmp_path / "wrapped.txt")
-    list(text)
-    assert "--document paragraph" in text.notes[0]
+    paragraph = textwrap.fill("some words on a line that was wrapped at sixty signs. " * 30, 60)
+    for way, between in (("paragraph", "\n\n"), ("file", "\n")):
+        (tmp_path / "wrapped.txt").write_text(between.join([paragraph] * 9))
+        text = Text(tmp_path / "wrapped.txt")
+        list(text)
+        (note,) = text.notes
+        assert "look hard-wrapped" in note
+        assert note.endswith(f"consider --document {way}")
 
 
 words = st.text(st.characters(exclude_categories=[]), min_size=1, max_size=6)
 
 
+@pytest.mark.filterwarnings("ignore::exact2vec.errors.InputWarning")  # tokens of white space
 @settings(max_examples=examples(40))
 @given(st.lists(st.lists(words, min_size=2, max_size=9), min_size=2, max_size=9))
 def test_counts_come_back_as_they_were_saved(tmp_path_factory, texts):

@@ -8,14 +8,14 @@ import pytest
 import zstandard
 
 from exact2vec.errors import InputError
-from exact2vec.storage.files import decompressed, input_errors_named, open_decompressed
+from exact2vec.storage.files import Digesting, decompressed, input_errors_named, open_decompressed
 
 TEXT = b"".join(b"%d bottles of beer on the wall\n" % number for number in range(20_000))
 SKIPPABLE = b"\x5a\x2a\x4d\x18" + (7).to_bytes(4, "little") + b"comment"
 
 
 def content(data, size=1 << 16):
-    with input_errors_named("memory"), decompressed(io.BufferedReader(io.BytesIO(data))) as file:
+    with input_errors_named("memory"), decompressed(Digesting(io.BytesIO(data))) as file:
         return b"".join(iter(lambda: file.read(size), b""))
 
 

@@ -1,0 +1,182 @@
+"""Files of folders: each is read once, what is left out is named, changes are noticed."""
+
+import gzip
+import hashlib
+import json
+import os
+
+import pytest
+from command_line import GOOD, call
+
+from exact2vec.counts import input_files
+from exact2vec.counts.text import Text
+from exact2vec.errors import InputError
+
+
+def tokens(text):
+    return [token for piece in text for token in piece.tokens]
+
+
+def write(folder, **files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_text(content)
+
+
+def test_what_is_left_out_of_a_folder_is_named(tmp_path):
+    folder = tmp_path / "folder"
+    write(folder, a_txt="one", empty_txt="", photo_png="no")
+    write(folder / ".git", b_txt="hidden")
+    write(folder / "below", c_txt="two")
+    (folder / ".hidden.txt").write_text("hidden")
+    write(tmp_path / "elsewhere", d_txt="three")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "link.txt").symlink_to(tmp_path / "elsewhere" / "d.txt")
+    (folder / "broken.txt").symlink_to(tmp_path / "nothing")
+    os.mkfifo(folder / "pipe.txt")
+    text = Text(folder)
+    assert tokens(text) == ["one", "two", "three"]
+    assert sorted(text.left_out) == [
+        f"{folder}: 1 file skipped, of other endings: photo.png",
+        f"{folder}: 1 file skipped: empty (0 bytes): empty.txt",
+        f"{folder}: 1 file skipped: links to folders: link",
+        f"{folder}: 1 file skipped: no permission to read, or broken: broken.txt",
+        f"{folder}: 1 file skipped: no regular files: pipe.txt",
+        f"{folder}: 2 files skipped: hidden: .git, .hidden.txt",
+    ]
+    linked = f"{folder}: 1 file read through links: link.txt → {tmp_path / 'elsewhere' / 'd.txt'}"
+    assert text.advice == [linked]
+    assert tokens(text) == ["one", "two", "three"]
+    assert len(text.left_out) == 6
+
+
+def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
+    write(tmp_path / "folder", a_txt="one", b_txt="two")
+    write(tmp_path / "folder" / "closed", c_txt="three")
+    readable = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, how: path.name != "b.txt" and readable(path, how)
+    )
+    listed = input_files.Path.iterdir
+
+    def iterdir(path):
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(input_files.Path, "iterdir", iterdir)
+    text = Text(tmp_path / "folder")
+    assert tokens(text) == ["one"]
+    why = "skipped: no permission to read, or broken"
+    assert text.left_out == [f"{tmp_path / 'folder'}: 2 files {why}: b.txt, closed"]
+
+
+def test_a_folder_with_nothing_to_read_says_what_is_there(tmp_path):
+    write(tmp_path / "folder", photo_png="no")
+    with pytest.raises(
+        InputError, match=r"a folder without text .*; 1 file skipped, of other endings"
+    ):
+        list(Text(tmp_path / "folder"))
+    write(tmp_path / "folder", a_txt="")
+    with pytest.raises(InputError, match="every file of text in it is empty"):
+        list(Text(tmp_path / "folder"))
+
+
+def test_deep_folders_are_read(tmp_path):
+    deep = tmp_path.joinpath(*["d"] * 900)
+    write(tmp_path, a_txt="top")
+    os.makedirs(deep)
+    (deep / "b.txt").write_text("bottom")
+    assert tokens(Text(tmp_path)) == ["top", "bottom"]
+
+
+def test_the_same_file_is_read_once(tmp_path):
+    write(tmp_path, a_txt="one", c_txt="one")
+    (tmp_path / "b.txt").symlink_to("a.txt")
+    os.link(tmp_path / "a.txt", tmp_path / "d.txt")
+    text = Text(tmp_path / "a.txt", tmp_path, tmp_path / "a.txt")
+    assert tokens(text) == ["one", "one"]
+    again = f"is the same file as {tmp_path / 'a.txt'}: read once"
+    assert text.left_out == [f"{tmp_path / name}.txt {again}" for name in "abda"]
+    assert text.doubts == [
+        f"{tmp_path / 'c.txt'} has the content of {tmp_path / 'a.txt'}; both are counted"
+    ]
+
+
+@pytest.mark.parametrize("change", ["grows", "shrinks", "is written to"])
+def test_a_file_that_changes_while_it_is_read_is_named(tmp_path, change):
+    path = tmp_path / "text.txt"
+    path.write_text("some words\n" * 300_000)
+    text, size = Text(path), path.stat().st_size
+    for number, _ in enumerate(text.stretches()):
+        if number == 0:
+            with open(path, "r+") as file:
+                if change == "grows":
+                    file.seek(0, 2)
+                    file.write("more\n")
+                elif change == "shrinks":
+                    file.truncate(2_000_000)
+                else:
+                    file.write("same")
+                    os.utime(path, ns=(1, 1))
+    (doubt,) = text.doubts
+    assert doubt.startswith(f"{path} changed while it was read: ")
+    assert ("was written to" in doubt) == (change == "is written to")
+    assert (f"{size:,} bytes when it was opened" in doubt) == (change != "is written to")
+
+
+def test_dropped_and_replaced_bytes_and_inner_marks_are_counted(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"\xef\xbb\xbfred \xff\xfe boat\n\xef\xbb\xbfbl\xffue \xef\xbf\xbd sail")
+    text = Text(path, errors="ignore", tokens="space")
+    assert tokens(text) == ["red", "boat", "blue", "\ufffd", "sail"]
+    assert text.left_out == [f"{path}: 3 bytes that are not utf-8 were dropped"]
+    assert text.advice[0].startswith(f"{path}: 1 byte order marks within the text are no text")
+    text = Text(path, errors="replace")
+    list(text)
+    assert text.left_out == []
+    assert text.notes[0] == f"{path}: 3 characters U+FFFD stand for bytes that are not utf-8"
+
+
+def test_files_have_their_size_and_digest(tmp_path):
+    (tmp_path / "a.txt").write_text("one\n")
+    (tmp_path / "b.gz").write_bytes(gzip.compress(b"two " * 999_999))
+    text = Text(tmp_path)
+    assert len(tokens(text)) == 1_000_000
+    assert text.files == [
+        {
+            "name": str(path),
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in (tmp_path / "a.txt", tmp_path / "b.gz")
+    ]
+
+
+def test_train_says_at_the_end_what_was_left_out_even_when_it_is_quiet(tmp_path):
+    write(tmp_path / "texts", a_txt=GOOD, empty_txt="")
+    flags = ["--vector-size", 2, "--epochs", 0, "--min-count", 2]
+    result = call("train", tmp_path / "texts", "-o", tmp_path / "run", *flags)
+    line = f"{tmp_path / 'texts'}: 1 file skipped: empty (0 bytes): empty.txt"
+    said = result.stderr.splitlines()
+    assert [one for one in said if line in one] == [line, f"left out: {line}"]
+    assert said.index(f"left out: {line}") > said.index(next(one for one in said if "try:" in one))
+    result = call("train", tmp_path / "texts", "-o", tmp_path / "quiet", *flags, "--quiet")
+    assert result.stderr.splitlines() == [line]
+
+
+def test_provenance_lists_every_file_that_was_read(tmp_path):
+    write(tmp_path / "texts", a_txt=GOOD, b_txt=GOOD + "\nend")
+    features = tmp_path / "features.csv"
+    rows = "".join(f"{word},known,1\n" for word in sorted({*GOOD.split()}))
+    features.write_text("row,feature,value\n" + rows)
+    flags = ["--vector-size", 2, "--epochs", 0, "--min-count", 2, "--features", features]
+    result = call("train", tmp_path / "texts", "-", "-o", tmp_path / "run", *flags, given=GOOD)
+    assert result.exit_code == 0, result.stderr
+    provenance = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    files = [features, tmp_path / "texts" / "a.txt", tmp_path / "texts" / "b.txt"]
+    contents = {str(path): path.read_bytes() for path in files} | {"stdin": GOOD.encode()}
+    assert provenance["files"] == [
+        {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in contents.items()
+    ]
