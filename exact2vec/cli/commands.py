@@ -61,6 +61,8 @@ def neighbors(
 ) -> None:
     """The words nearest to each WORD by cosine, or to an expression such as "king - man + woman".
 
+    Of baskets and tables they are items, of edges nodes.
+
     A word that was not trained is composed of its n-grams and features where they are known,
     and said to be.
 
@@ -258,7 +260,8 @@ def export(
     written = exported(vectors, output, which=which, words=asked)
     more = written - len(vectors.axes.names(which))
     composed = f", {more:,} of them composed or folded in" if others else ""
-    tell(f"{output}: {written:,} words{composed}, {vectors.vector_size} numbers each ({which})")
+    names = f"{vectors.kind.number(written)}{composed}"
+    tell(f"{output}: {names}, {vectors.vector_size} numbers each ({which})")
 
 
 @main.command()

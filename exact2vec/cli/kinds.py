@@ -10,12 +10,15 @@ from exact2vec.cli.inputs import (
     stored_counts,
     text_counts,
 )
+from exact2vec.cli.item_inputs import BASKETS, TABLE
 from exact2vec.errors import UsageError
 from exact2vec.options import COUNTING, ITEMS, OPTIONS, READING
 
 TEXT_FLAGS = tuple(option.name for option in READING + COUNTING)
 KINDS: dict[str, InputKind] = {
     "text": InputKind(text_counts, TEXT_FLAGS),
+    "baskets": BASKETS,
+    "table": TABLE,
     "counts": InputKind(stored_counts, ()),
 }
 DATA_FLAGS = READING + COUNTING + ITEMS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import RowCounts
+from exact2vec.counts.kinds import KINDS, ROWS_OF_ITEMS
 from exact2vec.errors import UnknownWordError
 from exact2vec.options import available_threads
 from exact2vec.vectors.queries import Which, signed_words
@@ -32,9 +33,9 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
         rows = "" if counts.square else f"{len(counts.rows):,} rows, "
         held_out = 0 if counts.held_out is None else counts.held_out.nnz
         return [
-            f"{rows}{len(counts.columns):,} columns, {_short(pairs)} counts in "
+            f"{rows}{len(counts.columns):,} columns, {short(pairs)} counts in "
             f"{counts.training.nnz:,} cells, {held_out:,} cells held out; "
-            f"a rough estimate: {gigabytes:.1f} GB and {_duration(seconds)}"
+            f"a rough estimate: {gigabytes:.1f} GB and {duration(seconds)}"
         ]
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
     validation = f" + {tokens['validation']:,} for validation" if tokens["validation"] else ""
@@ -43,8 +44,8 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
     return [
         f"{tokens['read']:,} tokens, {len(counts.words):,} words of {tokens['distinct']:,} "
         f"(min-count {counts.settings['min_count']}), {rare}"
-        f"{_short(pairs)} pairs (weighted by distance); "
-        f"a rough estimate: {gigabytes:.1f} GB and {_duration(seconds)}",
+        f"{short(pairs)} pairs (weighted by distance); "
+        f"a rough estimate: {gigabytes:.1f} GB and {duration(seconds)}",
         f"tokens: {tokens['training']:,} training + {tokens['held_out']:,} held out{validation} "
         f"+ {dropped:,} of words that are not kept{context_only}, "
         f"in {tokens['documents']:,} documents",
@@ -65,7 +66,10 @@ def closing(vectors: Vectors, last: "Record", output: str) -> list[str]:
     """Where it lies, what it lost, and what to try next."""
     held_out = last.held_out
     rare = f", and {len(vectors.folded.names):,} context only" if vectors.folded else ""
+    training = last.losses
     loss = "held-out NLL none"
+    if vectors.kind in ROWS_OF_ITEMS:
+        loss = f"NLL of the pairs {training.nll:.4f} nats (unigram {training.unigram:.4f})"
     if held_out:
         worse = OVERFITTED * (held_out.nll > held_out.unigram)
         loss = (
@@ -94,20 +98,21 @@ def probable_words(
     vectors: Vectors, words: Sequence[str], topn: int, *, trained_only: bool, weighted: bool
 ) -> Answer:
     """The `topn` words of largest p(word | words), in per cent and nats."""
+    one = vectors.kind.one
     notes = untrained_words(vectors, words, trained_only=trained_only)[1]
     log_p = vectors.log_probabilities(words, weighted=weighted)
     if topn > len(vectors):
-        notes.append(f"{topn} words were asked for, there are {len(vectors)}")
+        notes.append(f"{topn} {vectors.kind.many} were asked for, there are {len(vectors)}")
     data = [
         {
-            "word": vectors.index_to_key[number],
+            one: vectors.index_to_key[number],
             "p": math.exp(log_p[number]),
             "nats": -float(log_p[number]),
         }
         for number in (-log_p).argsort(kind="stable")[:topn]
     ]
-    rows = [[row["word"], f"{100 * row['p']:.4g}", f"{row['nats']:.4f}"] for row in data]
-    return Answer(data, [["word", "percent", "nats"], *rows], notes)
+    rows = [[row[one], f"{100 * row['p']:.4g}", f"{row['nats']:.4f}"] for row in data]
+    return Answer(data, [[one, "percent", "nats"], *rows], notes)
 
 
 def near_words(
@@ -135,19 +140,20 @@ def near_words(
         for one, (plus, minus) in signed.items()
     }
     if (most := max(map(len, found.values()))) < topn:
-        notes.append(f"{topn} words were asked for, there are {most} besides those of the query")
+        names = vectors.kind.many if vectors.square else "names"
+        notes.append(f"{topn} {names} were asked for, there are {most} besides those of the query")
     flat = [(one, word, cosine) for one, near in found.items() for word, cosine in near]
     data = [
         {
             "query": one,
-            "word": word,
+            vectors.kind.one: word,
             "cosine": cosine,
             "untrained": marks[one].strip(" ()") or None,
         }
         for one, word, cosine in flat
     ]
     rows = [[one + marks[one], word, f"{cosine:.4f}"] for one, word, cosine in flat]
-    return Answer(data, [["query", "word", "cosine"], *rows], notes)
+    return Answer(data, [["query", vectors.kind.one, "cosine"], *rows], notes)
 
 
 def untrained_words(
@@ -164,7 +170,8 @@ def untrained_words(
             continue
         nearest = vectors.nearest_spellings(word)
         if trained_only:
-            raise UnknownWordError(word, len(vectors), nearest)
+            why = f"{word!r} is not among the {vectors.kind.number(len(vectors))}"
+            raise UnknownWordError(word, len(vectors), nearest, why)
         way = vectors.known_as(word)
         ways.add(way)
         how = (
@@ -173,7 +180,8 @@ def untrained_words(
             else way
         )
         spelling = f"; nearest spelling: {nearest[0]}" if nearest else ""
-        lines.append(f"{word!r} is not among the {len(vectors):,} words: {how}{spelling}")
+        size = vectors.kind.number(len(vectors))
+        lines.append(f"{word!r} is not among the {size}: {how}{spelling}")
     return f" ({min(ways)})" if ways else "", lines
 
 
@@ -185,7 +193,7 @@ def folded(vectors: Vectors, counts: RowCounts, output: str) -> list[str]:
     before = f" and {len(rows.names) - new:,} of before" * (len(rows.names) > new)
     lines = [f"{output}: {new:,} rows folded in beside {vectors.axes.size}{before}"]
     if trained := [name for name in counts.rows if name in vectors.axes.row_places]:
-        what = "words" if vectors.square else "rows"
+        what = vectors.axes.row_noun
         lines.append(
             f"{len(trained):,} of them are {what} of the run, which keep their trained vectors: "
             f"{_some(trained)}"
@@ -193,7 +201,7 @@ def folded(vectors: Vectors, counts: RowCounts, output: str) -> list[str]:
     if rows.unknown:
         lines.append(
             f"{100 * rows.unknown_share:.2f} % of the pairs are with {len(rows.unknown):,} unknown "
-            f"words and were left out: {_some(rows.unknown)}"
+            f"{vectors.kind.many} and were left out: {_some(rows.unknown)}"
         )
     if rows.without:
         lines.append(
@@ -211,8 +219,12 @@ def evaluation(found: "Evaluation") -> list[list[str]]:
     """A table: what, nats a pair, and what it is measured on."""
     rows = [["measure", "value", "of"]]
     for name, losses in (("training", found.training), ("held-out", found.held_out)):
-        rows += _losses(name, losses) if losses else [[f"{name} NLL", "none", ""]]
-    rows.append(["ln V", f"{found.ln_v:.6f}", f"{found.words:,} words"])
+        if losses:
+            rows += _losses(name, losses)
+        elif KINDS[found.kind] not in ROWS_OF_ITEMS:
+            rows.append([f"{name} NLL", "none", ""])
+    kind = KINDS[found.kind]
+    rows.append(["ln V", f"{found.ln_v:.6f}", kind.number(found.words)])
     if found.new_text is not None:
         rows += _new_text(found.new_text)
     for path, similarity in found.similarity.items():
@@ -265,10 +277,16 @@ def _losses(name: str, losses: "Losses") -> list[list[str]]:
     ]
 
 
-def _short(number: int) -> str:
+def short(number: int) -> str:
+    """A number with three digits.
+
+    >>> short(7_044_330)
+    '7.04 M'
+    """
     power = min(2, int(math.log10(max(number, 1))) // 3)
     return f"{number / 1000**power:.3g} {('', 'k', 'M')[power]}".rstrip()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """About so long, in seconds or minutes."""
     return f"{max(1, round(seconds))} s" if seconds < 90 else f"{seconds / 60:.0f} min"

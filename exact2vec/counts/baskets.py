@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,12 @@ class Baskets:
         The validation part shares the targets' credit among the items of their context. There is no
         held-out part: p(w | i) is of one item, and the held-out loss is of whole contexts.
 
-        Raises InputError where no row holds two items.
+        They are counted once. Raises InputError where no row holds two items.
         """
+        return self._pairs
+
+    @cached_property
+    def _pairs(self) -> Counts:
         training = _shared_credit(self.training)
         if training.nnz == 0:
             raise InputError(

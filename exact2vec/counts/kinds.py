@@ -30,6 +30,7 @@ BASKETS = Kind("baskets", "item", "items", "basket", "baskets")
 TABLE = Kind("table", "item", "items", "row", "rows")
 EDGES = Kind("edges", "node", "nodes", "edge", "edges")
 COUNTS = Kind("counts", "name", "names", "row", "rows")
+ROWS_OF_ITEMS = (BASKETS, TABLE)  # their held-out part is of whole rows, not of pairs
 KINDS = {kind.name: kind for kind in (TEXT, BASKETS, TABLE, EDGES, COUNTS)}
 
 

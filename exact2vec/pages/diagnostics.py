@@ -228,7 +228,7 @@ def umap_plane(vectors: NDArray[np.float32], *, seed: int = 1) -> Plane:
             "without it there is --map pca"
         ) from error
     if len(vectors) < 5:
-        raise UsageError(f"--map umap needs at least 5 words; there are {len(vectors)}")
+        raise UsageError(f"--map umap needs at least 5 vectors; there are {len(vectors)}")
     neighbours = min(15, len(vectors) - 1)
     found = umap.UMAP(
         n_neighbors=neighbours,

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from exact2vec.counts.kinds import TEXT
 from exact2vec.errors import ResourceError
 from exact2vec.pages.diagnostics import MAPS
 from exact2vec.pages.html import packed_array, page
+from exact2vec.pages.map_groups import map_groups
 from exact2vec.pages.run_view import RunView, stored_run
 from exact2vec.storage.folders import make_folders
 from exact2vec.storage.run_folder import check_page
@@ -35,13 +37,15 @@ def explorer(run: str | Path | None = None, *, served: bool = False, plane: str 
 
     `served` lets it ask its own server for composed words.
     """
-    data = {"run": None if run is None else run_data(stored_run(run), plane)}
+    seen = None if run is None else stored_run(run)
+    data = {"run": None if seen is None else run_data(seen, plane)}
     return page(
         "explorer.html",
         styles=["page.css"],
         scripts=SCRIPTS,
         data=data,
         connect="'self'" if served else "'none'",
+        kind=TEXT if seen is None else seen.counts.kind,
     )
 
 
@@ -81,7 +85,10 @@ def run_data(run: RunView, plane: str) -> dict[str, Any]:
         "unit": run.counts.weighting.unit,
         "history": run.history,
         "baselines": run.baselines,
-        "map": {"note": map_note(found.method, found.faithful)},
+        "map": {
+            "note": map_note(found.method, found.faithful, vectors.kind.many),
+            "groups": map_groups(vectors),
+        },
         "arrays": {
             "inputs": packed_array(vectors.inputs),
             "outputs": packed_array(vectors.outputs),
@@ -97,16 +104,16 @@ def run_data(run: RunView, plane: str) -> dict[str, Any]:
     }
 
 
-def map_note(method: str, faithful: float | None) -> str:
-    """How far distances on the map can be trusted."""
+def map_note(method: str, faithful: float | None, many: str) -> str:
+    """How far distances on the map of `many` can be trusted."""
     if faithful is None:
         return (
-            f"{method}: near words are near in the vectors too; "
+            f"{method}: what is near is near in the vectors too; "
             "larger distances, sizes and gaps between groups mean nothing."
         )
     return (
         f"The two principal components of the vectors: {100 * faithful:.1f} % of their variance, "
-        "so most of what separates words is not to be seen here."
+        f"so most of what separates {many} is not to be seen here."
     )
 
 

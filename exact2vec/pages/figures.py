@@ -141,8 +141,10 @@ def training_curve(
     return figure
 
 
-def frequency_bands(bands: Sequence[str], nll: Mapping[str, Sequence[float | None]]) -> "Figure":
-    """NLL (nats a pair) by how often a word was counted.
+def frequency_bands(
+    bands: Sequence[str], nll: Mapping[str, Sequence[float | None]], one: str = "word"
+) -> "Figure":
+    """NLL (nats a pair) by how often a name was counted, which is `one` of a kind.
 
     There is one line for each name of `nll`, with one place for each band. A value is None where
     the band has no pairs.
@@ -160,7 +162,9 @@ def frequency_bands(bands: Sequence[str], nll: Mapping[str, Sequence[float | Non
         )
     axes.set_xticks(range(len(bands)), bands, rotation=30, ha="right")
     axes.set(
-        xlabel="times the word was counted", ylabel="NLL  [nats a pair]", title="Loss by frequency"
+        xlabel=f"times the {one} was counted",
+        ylabel="NLL  [nats a pair]",
+        title="Loss by frequency",
     )
     axes.legend(fontsize=9)
     return figure

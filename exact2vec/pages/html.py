@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from exact2vec.counts.kinds import TEXT, Kind
 from exact2vec.display import finite
 
 PARTS = Path(__file__).parent / "page"
@@ -26,12 +27,16 @@ def page(
     scripts: Sequence[str | Path],
     data: Any,
     connect: str = "'none'",
+    kind: Kind = TEXT,
 ) -> bytes:
     """The file `template` with {{styles}}, {{scripts}}, {{data}} and {{policy}} filled in, UTF-8.
 
     The Content-Security-Policy names each script by its SHA-256. So what a word might smuggle in
-    does not run, and nothing is loaded. `connect` is where the page may send requests.
+    does not run, and nothing is loaded. `connect` is where the page may send requests. The nouns of
+    `kind` stand for {{one}}, {{many}} and {{Many}}, and in its scripts as `kind` of the data.
     """
+    nouns = {"one": kind.one, "many": kind.many}
+    stored = json_text({**data, "kind": nouns})
     sources = [_script(PARTS / script) for script in scripts]
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
@@ -44,8 +49,10 @@ def page(
         "styles": "".join(
             f"<style>{(PARTS / style).read_text('utf-8')}</style>" for style in styles
         ),
-        "data": f'<script type="application/json" id="data">{json_text(data)}</script>',
+        "data": f'<script type="application/json" id="data">{stored}</script>',
         "scripts": "".join(f"<script>{source}</script>" for source in sources),
+        "Many": kind.many.capitalize(),
+        **nouns,
     }
     text = (PARTS / template).read_text("utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], text).encode()

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from exact2vec.counts.baskets import titles
+from exact2vec.counts.kinds import ROWS_OF_ITEMS
 from exact2vec.counts.weighting import numbers_of
 from exact2vec.errors import InputError, UsageError
 from exact2vec.pages.diagnostics import (
@@ -22,6 +24,7 @@ from exact2vec.pages.diagnostics import (
 )
 from exact2vec.pages.explorer import map_note
 from exact2vec.pages.html import packed_array, page
+from exact2vec.pages.map_groups import map_groups
 from exact2vec.pages.run_view import RunView, stored_run
 from exact2vec.storage.run_folder import check_page
 from exact2vec.storage.writing import write_whole
@@ -73,8 +76,9 @@ def report(
 def refuse_overlay(runs: Sequence[RunView]) -> None:
     for other in runs[1:]:
         if other.comparable != runs[0].comparable:
+            many = runs[0].counts.kind.many
             raise InputError(
-                f"{runs[0].path} and {other.path} do not compare: their words, weighting or "
+                f"{runs[0].path} and {other.path} do not compare: their {many}, weighting or "
                 "held-out pairs differ, so their losses are of different things; "
                 "make a report of each"
             )
@@ -97,22 +101,26 @@ def report_page(
         "same": same_settings(runs),
         "bands": [band.label for band in frequency_bands(first.vectors.vocabulary.counts)[0]],
         "least_pairs": LEAST_PAIRS,
+        "pairs_are_held_out": first.counts.kind not in ROWS_OF_ITEMS,
         "runs": [
             run_data(run, plane) | {"evaluation": evaluation_rows(run, similarity, analogies)}
             for run in runs
         ],
     }
-    return page("report.html", styles=["page.css"], scripts=[*SCRIPTS, plotly], data=data)
+    scripts: list[str | Path] = [*SCRIPTS, plotly]
+    kind = first.counts.kind
+    return page("report.html", styles=["page.css"], scripts=scripts, data=data, kind=kind)
 
 
 def read_rows(run: RunView) -> list[list[Any]]:
     """What was read, and where every token went."""
     tokens = run.counts.tokens
+    read = titles(run.counts.kind) if run.counts.kind in ROWS_OF_ITEMS else READ
     inputs = ", ".join(map(str, run.provenance.get("inputs", []))) or "Python objects"
     return [
         ["input", inputs],
-        *([name, tokens[key]] for key, name in READ.items() if key in tokens),
-        ["words kept", len(run.vectors)],
+        *([name, tokens[key]] for key, name in read.items() if key in tokens),
+        [f"{run.counts.kind.many} kept", len(run.vectors)],
     ]
 
 
@@ -170,7 +178,8 @@ def run_data(run: RunView, plane: str) -> dict[str, Any]:
         "map": {
             "points": packed_array(plotted.points.astype(np.float32)),
             "nll": packed_array(run.training_losses.row_nll.astype(np.float32)),
-            "note": map_note(plotted.method, plotted.faithful),
+            "groups": map_groups(run.vectors),
+            "note": map_note(plotted.method, plotted.faithful, run.vectors.kind.many),
         },
         "near": packed_array(near.astype(np.int32).ravel()),
         "cosines": packed_array(cosines.ravel()),
@@ -242,6 +251,8 @@ def evaluation_rows(
             if losses
             else [title, None, "", "nothing"]
         )
+    if run.counts.kind in ROWS_OF_ITEMS:
+        del rows[1]  # the held-out part is of whole rows, not of pairs
     for path in similarity:
         rank: Similarity = word_similarity(run.vectors, path)
         rows.append(

@@ -35,8 +35,9 @@ class RunView:
     def __post_init__(self) -> None:
         if not self.vectors.square:
             raise UsageError(
-                f"{self.path}: the pages show words beside words, and the rows of this run are not "
-                f"its columns ({self.vectors.axes.size}); ask exact2vec evaluate and neighbors"
+                f"{self.path}: the pages show names beside the same names, and rows of this run "
+                f"are not its columns ({self.vectors.axes.size}); "
+                "ask exact2vec evaluate and neighbors"
             )
 
     @property

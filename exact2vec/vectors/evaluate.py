@@ -75,7 +75,7 @@ class Analogies:
 class Evaluation:
     """Losses in nats per weighted pair, None where there was nothing to measure.
 
-    `words` is the number of columns, which ln V is the logarithm of.
+    `words` is the number of columns, which ln V is the logarithm of. `kind` names the kind of data.
     """
 
     words: int
@@ -86,6 +86,7 @@ class Evaluation:
     new_text: NewText | None
     similarity: dict[str, Similarity]
     analogies: dict[str, Analogies]
+    kind: str = "text"
 
 
 @runtime_checkable
@@ -131,6 +132,7 @@ def evaluate(
             str(path): word_analogies(vectors, path, which=which, restrict=restrict)
             for path in analogies
         },
+        vectors.kind.name,
     )
 
 

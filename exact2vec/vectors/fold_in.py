@@ -106,7 +106,7 @@ def _known_counts(side: OutputSide, counts: RowCounts) -> tuple[csr_array, list[
     if unknown and not known.any():
         shown = ", ".join(map(repr, unknown[:5]))
         raise InputError(
-            f"none of the {len(unknown):,} words counted is among the run's "
+            f"none of the {len(unknown):,} names counted is among the run's "
             f"{len(side.outputs):,}: {shown}"
         )
     matrix = csr_array(

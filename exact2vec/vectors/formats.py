@@ -37,7 +37,7 @@ def export(
     for word in all_words:
         if not word or any(sign in word for sign in " \n") or not _encodes(word):
             raise InputError(
-                f"the word {word!r} cannot be written to word2vec files: "
+                f"the {vectors.kind.one} {word!r} cannot be written to word2vec files: "
                 "it is empty, no UTF-8, or holds a space or a line end"
             )
     matrix = np.stack([*vectors.matrix(which), *(vectors.vector(word, which) for word in others)])

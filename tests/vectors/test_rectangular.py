@@ -252,7 +252,7 @@ def test_the_pages_say_that_they_show_words(vectors, counts, tmp_path):
         for kind in ("history", "times"):
             (part / f"{kind}.jsonl").write_text("")
     for ask in (lambda: report(tmp_path / "run"), lambda: explorer(tmp_path / "run")):
-        with pytest.raises(UsageError, match=r"words beside words.*4 rows, 5 columns"):
+        with pytest.raises(UsageError, match=r"names beside the same names.*4 rows, 5 columns"):
             ask()
 
 

@@ -12,7 +12,7 @@
   };
   const row = new Row(state, changed);
   const batch = new Batch(state, changed);
-  const words = data.run ? new Words(data.run, state, changed) : null;
+  const words = data.run ? new Words(data.run, data.kind, state, changed) : null;
   Dom.copyOnClick(Dom.find("notice"));
   Dom.find("link").addEventListener("click", () => (Dom.find("link").dataset.line = location.href));
   for (const link of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-section]"))) {

@@ -5,22 +5,76 @@
 const CIVIDIS = [[0, 48, 111], [87, 93, 109], [165, 156, 116], [254, 232, 56]];
 
 class WordMap {
+  static COLOURS = ["k0", "k1", "k2", "k3", "k5"];
+  static CORNERS = [[[0, -1], [1, 1], [-1, 1]], [[0, 1], [1, -1], [-1, -1]], [[0, -1.2], [1.2, 0], [0, 1.2], [-1.2, 0]]];
+
   // `points`: x, y of each word in turn; `values`: a number a word for its colour; `picked(place)` is called on a click.
-  constructor(box, { words, points, values, name, picked }) {
+  // `groups`, where there are some: their names, and the number of each word's group or -1.
+  constructor(box, { words, many, points, values, name, groups, picked }) {
     this.words = words;
     this.points = points;
     this.values = values;
     this.name = name;
+    this.groups = groups ? { names: groups.names, of: Dom.array(groups.of) } : null;
     this.picked = picked;
     this.chosen = -1;
-    this.canvas = Dom.make("canvas", { tabindex: 0, role: "img", "aria-label": "map of the words; arrow keys move, plus and minus zoom, 0 shows all" });
+    this.canvas = Dom.make("canvas", { tabindex: 0, role: "img", "aria-label": `map of the ${many}; arrow keys move, plus and minus zoom, 0 shows all` });
     this.tip = Dom.make("div", { class: "mapTip", hidden: true });
     const button = (text, label, act) => Dom.make("button", { type: "button", "aria-label": label, text, onclick: act });
     const tools = Dom.make("div", { class: "mapTools" }, button("+", "zoom in", () => this.zoom(1.5)), button("−", "zoom out", () => this.zoom(1 / 1.5)), button("all", "show all", () => this.reset()));
-    box.replaceChildren(Dom.make("div", { class: "mapFrame" }, this.canvas, this.tip, tools), this.scale());
+    this.key = Dom.make("div", {});
+    box.replaceChildren(this.choice(), Dom.make("div", { class: "mapFrame" }, this.canvas, this.tip, tools), this.key);
     this.listen();
-    this.colours = this.colourOf();
+    this.recolour();
     this.reset();
+  }
+
+  // What the colours mean, where there is a choice.
+  choice() {
+    if (!this.groups) return "";
+    const options = ["features", this.name].map((text) => Dom.make("option", { value: text, text }));
+    this.by = Dom.make("select", {}, ...options);
+    this.by.addEventListener("change", () => {
+      this.recolour();
+      this.draw();
+    });
+    return Dom.make("p", {}, Dom.make("label", {}, "coloured by ", this.by));
+  }
+
+  get grouped() {
+    return this.groups !== null && this.by.value === "features";
+  }
+
+  recolour() {
+    this.colours = this.grouped ? null : this.colourOf();
+    this.key.replaceChildren(this.grouped ? this.legend() : this.scale());
+  }
+
+  legend() {
+    const entries = this.groups.names.map((name, group) => Dom.make("span", {}, this.sign(group), name));
+    return Dom.make("div", { class: "legend" }, ...entries, Dom.make("span", {}, this.sign(-1), "none of them"));
+  }
+
+  sign(group) {
+    const canvas = Dom.make("canvas", { class: "sign", width: 14, height: 14 });
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = this.groupColour(group);
+    this.mark(pen, group, 7, 7, 9);
+    return canvas;
+  }
+
+  groupColour(group) {
+    return Dom.colour(group < 0 ? "soft" : WordMap.COLOURS[group]);
+  }
+
+  // Groups differ in their shape too: a square, a disc, two triangles, a diamond.
+  mark(pen, group, x, y, dot) {
+    const half = dot / 2;
+    if (group <= 0) return pen.fillRect(x - half, y - half, dot, dot);
+    pen.beginPath();
+    if (group === 1) pen.arc(x, y, half, 0, 7);
+    else WordMap.CORNERS[group - 2].forEach(([right, down], corner) => pen[corner ? "lineTo" : "moveTo"](x + right * half, y + down * half));
+    pen.fill();
   }
 
   get size() {
@@ -100,13 +154,16 @@ class WordMap {
     pen.fillStyle = Dom.colour("grid");
     pen.fillRect(0, 0, width, height);
     const seen = [];
-    const dot = Math.min(6, Math.max(1.8, 170 / Math.sqrt(this.words.length)));
+    const dot = Math.min(6, Math.max(1.8, 170 / Math.sqrt(this.words.length))) * (this.grouped ? 1.3 : 1);
+    const ofGroups = this.grouped ? [...this.groups.names.keys(), -1].map((group) => [group, this.groupColour(group)]) : [];
+    const shades = new Map(/** @type {[number, string][]} */ (ofGroups));
     for (let place = this.words.length - 1; place >= 0; place--) {
       const [x, y] = this.toPixel(place);
       if (x < -5 || y < -5 || x > width + 5 || y > height + 5) continue;
       seen.push(place);
-      pen.fillStyle = this.colours[place];
-      pen.fillRect(x - dot / 2, y - dot / 2, dot, dot);
+      const group = this.grouped ? this.groups.of[place] : 0;
+      pen.fillStyle = this.grouped ? shades.get(group) : this.colours[place];
+      this.mark(pen, group, x, y, dot);
     }
     this.label(pen, seen.reverse());
     if (this.chosen >= 0) this.ring(pen);
@@ -196,7 +253,8 @@ class WordMap {
     const place = this.nearest(at);
     this.tip.hidden = place < 0;
     if (place < 0) return;
-    this.tip.textContent = `${this.words[place]}  ${this.name} ${Dom.number(this.values[place], 3)}`;
+    const group = this.grouped ? `  ${this.groups.names[this.groups.of[place]] || "none of them"}` : "";
+    this.tip.textContent = `${this.words[place]}${group}  ${this.name} ${Dom.number(this.values[place], 3)}`;
     this.tip.style.left = `${Math.min(at[0] + 14, this.size[0] - 200)}px`;
     this.tip.style.top = `${at[1] + 12}px`;
   }

@@ -3,7 +3,7 @@
 // The report of one run or several, from the data in the page.
 
 (function report() {
-  const data = Dom.data(), { runs, words } = data, first = runs[0];
+  const data = Dom.data(), { runs, words } = data, { one, many } = data.kind, first = runs[0];
   const several = runs.length > 1;
   let current = 0;
 
@@ -15,9 +15,9 @@
       Dom.find("cards").append(
         several ? Dom.make("h3", { text: run.name }) : "",
         Dom.make("div", { class: "facts" },
-          fact(held_out ? Dom.number(held_out.nll) : "none", "held-out NLL, nats a pair"), fact(Dom.number(main.unigram), `unigram's ${held_out ? "held-out " : ""}NLL`),
+          held_out || data.pairs_are_held_out ? fact(held_out ? Dom.number(held_out.nll) : "none", "held-out NLL, nats a pair") : "", fact(Dom.number(main.unigram), `unigram's ${held_out ? "held-out " : ""}NLL`),
           fact(Dom.number(training.nll), "training NLL"), fact(Dom.number(training.floor), "floor: entropy of the training counts"), fact(Dom.number(training.excess), "excess above the floor"),
-          fact(Dom.whole(words.length), "words"), fact(Dom.whole(training.pairs), "weighted pairs"), fact(Dom.number(epoch, 2).replace(/\.?0+$/, ""), "epochs"), fact(Curves.prior(run), "prior on inputs, outputs"), fact(time(run), "training, seconds"))
+          fact(Dom.whole(words.length), many), fact(Dom.whole(training.pairs), "weighted pairs"), fact(Dom.number(epoch, 2).replace(/\.?0+$/, ""), "epochs"), fact(Curves.prior(run), "prior on inputs, outputs"), fact(time(run), "training, seconds"))
       );
     }
   }
@@ -47,15 +47,15 @@
     const objective = runs.some((run) => run.history.some((row) => row.objective !== null && row.objective !== undefined));
     Dom.find("objectiveBox").hidden = !objective;
     if (objective) Curves.training(runs, "objective", "objective", "objective [nats a pair]");
-    Curves.bands(runs, data.bands, "context", "contextBands", "times the context word was counted");
-    Curves.bands(runs, data.bands, "target", "targetBands", "times the predicted word was counted");
+    Curves.bands(runs, data.bands, "context", "contextBands", `times the context ${one} was counted`);
+    Curves.bands(runs, data.bands, "target", "targetBands", `times the predicted ${one} was counted`);
     Curves.calibration(runs, "calibration");
   }
 
   function predicted() {
     const run = runs[current];
     for (const id of ["best", "worst"]) {
-      const table = Dom.table(["word", "counted", "loss", "unigram", "gain"], run[id].map(([word, count, ...nats]) => [link(word), Dom.whole(count), ...nats.map((value) => Dom.number(value, 3))]));
+      const table = Dom.table([one, "counted", "loss", "unigram", "gain"], run[id].map(([word, count, ...nats]) => [link(word), Dom.whole(count), ...nats.map((value) => Dom.number(value, 3))]));
       table.className = "words";
       Dom.find(id).replaceChildren(table);
     }
@@ -73,9 +73,9 @@
     const row = words.indexOf(word), box = Dom.find("neighbours");
     Dom.find("word").value = word;
     map.choose(row);
-    if (row < 0) return box.replaceChildren(`${JSON.stringify(word)} is not among the ${Dom.whole(words.length)} words.`);
+    if (row < 0) return box.replaceChildren(`${JSON.stringify(word)} is not among the ${Dom.whole(words.length)} ${many}.`);
     const most = near.length / runs[current].near_of;
-    if (row >= most) return box.replaceChildren(`${JSON.stringify(word)} is on the map; the neighbours of the ${Dom.whole(most)} most frequent words are kept here. exact2vec neighbors knows all.`);
+    if (row >= most) return box.replaceChildren(`${JSON.stringify(word)} is on the map; the neighbours of the ${Dom.whole(most)} most frequent ${many} are kept here. exact2vec neighbors knows all.`);
     const rows = Array.from({ length: runs[current].near_of }, (_, place) => row * runs[current].near_of + place).map((at) => [link(words[near[at]]), Dom.number(cosines[at], 4)]);
     const table = Dom.table([Dom.make("span", { text: `near ${word}` }), "cosine"], rows);
     table.className = "words";
@@ -88,8 +88,8 @@
     current = number;
     const run = runs[current];
     [near, cosines] = [Dom.array(run.near), Dom.array(run.cosines)];
-    Dom.find("mapNote").textContent = `${run.map.note} Click into the map and turn the wheel to zoom; drag to move; click a word to see its neighbours.`;
-    map = new WordMap(Dom.find("mapBox"), { words, points: Dom.array(run.map.points), values: Dom.array(run.map.nll), name: "loss [nats]", picked: (place) => show(words[place]) });
+    Dom.find("mapNote").textContent = `${run.map.note} Click into the map and turn the wheel to zoom; drag to move; click one to see its neighbours.`;
+    map = new WordMap(Dom.find("mapBox"), { words, many, points: Dom.array(run.map.points), values: Dom.array(run.map.nll), name: "loss [nats]", groups: run.map.groups, picked: (place) => show(words[place]) });
     predicted();
     show(words[Math.min(100, words.length - 1)]);
     map.reset();

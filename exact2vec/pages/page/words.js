@@ -3,8 +3,9 @@
 // The words of a run: probabilities beside counts, loss, neighbours, all computed here from the run's own vectors.
 
 class Words {
-  constructor(run, state, changed) {
+  constructor(run, kind, state, changed) {
     this.run = run;
+    this.kind = kind;
     this.state = state;
     this.changed = changed;
     this.words = run.words;
@@ -14,9 +15,9 @@ class Words {
     this.unit = this.unitRows();
     for (const id of ["runLinks", "words", "map", "training"]) Dom.find(id).hidden = false;
     Dom.find("runName").textContent = run.name;
-    Dom.find("mapNote").textContent = `${run.map.note} Click into the map and turn the wheel to zoom; drag to move; click a word to look at it.`;
+    Dom.find("mapNote").textContent = `${run.map.note} Click into the map and turn the wheel to zoom; drag to move; click one to look at it.`;
     this.map = new WordMap(Dom.find("mapBox"), {
-      words: this.words, points: this.arrays.points, values: this.arrays.nll, name: "loss [nats]", picked: (place) => this.show(this.words[place], false),
+      words: this.words, many: this.kind.many, points: this.arrays.points, values: this.arrays.nll, name: "loss [nats]", groups: run.map.groups, picked: (place) => this.show(this.words[place], false),
     });
     Dom.find("search").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -145,7 +146,7 @@ class Words {
 
   neighbours(word, rows) {
     const cells = rows.map(([near, cosine]) => [this.link(near), Dom.copyable(cosine, this.line(word, `v.similarity(WORD, ${JSON.stringify(near)})`))]);
-    Dom.find("neighbourTable").replaceChildren(Dom.table(["word", "cosine"], cells));
+    Dom.find("neighbourTable").replaceChildren(Dom.table([this.kind.one, "cosine"], cells));
     Dom.find("neighbourTable").firstChild.className = "words";
   }
 
@@ -155,7 +156,7 @@ class Words {
     Dom.find("wordName").textContent = "";
     for (const id of ["wordFacts", "wordTable", "neighbourTable"]) Dom.find(id).replaceChildren();
     const near = this.spellings(word).map((one) => this.link(one));
-    const among = `${JSON.stringify(word)} is not among the ${Dom.whole(this.words.length)} words`;
+    const among = `${JSON.stringify(word)} is not among the ${Dom.whole(this.words.length)} ${this.kind.many}`;
     this.say(`${among}; nearest spelling: `, ...near);
     if (!location.protocol.startsWith("http")) return;
     fetch(`composed?word=${encodeURIComponent(word)}`).then((answer) => (answer.ok ? answer.json() : null)).then((found) => {
