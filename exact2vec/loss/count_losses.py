@@ -10,47 +10,66 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from exact2vec.jit import vectorized
+from exact2vec.loss.background import Background
 from exact2vec.loss.engine import engine_of
-from exact2vec.loss.engine.cells import Cells, Outputs, RowLosses, Workspace
+from exact2vec.loss.engine.background import entropies
+from exact2vec.loss.engine.cells import Cells, Outputs, RankOne, RowLosses, Workspace
 
 BLOCK_ROWS = 256
 
 
 class WeightedCounts:
-    """Weighted counts n(c, w), sparse.
+    """Weighted counts n(c, w): stored cells, and a background where all others are not 0.
 
     `totals` are the N_c, `column_totals` the N_w, `total` is N, `floor` their entropy in nats.
     """
 
-    def __init__(self, counts: csr_array) -> None:
+    def __init__(self, counts: csr_array, background: Background | None = None) -> None:
         if not counts.has_canonical_format:
             counts = counts.copy()
             counts.sum_duplicates()
         self.shape: tuple[int, int] = (int(counts.shape[0]), int(counts.shape[1]))
-        self.matrix = counts
-        self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel())
-        self.column_totals = torch.from_numpy(
-            np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
+        self.matrix, self.background = counts, background
+        totals, column_totals = (
+            np.asarray(counts.sum(axis=axis, dtype=np.float64)).ravel() for axis in (1, 0)
         )
-        self.total = float(
-            self.totals.numpy().sum()
-        )  # by numpy: torch's order of summing depends on the threads of the caller
-        self.floor = (
-            _entropy(counts.indptr, counts.data, self.totals.numpy()) / self.total
-            if self.total > 0
-            else 0.0
-        )
+        if background is not None:
+            shares_stored = counts.astype(bool) @ background.shares
+            totals += background.amounts * (1 - shares_stored)
+            stored = counts.astype(bool).T @ background.amounts
+            column_totals += background.shares * (background.total - stored)
+        self.totals = torch.from_numpy(totals)
+        self.column_totals = torch.from_numpy(column_totals)
+        self.total = float(totals.sum())
+        self.floor = self._entropy() / self.total if self.total > 0 else 0.0
+
+    def _entropy(self) -> float:
+        """N times the floor, nats."""
+        if self.background is None:
+            return float(_entropy(self.matrix.indptr, self.matrix.data, self.totals.numpy()))
+        rows = np.arange(self.shape[0])
+        nats = 0.0
+        for start in range(0, len(rows), BLOCK_ROWS):
+            nats += float(entropies(self.block(rows[start : start + BLOCK_ROWS])).sum())
+        return nats
 
     def unigram_nll(self, log_unigram: Float[Tensor, " word"]) -> float:
         """−Σ_w N_w log p(w) / N, nats: what one distribution for every context loses."""
         return -float((self.column_totals * log_unigram).numpy().sum()) / self.total
 
     def block(self, rows: NDArray[np.int64]) -> Cells:
-        """The cells of some rows."""
+        """The cells of some rows, less the background where there is one, and that."""
         found = self.matrix[rows]
         words = found.indices.astype(np.int32, copy=False)
         totals = self.totals[torch.from_numpy(rows)]
-        return Cells(found.indptr.astype(np.int64), words, found.data, totals)
+        starts, background = found.indptr.astype(np.int64), self.background
+        if background is None:
+            return Cells(starts, words, found.data, totals)
+        amounts = background.amounts[rows]
+        beyond = found.data - np.repeat(amounts, np.diff(starts)) * background.shares[words]
+        beyond = np.maximum(beyond, np.finfo(np.float32).tiny).astype(found.data.dtype)
+        rank_one = RankOne(torch.from_numpy(amounts), torch.from_numpy(background.shares))
+        return Cells(starts, words, beyond, totals, rank_one)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from engine_problems import MARKS, close
 
-from exact2vec.loss.engine.cells import Cells, Outputs
+from exact2vec.loss.engine.cells import Cells, Outputs, RankOne
 
 pytestmark = MARKS
 
@@ -78,6 +78,48 @@ def test_gradients_of_a_block_are_those_of_autograd(engine, dtype, excluding):
     counted = (n * scores.masked_fill(n == 0, 0.0)).sum(dim=1)
     total = (weights * (n.sum(dim=1) * scores.logsumexp(dim=1) - counted)).sum()
     right = torch.autograd.grad(total, leaves)
+    close(d_inputs, right[0].to(dtype), dtype)
+    close(found[:, :3], right[1].to(dtype), dtype)
+    close(found[:, 3], right[2].to(dtype), dtype)
+
+
+def backed(counts):
+    """Cells with a background, and the dense counts that they stand for; a row has none of it."""
+    amounts = torch.tensor([0.5, 2.0, 0.0, 3.0, 1.0, 0.25]).double()
+    shares = torch.linspace(1, 4, 17).double()
+    shares[4] = 0
+    shares /= shares.sum()
+    dense = counts.double() + amounts[:, None] * shares
+    cells = cells_of(counts, dense.sum(dim=1))
+    return Cells(
+        cells.starts, cells.words, cells.counts, cells.totals, RankOne(amounts, shares)
+    ), dense
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_losses_with_a_background_are_those_of_dense_counts(engine, dtype):
+    x, u, b, counts, _ = block(dtype)
+    cells, dense = backed(counts)
+    found, plain = engine.losses(x, Outputs.of(u, b), [cells, cells_of(counts)])
+    log_p = (x.double() @ u.double().T + b.double()).log_softmax(dim=1)
+    q = dense / dense.sum(dim=1, keepdim=True)
+    close(found.nll, -(dense * log_p).sum(dim=1), dtype)
+    excess = torch.xlogy(dense, q).sum(dim=1) - (dense * log_p).sum(dim=1)
+    close(found.excess, excess, dtype, least=found.nll.max().item())
+    close(plain.nll, -(counts * log_p).sum(dim=1), dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_gradients_with_a_background_are_those_of_dense_counts(engine, dtype):
+    x, u, b, counts, _ = block(dtype)
+    cells, dense = backed(counts)
+    weights, outputs = torch.linspace(0.5, 2, 6).double(), Outputs.of(u, b)
+    found = torch.full_like(outputs.rows, torch.nan)
+    d_inputs = engine.gradients(x, outputs, cells, weights, found.__setitem__)
+    assert torch.equal(engine.gradients(x, outputs, cells, weights, None), d_inputs)
+    leaves = [one.double().requires_grad_() for one in (x, u, b)]
+    log_p = (leaves[0] @ leaves[1].T + leaves[2]).log_softmax(dim=1)
+    right = torch.autograd.grad(-(weights[:, None] * dense * log_p).sum(), leaves)
     close(d_inputs, right[0].to(dtype), dtype)
     close(found[:, :3], right[1].to(dtype), dtype)
     close(found[:, 3], right[2].to(dtype), dtype)

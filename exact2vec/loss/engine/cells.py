@@ -50,17 +50,27 @@ class Outputs:
 
 
 @dataclass(frozen=True)
+class RankOne:
+    """amounts_c · shares_w, float64: counts in every cell of a block; the shares sum to 1."""
+
+    amounts: Float[Tensor, " row"]
+    shares: Float[Tensor, " word"]
+
+
+@dataclass(frozen=True)
 class Cells:
     """Counts n(c, w) of a block of rows, compressed: those of row i are at starts[i]:starts[i + 1].
 
     `words` are sorted within a row, none twice; `counts` are > 0; `totals` are the N_c, float64
-    (what a row's counts are shares of, so they may be those of more cells than stand here).
+    (what a row's counts are shares of, so they may be those of more cells than stand here). With a
+    `background`, that is added to every cell, also where none is stored, and is in the totals.
     """
 
     starts: NDArray[np.int64]
     words: NDArray[np.int32]
     counts: NDArray[Any]
     totals: Float[Tensor, " row"]
+    background: RankOne | None = None
 
 
 @dataclass(frozen=True)

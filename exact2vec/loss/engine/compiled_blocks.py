@@ -9,6 +9,7 @@ from torch import Tensor
 
 from exact2vec.loss.engine import tile_kernels as kernels
 from exact2vec.loss.engine import tile_sweeps as sweeps
+from exact2vec.loss.engine.background import beside_background, with_background
 from exact2vec.loss.engine.cells import Cells, Outputs, RowLosses, Workspace
 from exact2vec.loss.engine.tile_sweeps import NONE, Block, Products
 from exact2vec.loss.formulas import excess_terms
@@ -41,7 +42,11 @@ def losses(
         these = [part for part, job in zip(parts, jobs, strict=True) if job[0] == which]
         nll, excess = ([getattr(part, name) for part in these] for name in ("nll", "excess"))
         found.append(RowLosses(torch.cat(nll), torch.cat(excess)))
-    return found
+    log_sums = torch.from_numpy(swept.largest + np.log1p(swept.others))
+    return [
+        with_background(one, log_sums, inputs, outputs, each) if each.background else one
+        for one, each in zip(found, cells, strict=True)
+    ]
 
 
 def cell_nll(
@@ -157,7 +162,10 @@ def gradients(
     nothing else needs their outputs any more: it may step them while they are in the cache.
     """
     workspace = workspace or _workspace(inputs, outputs)
-    each = workspace.pool.map
+    each, beside = workspace.pool.map, None
+    if cells.background is not None:
+        sides = inputs, outputs, cells, weights
+        beside, on_tile = workspace.pool.run(lambda: beside_background(*sides, on_tile))
     products, x = _sides(inputs, outputs)
     block = Block(x, cells.starts, cells.words, cells.counts, NONE)
     swept = sweeps.swept(block, products, workspace.scores, each, excluded, losses_wanted=False)
@@ -169,7 +177,8 @@ def gradients(
     taker = None if on_tile is None else take
     totals, upstream = cells.totals.numpy(), weights.numpy()
     d_rows = sweeps.pulled_back(block, swept, products, upstream, totals, True, taker, each)
-    return d_rows[:, : outputs.dim]
+    d_inputs = d_rows[:, : outputs.dim]
+    return d_inputs if beside is None else d_inputs + beside
 
 
 def _sides(inputs: Tensor, outputs: Outputs) -> tuple[Products, Tensor]:

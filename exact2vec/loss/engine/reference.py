@@ -131,4 +131,7 @@ def _dense(cells: Cells, like: Tensor) -> Tensor:
     counts = torch.zeros(like.shape, dtype=like.dtype)
     row = np.repeat(np.arange(len(cells.starts) - 1), np.diff(cells.starts))
     places = torch.from_numpy(row), torch.from_numpy(cells.words.astype(np.int64))
-    return counts.index_put(places, torch.from_numpy(np.asarray(cells.counts, np.float64)))
+    counts = counts.index_put(places, torch.from_numpy(np.asarray(cells.counts, np.float64)))
+    if cells.background is None:
+        return counts
+    return counts + cells.background.amounts[:, None] * cells.background.shares

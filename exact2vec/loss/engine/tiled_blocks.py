@@ -11,6 +11,7 @@ from torch import Tensor
 from exact2vec.loss import formulas
 from exact2vec.loss.engine import strips
 from exact2vec.loss.engine.autograd import slices
+from exact2vec.loss.engine.background import beside_background, with_background
 from exact2vec.loss.engine.cells import Cells, Outputs, RowLosses
 from exact2vec.loss.engine.strips import Part, Sums
 from exact2vec.loss.targets import sum_type
@@ -29,15 +30,21 @@ def losses(
     scores = _scores(inputs, outputs, excluded)
     counted = [_Counted.of(each, inputs) for each in cells]
     found: list[list[RowLosses]] = [[] for _ in cells]
+    log_sums = []
     for rows in _strips(scores):
         z = scores[rows, :, None]
         sums, e = strips.normalise(z, sum_type(z))
         e.scatter_(1, sums.place, 1.0)
         for each, parts in zip(counted, found, strict=True):
             parts.append(each.losses(z, e, sums, rows))
-    return [
+        log_sums.append((sums.largest + sums.others.log1p()).flatten())
+    joined = [
         RowLosses(torch.cat([part.nll for part in parts]), torch.cat([one.excess for one in parts]))
         for parts in found
+    ]
+    return [
+        with_background(one, torch.cat(log_sums), inputs, outputs, each) if each.background else one
+        for one, each in zip(joined, cells, strict=True)
     ]
 
 
@@ -54,6 +61,9 @@ def gradients(
 
     It gets them some words at a time, when nothing else needs the outputs any more.
     """
+    beside = None
+    if cells.background is not None:
+        beside, on_tile = beside_background(inputs, outputs, cells, weights, on_tile)
     scores = _scores(inputs, outputs, excluded)
     counted = _Counted.of(cells, inputs)
     each = weights.to(inputs.device, counted.totals.dtype)
@@ -67,7 +77,7 @@ def gradients(
         padded = outputs.padded(inputs)
         for words in slices(len(outputs.rows), TILE_WORDS):
             on_tile(words, torch.mm(scores[:, words].T, padded))
-    return d_inputs
+    return d_inputs if beside is None else d_inputs + beside
 
 
 @dataclass(frozen=True)
