@@ -23,6 +23,7 @@ _HOME = {
     "Counts": "counts.counts",
     "Baskets": "counts.baskets",
     "count_baskets": "counts.basket_counting",
+    "count_edges": "counts.edge_counting",
     "count_text": "counts.counting",
     "count_tokens": "counts.counting",
     "Features": "counts.features",
@@ -46,6 +47,7 @@ __all__ = [  # written out: type checkers read it
     "Text",
     "Vectors",
     "count_baskets",
+    "count_edges",
     "count_text",
     "count_tokens",
     "cross_entropy",
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from exact2vec.counts.baskets import Baskets
     from exact2vec.counts.counting import count_text, count_tokens
     from exact2vec.counts.counts import Counts
+    from exact2vec.counts.edge_counting import count_edges
     from exact2vec.counts.features import Features, RowCounts
     from exact2vec.counts.text import Text
     from exact2vec.estimator import Exact2Vec

@@ -121,7 +121,7 @@ def index_pieces(pieces: Iterable[Piece], draw: Draw | None = None) -> Corpus:
         lengths.append(len(tokens))
         documents.append(document)
         parts.append(
-            draw.part(_new_hash(" ".join(tokens).encode("utf-8", "surrogatepass")))
+            draw.part(keyed_hash(" ".join(tokens).encode("utf-8", "surrogatepass")))
             if draw
             else TRAINING
         )
@@ -166,7 +166,7 @@ class _Reduction:
         self._tokens, self._draw = tokens, draw
         self._state = np.zeros(3, np.int64)
         self._state[BLANK] = 1
-        self._hash = _new_hash()
+        self._hash = keyed_hash()
         self._lengths: list[NDArray[np.int64]] = []
         self._documents: list[NDArray[np.int64]] = []
         self._parts: list[int] = []
@@ -214,7 +214,7 @@ class _Reduction:
         for end in ends:
             self._hash.update(text[start:end])
             self._parts.append(self._draw.part(self._hash))
-            self._hash, start = _new_hash(), end + 1
+            self._hash, start = keyed_hash(), end + 1
         self._hash.update(text[start:])
 
 
@@ -236,5 +236,5 @@ def _blocks(pieces: Iterable[Piece]) -> Iterator[tuple[int, list[str]]]:
         yield document, waiting
 
 
-def _new_hash(data: bytes = b"") -> "hashlib.blake2b":
+def keyed_hash(data: bytes = b"") -> "hashlib.blake2b":
     return hashlib.blake2b(data, digest_size=8, key=HASH_KEY)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.counts.features import NamedCounts, RowCounts
-from exact2vec.counts.kinds import COUNTS, TEXT, Kind, stored_kind
+from exact2vec.counts.kinds import COUNTS, EDGES, TEXT, Kind, stored_kind
 from exact2vec.counts.rare_words import RareWords
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import (
@@ -25,7 +25,8 @@ from exact2vec.counts.weighting import (
 from exact2vec.counts.word_contexts import WordContexts
 from exact2vec.display import html_table
 from exact2vec.errors import InputError, UsageError
-from exact2vec.storage import run_folder, schema
+from exact2vec.loss.background import Background
+from exact2vec.storage import graph_files, run_folder, schema
 from exact2vec.storage.stored_file import is_stored, optional_file
 
 
@@ -38,7 +39,9 @@ class Counts:
     `held_out` and `validation` are None where no pairs are in them. `rare` are the words that are
     contexts only, None where they were not asked for. `tokens` says where each token went.
     `word_contexts` show what stands near words that are not kept, None where there are none.
-    `kind` is the kind of data, whose nouns messages and pages use.
+    `kind` is the kind of data, whose nouns messages and pages use. Counts of a graph may have a
+    `background`, which the training part has beside its cells; `edges` are the weights of those
+    that are trained on, where they have no direction.
     """
 
     vocabulary: Vocabulary
@@ -52,6 +55,8 @@ class Counts:
     contexts: Vocabulary | None = None
     word_contexts: WordContexts | None = None
     kind: Kind = TEXT
+    background: Background | None = None
+    edges: csr_array | None = None
 
     @classmethod
     def from_matrix(
@@ -142,11 +147,18 @@ class Counts:
     @cached_property
     def unigram(self) -> NDArray[np.float64]:
         """p(w), the share of the weighted pairs of the training part that w ends."""
-        return unigram(self.keep * (self.training.T @ self.row_keep))
+        totals = self.keep * (self.training.T @ self.row_keep)
+        if self.background is not None:
+            totals += self.background.column_totals(self.training)
+        return unigram(totals)
 
     def weigh(self, counts: csr_array) -> csr_array:
         """The weighted pairs n(c, w) of k(c, w), float32."""
         return self.weighting.weigh(counts, self.row_keep, self.keep)
+
+    def background_of(self, part: csr_array) -> Background | None:
+        """What the part has beside its cells: the training part alone may have some."""
+        return self.background if part is self.training else None
 
     def weigh_rare(self) -> RowCounts | None:
         """The weighted counts of the rare words, as rows that can be folded in."""
@@ -157,6 +169,8 @@ class Counts:
 
         Each must have been counted against the same words, with the same weighting and settings.
         """
+        if self.kind == EDGES:
+            raise UsageError("walks go through a whole graph: put the edges together, and count")
         for other in others:
             self._refuse_another_kind(other)
         parts = [self, *others]
@@ -213,6 +227,10 @@ class Counts:
         schema.Counting(weighting, self.tokens, self.settings, self.kind.name).write(folder)
         if self.word_contexts is not None:
             self.word_contexts.write(folder)
+        if self.edges is not None:
+            graph_files.Edges(self.edges).write(folder)
+        if self.background is not None:
+            graph_files.Background(**vars(self.background)).write(folder)
 
     @classmethod
     def load(cls, folder: str | Path | run_folder.Run) -> "Counts":
@@ -241,6 +259,8 @@ class Counts:
             contexts=contexts,
             word_contexts=WordContexts.read(run, len(vocabulary.words)),
             kind=stored_kind(counting.kind, run.folder / schema.Counting.file),
+            background=_background(run, names),
+            edges=graph_files.Edges.of_nodes(run, names[1]),
         )
 
     def __repr__(self) -> str:
@@ -286,6 +306,13 @@ def _token_rows(counts: Counts) -> list[tuple[str, str]]:
         *weighting,
         ("most frequent", ", ".join(counts.words[:8])),
     ]
+
+
+def _background(run: run_folder.Run, names: tuple[int, int]) -> Background | None:
+    if not is_stored(graph_files.Background, run):
+        return None
+    stored = graph_files.Background.read(run, names)
+    return Background(stored.amounts, stored.shares, stored.errors)
 
 
 def has_counts(folder: str | Path | run_folder.Run) -> bool:

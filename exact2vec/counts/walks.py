@@ -23,8 +23,6 @@ from exact2vec.loss.background import Background
 from exact2vec.parallel import Workers
 
 CHUNK_ROWS = 256  # of one job
-SAMPLED_GROUPS = 16  # of LANES rows, from which the work is forecast
-WHOLE_CELLS = 20_000_000  # up to here every cell is kept
 
 
 @dataclass(frozen=True)

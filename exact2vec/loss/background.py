@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,11 @@ class Background:
     def total(self) -> float:
         """Σ_c of the amounts."""
         return float(self.amounts.sum())
+
+    def row_totals(self, cells: csr_array) -> NDArray[np.float64]:
+        """What each row has of it, beside these stored cells."""
+        return np.asarray(self.amounts * (1 - cells.astype(bool) @ self.shares))
+
+    def column_totals(self, cells: csr_array) -> NDArray[np.float64]:
+        """What each column has of it, beside these stored cells."""
+        return np.asarray(self.shares * (self.total - cells.astype(bool).T @ self.amounts))

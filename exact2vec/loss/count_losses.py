@@ -34,10 +34,8 @@ class WeightedCounts:
             np.asarray(counts.sum(axis=axis, dtype=np.float64)).ravel() for axis in (1, 0)
         )
         if background is not None:
-            shares_stored = counts.astype(bool) @ background.shares
-            totals += background.amounts * (1 - shares_stored)
-            stored = counts.astype(bool).T @ background.amounts
-            column_totals += background.shares * (background.total - stored)
+            totals += background.row_totals(counts)
+            column_totals += background.column_totals(counts)
         self.totals = torch.from_numpy(totals)
         self.column_totals = torch.from_numpy(column_totals)
         self.total = float(totals.sum())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from exact2vec.errors import UsageError
+from exact2vec.options.edges import EDGES
 from exact2vec.options.items import ITEMS
 from exact2vec.options.option import (
     Option,
@@ -213,7 +214,7 @@ def validation_share(validation: float, epochs: int | str) -> float:
     return validation or (0.02 if epochs == "auto" else 0.0)
 
 
-OPTIONS = {option.name: option for option in READING + COUNTING + ITEMS + TRAINING}
+OPTIONS = {option.name: option for option in READING + COUNTING + ITEMS + EDGES + TRAINING}
 
 
 def checked(**given: Value) -> dict[str, Value]:

@@ -162,7 +162,13 @@ def records(problem: Problem, course: Course, progress: Progress | None = None) 
 def first_record(problem: Problem, course: Course) -> Record:
     """The start, measured, with the schedule of its training."""
     workers, counted = problem.workspace.pool, problem.model.row_counts()
-    start = spectral_start(counted, course.vector_size, seed=problem.seed, workers=workers)
+    start = spectral_start(
+        counted,
+        course.vector_size,
+        seed=problem.seed,
+        workers=workers,
+        totals=problem.model.margins(),
+    )
     state = initial_state(problem, course.optimizers, start)
     state = refitted(state, problem) if course.epochs == 0 else state
     ends = tuple(

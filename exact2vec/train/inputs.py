@@ -20,6 +20,7 @@ from exact2vec.loss.engine.cells import Cells, Outputs
 from exact2vec.parallel import Workers
 from exact2vec.train.optimizers import RowSlopes, slices
 
+Margins = tuple[NDArray[np.float64], NDArray[np.float64]]
 SHORTEST = 1e-12  # a length below which a vector has no direction
 
 
@@ -96,6 +97,12 @@ class OwnRows:
         """What was counted with each row."""
         return self.counts.matrix
 
+    def margins(self) -> Margins | None:
+        """The totals of rows and columns where they are more than those of `row_counts`."""
+        if self.counts.background is None:
+            return None
+        return self.counts.totals.numpy(), self.counts.column_totals.numpy()
+
 
 @dataclass(frozen=True)
 class ComposedRows:
@@ -158,6 +165,10 @@ class ComposedRows:
     def row_counts(self) -> csr_array:
         """What was counted with each row: n(i, w) = Σ_c |C_ci| n(c, w)."""
         return csr_array(abs(self.composition).T @ self.counts.matrix)
+
+    def margins(self) -> Margins | None:
+        """None: the totals are those of `row_counts`."""
+        return None
 
 
 InputModel = OwnRows | ComposedRows

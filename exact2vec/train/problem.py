@@ -149,7 +149,7 @@ def problem_of(counts: Counts, workspace: Workspace, row_power: float, seed: int
         "validation": counts.validation,
     }
     models: dict[str, InputModel] = {
-        name: OwnRows(WeightedCounts(counts.weigh(part)))
+        name: OwnRows(WeightedCounts(counts.weigh(part), counts.background_of(part)))
         for name, part in parts.items()
         if part is not None
     }

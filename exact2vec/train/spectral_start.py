@@ -40,9 +40,8 @@ class Margin(NamedTuple):
     weights: NDArray[np.float64]
 
     @classmethod
-    def of_axis(cls, counts: csr_array, axis: int) -> "Margin":
+    def of(cls, totals: NDArray[np.float64]) -> "Margin":
         """ω = (total / mean total)^¼; 1 where nothing was counted."""
-        totals = np.asarray(counts.sum(axis=axis, dtype=np.float64)).ravel()
         seen = totals > 0
         ratio = np.maximum(totals, 1e-300) / totals[seen].mean()
         return cls(totals, np.where(seen, ratio**WEIGHT_POWER, 1.0))
@@ -60,7 +59,14 @@ class Factors(NamedTuple):
     right: NDArray[np.float32]
 
 
-def spectral_start(counts: csr_array, vector_size: int, *, seed: int, workers: Workers) -> Start:
+def spectral_start(
+    counts: csr_array,
+    vector_size: int,
+    *,
+    seed: int,
+    workers: Workers,
+    totals: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+) -> Start:
     """Inputs and outputs with x_c·u_w ≈ 1.4 · PMI⁺(c, w); bias = log p(w).
 
         A = diag(ω_c) max(0, log n_cw N / (N_c N_w)) diag(ω_w),  ω = (total / mean total)^¼
@@ -70,17 +76,20 @@ def spectral_start(counts: csr_array, vector_size: int, *, seed: int, workers: W
     most accurate. For symmetric counts p are eigenvectors and q = ±p; else both are singular
     vectors. Columns beyond the rank of the matrix are small and random, so that training can use
     them; beyond the number of rows or of words they are 0, and stay so.
+    `totals` are those of rows and columns, where they are more than the sums of the cells.
+
     Source: subspace iteration and Rayleigh-Ritz as in Halko, Martinsson and Tropp 2011,
     algorithms 4.4 and 5.3; with singular vectors algorithm 5.1.
     """
     random = np.random.default_rng(seed)
-    rows = Margin.of_axis(counts, 1)
+    of_rows, of_columns = totals or (_sums(counts, 1), _sums(counts, 0))
+    rows = Margin.of(of_rows)
     if is_symmetric(counts):
         columns = rows
         matrix = weighted_pmi(counts, rows, columns, workers)
         factors = _eigenvectors(matrix, vector_size, random, workers)
     else:
-        columns = Margin.of_axis(counts, 0)
+        columns = Margin.of(of_columns)
         matrix = weighted_pmi(counts, rows, columns, workers)
         factors = _singular_vectors(matrix, vector_size, random, workers)
     inputs, outputs = (SMALL * random.standard_normal((size, vector_size)) for size in counts.shape)
@@ -89,9 +98,12 @@ def spectral_start(counts: csr_array, vector_size: int, *, seed: int, workers: W
     scale = np.sqrt(STRETCH * factors.sizes[used])
     inputs[:, used] = factors.left[:, used] * scale / rows.weights[:, None]
     outputs[:, used] = factors.right[:, used] * scale / columns.weights[:, None]
-    column_totals = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel()
-    arrays = inputs, outputs, np.log(unigram(column_totals))
+    arrays = inputs, outputs, np.log(unigram(of_columns))
     return Start(*(torch.from_numpy(array.astype(np.float32)) for array in arrays))
+
+
+def _sums(counts: csr_array, axis: int) -> NDArray[np.float64]:
+    return np.asarray(counts.sum(axis=axis, dtype=np.float64)).ravel()
 
 
 def is_symmetric(counts: csr_array) -> bool:

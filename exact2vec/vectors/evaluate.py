@@ -140,7 +140,8 @@ def losses(
     vectors: Vectors, counts: Counts, *, threads: int | None = None
 ) -> tuple[Losses, Losses | None]:
     """The exact losses of the training part, and of the held-out part where there is one."""
-    training = WeightedCounts(counts.weigh(counts.training))
+    background = counts.background_of(counts.training)
+    training = WeightedCounts(counts.weigh(counts.training), background)
     held_out = [] if counts.held_out is None else [WeightedCounts(counts.weigh(counts.held_out))]
     counted, log_unigram = [training, *held_out], torch.from_numpy(np.log(vectors.unigram))
     with Workers(threads) as workers:

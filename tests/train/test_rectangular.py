@@ -90,7 +90,8 @@ def test_the_start_is_the_weighted_positive_pmi_from_both_sides():
 def test_a_start_of_small_rank_keeps_the_largest_singular_values():
     counts = csr_array(table(40, 25, pairs=2.0, rank=6).astype(np.float32))
     with Workers(1) as workers:
-        rows, columns = (start.Margin.of_axis(counts, axis) for axis in (1, 0))
+        sums = (np.asarray(counts.sum(axis=axis)).ravel() for axis in (1, 0))
+        rows, columns = map(start.Margin.of, sums)
         matrix = start.weighted_pmi(counts, rows, columns, workers)
         found = start._singular_vectors(matrix, 4, np.random.default_rng(1), workers)
     sizes = np.linalg.svd(matrix.toarray().astype(float), compute_uv=False)

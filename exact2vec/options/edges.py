@@ -1,0 +1,25 @@
+"""Options of edges: how far walks go, which columns hold what, and which nodes there are."""
+
+from exact2vec.options.option import Option
+
+EDGES = (
+    Option(
+        "hops",
+        5,
+        int,
+        "edges: nodes up to so many edges apart are near each other; 1 where the kinds of a "
+        "node's neighbours matter more than its surroundings",
+        least=1,
+        below=101,
+    ),
+    Option("source", None, str, "edges: the column of one end of an edge, in a file with a header"),
+    Option("target", None, str, "edges: the column of the other end"),
+    Option(
+        "whole_cells",
+        20_000_000,
+        int,
+        "edges: up to so many cells all are kept; beyond, those below chance become a background, "
+        "and it is said by how much the loss can differ",
+        least=0,
+    ),
+)
