@@ -22,7 +22,7 @@ from exact2vec.train.problem import (
 )
 from exact2vec.train.row_schedule import BEGINNING, FREQUENT, Position, Visit, visits
 from exact2vec.train.schedule import Schedule
-from exact2vec.train.spectral_start import spectral_start
+from exact2vec.train.spectral_start import Start, spectral_start
 from exact2vec.train.state import Progress, Record
 from exact2vec.train.steps import Rates, context_blocks, initial_state, refitted, step
 
@@ -145,30 +145,37 @@ class Course:
         return Rates(output_rate(self.rate, self.vector_size) * share, share)
 
 
-def records(problem: Problem, course: Course, progress: Progress | None = None) -> Iterator[Record]:
+def records(
+    problem: Problem,
+    course: Course,
+    progress: Progress | None = None,
+    *,
+    start: Start | None = None,
+) -> Iterator[Record]:
     """The records of a training, or what is left of one that has got as far as `progress`.
 
-    The tensors of `progress` stay as they are.
+    The tensors of `progress` stay as they are. It begins at `start`, the spectral one by default.
     """
     if progress is not None:
         progress = progress._replace(state=progress.state.copy())
     else:
-        record = first_record(problem, course)
+        record = first_record(problem, course, start)
         yield record
         progress = record.progress
     yield from _records_behind(progress, problem, course)
 
 
-def first_record(problem: Problem, course: Course) -> Record:
+def first_record(problem: Problem, course: Course, start: Start | None = None) -> Record:
     """The start, measured, with the schedule of its training."""
-    workers, counted = problem.workspace.pool, problem.model.row_counts()
-    start = spectral_start(
-        counted,
-        course.vector_size,
-        seed=problem.seed,
-        workers=workers,
-        totals=problem.model.margins(),
-    )
+    if start is None:
+        workers, counted = problem.workspace.pool, problem.model.row_counts()
+        start = spectral_start(
+            counted,
+            course.vector_size,
+            seed=problem.seed,
+            workers=workers,
+            totals=problem.model.margins(),
+        )
     state = initial_state(problem, course.optimizers, start)
     state = refitted(state, problem) if course.epochs == 0 else state
     ends = tuple(

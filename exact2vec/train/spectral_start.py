@@ -91,7 +91,7 @@ def spectral_start(
     else:
         columns = Margin.of(of_columns)
         matrix = weighted_pmi(counts, rows, columns, workers)
-        factors = _singular_vectors(matrix, vector_size, random, workers)
+        factors = singular_vectors(matrix, vector_size, random, workers)
     inputs, outputs = (SMALL * random.standard_normal((size, vector_size)) for size in counts.shape)
     inputs[:, min(counts.shape) :] = outputs[:, min(counts.shape) :] = 0
     used = np.flatnonzero(factors.sizes > 1e-6 * max(factors.sizes.max(initial=0.0), 1e-30))
@@ -183,7 +183,7 @@ def _eigenvectors(
     return workers.run(rayleigh_ritz)
 
 
-def _singular_vectors(
+def singular_vectors(
     matrix: csr_array, rank: int, random: np.random.Generator, workers: Workers
 ) -> Factors:
     """Those of the `rank` largest singular values of any matrix, fewer where it is smaller.

@@ -146,6 +146,18 @@ def each_row(rows: int, loop: Callable[[int, int], object]) -> None:
     )
 
 
+def softmax_table(
+    inputs: NDArray[np.float32], outputs: NDArray[np.float32], bias: NDArray[np.float32]
+) -> Float64[np.ndarray, "item other"]:
+    """p(w | i) = softmax over w of b_w + x_i·u_w, a row an item."""
+    scores = (inputs @ outputs.T).astype(np.float64)
+    scores += bias
+    scores -= scores.max(axis=1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=1, keepdims=True)
+    return scores
+
+
 def presence(contexts: csr_array) -> csr_array:
     """The same cells with the value 1."""
     ones = np.ones(len(contexts.indices))

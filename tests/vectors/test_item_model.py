@@ -106,7 +106,7 @@ def test_shares_are_those_of_the_largest_likelihood():
                 moved = shares.copy()
                 step = min(0.01, moved[one])
                 moved[one], moved[other] = moved[one] - step, moved[other] + step
-                assert mean_nll(moved @ np.stack(some)) >= best - 1e-9
+                assert mean_nll(moved @ np.stack(some)) >= best - 1e-7
 
 
 def test_a_part_that_says_nothing_new_gets_nothing():

@@ -1,0 +1,282 @@
+"""The model of what comes next: which parts it has, with which numbers, by the validation part."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from exact2vec.counts.counts import Counts, unigram
+from exact2vec.counts.credit import CreditRule, credit_counts
+from exact2vec.counts.vocabulary import Vocabulary
+from exact2vec.counts.weighting import PlainWeighting
+from exact2vec.parallel import Workers
+from exact2vec.train.composed_items import ComposedSettings, train_composed
+from exact2vec.train.fit import fit
+from exact2vec.train.item_choice import MOST_ROUNDS, Choice, Questions, Try, choose_rule
+from exact2vec.vectors.composed_items import Composed
+from exact2vec.vectors.item_model import (
+    ItemModel,
+    interpolation_shares,
+    mean_nll,
+    target_probabilities,
+)
+from exact2vec.vectors.item_parts import (
+    TABLE_BYTES,
+    ItemPart,
+    Mixture,
+    Popularity,
+    softmax_table,
+)
+from exact2vec.vectors.ranking import ranked
+
+MODELS = ("mixture", "composed", "all")
+VALIDATE = ("nll", "recall@20")
+TABLE_KAPPAS = (1.0, 4.0, 16.0)  # times κ, where the mixture is backed off to the embedding
+PAIR_PRIOR = (5.0, 20.0)
+GRID = np.linspace(0, 1, 21)
+Said = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ItemSettings:
+    """Which parts are tried, and what decides: the NLL of the validation part, or its recall@20.
+
+    `rounds` are the most of EM. The embedding behind the mixture has `vector_size` numbers.
+    """
+
+    model: str = "all"
+    validate: str = "nll"
+    rounds: int = MOST_ROUNDS
+    vector_size: int = 100
+    epochs: int = 4
+    composed: ComposedSettings = field(default_factory=ComposedSettings)
+    seed: int = 1
+
+
+# Of users it is asked what they do later. What was left out at random would favour rounds of EM,
+# which sharpen what stands together for a short while (docs/decisions/items.md).
+PRESETS = {
+    "table": ItemSettings(rounds=0, composed=ComposedSettings(vector_size=128)),
+    "baskets": ItemSettings(
+        composed=ComposedSettings(
+            vector_size=128,
+            epochs=6,
+            by_direction=False,
+            temperature=1.0,
+            keep=0.8,
+            power=0.25,
+            block_rows=128,
+        )
+    ),
+}
+UNCHOSEN = {"table": CreditRule(kappa=1.0), "baskets": CreditRule(kappa=5.0, rounds=3)}
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """A part: its share of the model, its own NLL of the validation part, and what it cost."""
+
+    name: str
+    share: float
+    nll: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was chosen. The counts are made by `counting`; p(w | i) of them by `rule`.
+
+    With `table` the mixture is backed off to the embedding. `nll` is that of the whole on the
+    validation part, `unigram` that of popularity, nats a target; None where nothing was asked.
+    """
+
+    counting: CreditRule
+    rule: CreditRule
+    table: bool
+    composed: Composed | None
+    shares: dict[str, float]
+    parts: list[Contribution] = field(default_factory=list)
+    tries: list[Try] = field(default_factory=list)
+    nll: float | None = None
+    unigram: float | None = None
+
+
+def plan_items(
+    baskets: csr_array,
+    questions: Questions,
+    settings: ItemSettings,
+    *,
+    workers: Workers,
+    say: Said = lambda line: None,
+) -> Plan:
+    """The Plan of the largest worth on `questions`, trained on `baskets` without them."""
+    return _Planning(baskets, questions, settings, workers, say).plan()
+
+
+def unchosen_plan(kind: str) -> Plan:
+    """What is done where nothing is kept for validation: the mixture, with usual numbers."""
+    rule = UNCHOSEN[kind]
+    return Plan(rule, rule, False, None, {"mixture": 1.0})
+
+
+def item_counts(baskets: csr_array, items: Vocabulary, plan: Plan, workers: Workers) -> Counts:
+    """The credit counts of all baskets, which the embedding is trained on."""
+    popularity = unigram(item_times(baskets).astype(np.float64))
+    found = credit_counts(baskets, popularity, plan.counting, workers=workers)
+    return Counts(items, found, None, PlainWeighting(), {})
+
+
+def item_model(
+    baskets: csr_array, counts: csr_array, plan: Plan, table: NDArray[np.floating] | None
+) -> ItemModel:
+    """The model of a Plan over these counts; `table` is p_0(w | i) of the embedding."""
+    times = item_times(baskets)
+    popularity = unigram(times.astype(np.float64))
+    behind = table if plan.table else None
+    parts: dict[str, ItemPart] = {
+        "popularity": Popularity(popularity),
+        "mixture": Mixture(counts, plan.rule, popularity, times, behind),
+    }
+    if plan.composed is not None:
+        parts["composed"] = plan.composed
+    names = [name for name in parts if plan.shares.get(name, 0) > 0]
+    return ItemModel(
+        tuple(parts[name] for name in names), tuple(plan.shares[name] for name in names)
+    )
+
+
+def item_times(baskets: csr_array) -> NDArray[np.int64]:
+    """How many baskets each item is in."""
+    return np.bincount(baskets.indices, minlength=baskets.shape[1]).astype(np.int64)
+
+
+def table_fits(items: int) -> bool:
+    """Whether a probability for each pair of items is held in memory."""
+    return 8 * items * items <= TABLE_BYTES
+
+
+class _Planning:
+    """The parts as they come, with their probabilities of the targets."""
+
+    def __init__(
+        self,
+        baskets: csr_array,
+        questions: Questions,
+        settings: ItemSettings,
+        workers: Workers,
+        say: Said,
+    ) -> None:
+        self.baskets, self.questions, self.settings = baskets, questions, settings
+        self.workers, self.say = workers, say
+        self.choice = Choice(baskets, questions, workers, settings.validate, settings.rounds)
+
+    def plan(self) -> Plan:
+        popularity = Popularity(unigram(self.choice.times.astype(np.float64)))
+        parts: dict[str, ItemPart] = {"popularity": popularity}
+        seconds = {"popularity": 0.0}
+        counting = rule = CreditRule()
+        if self.settings.model != "composed":
+            with _timed(seconds, "mixture"):
+                counting, parts["mixture"] = self._mixture()
+        if self.settings.model != "mixture":
+            with _timed(seconds, "composed"):
+                parts["composed"] = self._composed(popularity.popularity)
+        shares, nlls, nll = self._shares(parts)
+        mixture, composed = parts.get("mixture"), parts.get("composed")
+        rule = mixture.rule if isinstance(mixture, Mixture) else rule
+        return Plan(
+            counting,
+            rule,
+            isinstance(mixture, Mixture) and mixture.table is not None,
+            composed if isinstance(composed, Composed) and shares["composed"] > 0 else None,
+            shares,
+            [Contribution(name, shares[name], nlls[name], seconds[name]) for name in parts],
+            self.choice.tries,
+            nll,
+            nlls["popularity"],
+        )
+
+    def _mixture(self) -> tuple[CreditRule, Mixture]:
+        """The best mixture, backed off to an embedding of its own counts where that is better."""
+        best = choose_rule(self.choice)
+        rule, popularity = best.rule, unigram(self.choice.times.astype(np.float64))
+        counts = credit_counts(self.baskets, popularity, rule, workers=self.workers)
+        found = self.choice.mixture(counts, rule)
+        self.say(f"mixture: {rule}, validation {self.settings.validate} {best.loss:.4f}")
+        if not table_fits(len(popularity)):
+            return rule, found
+        table = self._table(counts)
+        for factor in TABLE_KAPPAS:
+            backed = replace(found, table=table, rule=replace(rule, kappa=factor * rule.kappa))
+            one = Try(backed.rule, self.choice.loss(backed))
+            if one.loss < best.loss:
+                best, found = one, backed
+        return rule, found
+
+    def _table(self, counts: csr_array) -> NDArray[np.float64]:
+        """p_θ(w | i) of an embedding trained on these counts."""
+        names = Vocabulary([str(item) for item in range(counts.shape[0])], self.choice.times)
+        trained = fit(
+            Counts(names, counts, None, PlainWeighting(), {}),
+            vector_size=self.settings.vector_size,
+            epochs=self.settings.epochs,
+            prior=PAIR_PRIOR,
+            exact_every=0,
+            seed=self.settings.seed,
+            threads=self.workers.threads,
+        )
+        *_, last = trained
+        state = last.state
+        return softmax_table(state.inputs.numpy(), state.outputs.numpy(), state.bias.numpy())
+
+    def _composed(self, popularity: NDArray[np.float64]) -> Composed:
+        settings, part = self.settings.composed, None
+        records = train_composed(
+            self.baskets, popularity, settings, workers=self.workers, questions=self.questions
+        )
+        for record, part in records:  # noqa: B007
+            self.say(f"composed: pass {record.epoch:g} of {settings.epochs}")
+        assert part is not None
+        return part
+
+    def _shares(
+        self, parts: dict[str, ItemPart]
+    ) -> tuple[dict[str, float], dict[str, float], float]:
+        """λ, the NLL of each part alone, and that of the whole."""
+        asked = self.questions.contexts, self.questions.targets
+        each = [target_probabilities(part, *asked) for part in parts.values()]
+        if self.settings.validate == "nll" or len(parts) < 3:
+            shares = interpolation_shares(each)
+        else:
+            shares = self._shares_by_recall(list(parts.values()))
+        shares = tuple(share if share > 1e-4 else 0.0 for share in shares)
+        shares = tuple(share / sum(shares) for share in shares)
+        nlls = {name: mean_nll(one) for name, one in zip(parts, each, strict=True)}
+        whole = mean_nll(np.asarray(shares) @ np.stack(each))
+        return dict(zip(parts, shares, strict=True)), nlls, whole
+
+    def _shares_by_recall(self, parts: list[ItemPart]) -> tuple[float, ...]:
+        """Of the grid of shares of mixture and composed, the one of the largest recall@20."""
+        asked = self.questions.contexts, self.questions.targets
+        found = []
+        for share in GRID:
+            model = ItemModel(tuple(parts[1:]), (share, 1 - share))
+            found.append(float(ranked(model.probabilities, *asked).recall.mean()))
+        best = GRID[int(np.argmax(found))]
+        return 0.0, float(best), float(1 - best)
+
+
+class _timed:
+    """Notes how many seconds its block took."""
+
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self.seconds, self.name = seconds, name
+
+    def __enter__(self) -> None:
+        self.began = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds[self.name] = time.perf_counter() - self.began

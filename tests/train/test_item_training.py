@@ -1,0 +1,106 @@
+"""Choosing the parts of a model and their numbers by questions."""
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from item_problems import ITEMS, cut, matrix_of, tasty_baskets
+
+from exact2vec.counts.credit import CreditRule
+from exact2vec.counts.vocabulary import Vocabulary
+from exact2vec.parallel import Workers
+from exact2vec.train.composed_items import ComposedSettings
+from exact2vec.train.item_choice import Choice, Questions, choose_rule
+from exact2vec.train.item_training import (
+    PRESETS,
+    ItemSettings,
+    item_counts,
+    item_model,
+    item_times,
+    plan_items,
+    unchosen_plan,
+)
+from exact2vec.vectors.item_model import mean_nll, target_probabilities
+from exact2vec.vectors.item_parts import softmax_table
+
+SMALL = ItemSettings(
+    vector_size=4,
+    epochs=2,
+    composed=ComposedSettings(4, 4, False, 1.0, 0.7, 0.25, rate=0.05, block_rows=64),
+)
+BASKETS = matrix_of(tasty_baskets(500))
+QUESTIONS = Questions(*cut(tasty_baskets(400, seed=5)))
+LATER = cut(tasty_baskets(2000, seed=6))
+
+
+@functools.cache
+def planned(settings):
+    with Workers(2) as workers:
+        return plan_items(BASKETS, QUESTIONS, settings, workers=workers)
+
+
+def test_the_rule_is_the_best_that_was_tried():
+    with Workers(2) as workers:
+        choice = Choice(BASKETS, QUESTIONS, workers)
+        best = choose_rule(choice)
+        again = choose_rule(Choice(BASKETS, QUESTIONS, workers))
+    assert best.loss == min(one.loss for one in choice.tries)
+    assert best == again
+    assert {one.rule.rounds for one in choice.tries} >= {0, 1, 2}
+
+
+def test_without_rounds_there_is_no_em():
+    with Workers(2) as workers:
+        choice = Choice(BASKETS, QUESTIONS, workers, "recall@20", most_rounds=0)
+        best = choose_rule(choice)
+    assert {one.rule.rounds for one in choice.tries} == {0}
+    assert -1 <= best.loss < 0
+    assert PRESETS["table"].rounds == 0
+
+
+def test_the_whole_is_no_worse_than_its_parts():
+    plan = planned(SMALL)
+    assert sum(plan.shares.values()) == pytest.approx(1, abs=1e-12)
+    assert [part.name for part in plan.parts] == ["popularity", "mixture", "composed"]
+    assert plan.nll <= min(part.nll for part in plan.parts) + 1e-6
+    assert plan.nll < plan.unigram - 0.3
+    assert plan.unigram == plan.parts[0].nll
+    assert {part.name: part.share for part in plan.parts} == plan.shares
+
+
+@pytest.mark.parametrize("model", ["mixture", "composed"])
+def test_one_part_alone(model):
+    plan = planned(replace(SMALL, model=model))
+    assert set(plan.shares) == {"popularity", model}
+    assert (plan.composed is None) == (model == "mixture")
+
+
+def test_shares_by_recall_are_of_the_grid():
+    plan = planned(replace(SMALL, validate="recall@20"))
+    assert plan.shares["popularity"] == 0
+    assert round(20 * plan.shares["mixture"], 9) % 1 == 0
+
+
+def test_the_model_of_a_plan():
+    """Made anew of all baskets, with the embedding's own probabilities behind the counts."""
+    plan = replace(planned(SMALL), table=True)
+    items = Vocabulary([str(item) for item in range(ITEMS)], item_times(BASKETS))
+    random, sizes = np.random.default_rng(1), ((ITEMS, 3), (ITEMS, 3), ITEMS)
+    table = softmax_table(*(random.standard_normal(size).astype(np.float32) for size in sizes))
+    np.testing.assert_allclose(table.sum(axis=1), 1, rtol=1e-12)
+    with Workers(2) as workers:
+        counts = item_counts(BASKETS, items, plan, workers)
+    assert counts.square
+    model = item_model(BASKETS, counts.training, plan, table)
+    assert model.mixture.table is table
+    assert item_model(BASKETS, counts.training, replace(plan, table=False), table).mixture
+    probabilities = target_probabilities(model.mixture, *LATER)
+    assert mean_nll(probabilities) < plan.unigram
+
+
+def test_without_questions_there_are_usual_numbers():
+    plan = unchosen_plan("baskets")
+    assert plan.counting == CreditRule(kappa=5.0, rounds=3)
+    assert plan.shares == {"mixture": 1.0}
+    assert plan.nll is None
