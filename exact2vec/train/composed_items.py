@@ -4,6 +4,7 @@ Some items of a row are kept and make its vector; the others are its targets. Th
 left out of the log-sum-exp, as they will be when the next item is asked for.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -163,15 +164,17 @@ def _problem(
 
 
 def _last_kept(passes: Callable[[int], ComposedRows]) -> Callable[[int], ComposedRows]:
-    """The passes, the last two kept: every block asks for its own."""
+    """The passes, the last two kept: every block asks for its own, on a worker thread."""
     known: dict[int, ComposedRows] = {}
+    one_at_a_time = threading.Lock()
 
     def one(number: int) -> ComposedRows:
-        if number not in known:
-            known[number] = passes(number)
-            for old in [key for key in known if key < number - 1]:
-                del known[old]
-        return known[number]
+        with one_at_a_time:
+            if number not in known:
+                known[number] = passes(number)
+                for old in [key for key in known if key < number - 1]:
+                    del known[old]
+            return known[number]
 
     return one
 
