@@ -161,14 +161,16 @@ def line_entries(inputs: Iterable[str], form: Form) -> Entries:
     numbering, ids, sizes = Numbering("item"), array("i"), array("q")
     commas, notes = 0, []
     for name in inputs:
-        text = Text(name, document="line", encoding=form.encoding, errors=form.errors)
+        text = Text(
+            name, tokens="space", document="line", encoding=form.encoding, errors=form.errors
+        )
         separator = form.separator or SEPARATORS.get(Path(name.removesuffix(".gz")).suffix.lower())
         for number, line in enumerate(_lines(text), start=1):
             items = _items(line, separator, f"{name}, line {number}")
             commas += separator is None and any("," in item for item in items)
             ids.extend(numbering.numbers(items, lambda at: ""))
             sizes.append(len(items))
-        notes += [note for note in text.notes if "hard-wrapped" not in note]
+        notes += [note for note in [*text.left_out, *text.doubts] if note != text.unsegmented]
     if commas > len(sizes) / 2:
         notes.append(
             "most lines hold commas, and white space parted the items: "

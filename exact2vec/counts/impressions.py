@@ -53,7 +53,7 @@ class Impressions:
         if (share := sum(shares.values())) < 0.2:
             return None
         return (
-            f"{100 * min(share, 1):.0f} % of the letters are of scripts written without spaces "
+            f"{percent(min(share, 1))} of the letters are of scripts written without spaces "
             f"({', '.join(shares)}): cut the words first ({SEGMENTERS}), then --tokens space"
         )
 
@@ -68,7 +68,7 @@ class Impressions:
             )
             if times and times >= least * total:
                 return (
-                    f"{100 * times / total:.2g} % of the stretches between white space hold "
+                    f"{percent(times / total)} of the stretches between white space hold "
                     f"{sign!r} and were split; --tokens space keeps them"
                 )
         return None
@@ -99,3 +99,12 @@ def _full_lines(lines: list[str], width: int) -> Iterator[tuple[str, bool]]:
         if line.strip() and following.strip():
             first = following.split(maxsplit=1)[0]
             yield line, len(line) + 1 + len(first) > width
+
+
+def percent(share: float) -> str:
+    """A share in words, with two digits where it is small.
+
+    >>> percent(1.0), percent(0.5), percent(0.034), percent(0.0004)
+    ('100 %', '50 %', '3.4 %', '0.04 %')
+    """
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.2g} %"
