@@ -3,13 +3,12 @@
 The command line writes its run folders with it.
 """
 
-import math
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,15 +28,25 @@ from exact2vec.options import COUNTING, TRAINING, checked, documented, validatio
 from exact2vec.pages.report import report_page
 from exact2vec.pages.run_view import RunView
 from exact2vec.storage import run_folder, schema
+from exact2vec.train.checkpoint import history_row, summary
 from exact2vec.train.fit import fit
 from exact2vec.train.problem import Strengths
-from exact2vec.train.state import Record
+from exact2vec.train.state import Progress, Record
 from exact2vec.vectors.evaluate import losses, new_text
 from exact2vec.vectors.other_names import by_our_names
 from exact2vec.vectors.queries import log_softmax
 from exact2vec.vectors.vectors import Vectors
 
 Listener = Callable[[Iterator[Record]], Iterator[Record]]
+
+
+class Earlier(NamedTuple):
+    """Where a `fit` was: its progress, its last measured record, and what it noted until then."""
+
+    progress: Progress
+    measured: Record
+    history: list[dict[str, Any]]
+    times: list[dict[str, Any]]
 
 
 @documented()
@@ -146,20 +155,58 @@ class Exact2Vec:
 
         Raises DivergedError, with `wv` and `history_` as last measured, where the loss runs away.
         """
+        self._check()
+        self.count(sentences)
+        self.history_ = History()
+        self.times_: list[dict[str, Any]] = []
+        return self._train(features, listen, None)
+
+    def count(self, sentences: Any) -> Counts:
+        """The counts of what `fit` takes, which are `counts_` from now on."""
+        self.baskets_ = sentences if isinstance(sentences, Baskets) else None
+        self.counts_ = self._counts(sentences)
+        return self.counts_
+
+    def go_on(
+        self,
+        counts: Counts,
+        earlier: Earlier,
+        *,
+        features: Features | None = None,
+        listen: Listener | None = None,
+    ) -> "Exact2Vec":
+        """Train on from where an earlier `fit` was, of the same counts, features and arguments.
+
+        It ends with the vectors and the history that the other would have ended with.
+        """
+        self._check()
+        self.count(counts)
+        self.wv, self.last_ = Vectors.from_state(earlier.measured.state, counts), earlier.measured
+        self.history_, self.times_ = History(earlier.history), list(earlier.times)
+        return self._train(features, listen, earlier.progress)
+
+    def forget_after(self, step: int) -> None:
+        """Take what was measured later out of the history."""
+        self.history_ = History(row for row in self.history_ if row["step"] <= step)
+        self.times_ = [row for row in self.times_ if row["step"] <= step]
+
+    def _check(self) -> None:
         prior: Any = checked(**self.get_params())["prior"]
         if self.rare is not None and not (prior and prior[0]):
             raise UsageError(
                 "rare words are folded in with the first strength of the prior: "
                 "give prior=(150, 500), or leave rare out"
             )
-        self.baskets_ = sentences if isinstance(sentences, Baskets) else None
-        self.counts_ = self._counts(sentences)
-        self.history_ = History()
-        self.times_: list[dict[str, Any]] = []
-        began = time.perf_counter()
+
+    def _train(
+        self, features: Features | None, listen: Listener | None, progress: Progress | None
+    ) -> "Exact2Vec":
+        before = self.times_[-1]["seconds"] if self.times_ else 0.0
+        began = time.perf_counter() - before
         arguments = {option.name: getattr(self, option.name) for option in TRAINING}
         listen = listen or (notebook_bar if in_notebook() else iter)
-        for record in listen(fit(self.counts_, features=features, **arguments)):
+        records = fit(self.counts_, features=features, progress=progress, **arguments)
+        for record in listen(records):
             if record.training is not None:
                 self.wv = Vectors.from_state(record.state, self.counts_)
                 self.last_ = record
@@ -239,36 +286,45 @@ class Exact2Vec:
 
         `report` adds report.html, to be opened in a browser.
         """
-        config = checked(**{option.name: getattr(self, option.name) for option in TRAINING})
-        config |= {"threads": None}
-        summed = summary(self.last_, len(self.wv), self.counts_.held_out_digest)
-        origin = {"versions": versions(), "machine": platform.machine(), **(provenance or {})}
         with run_folder.create(Path(folder), kind="run", force=force) as part:
-            self.counts_.write(part)
-            self.wv.write(part)
-            if self.baskets_ is not None:
-                self.baskets_.write(part)
-            for stored in (
-                schema.Config(config),
-                schema.Summary(summed),
-                schema.History(self.history_),
-                schema.HistoryTable(self.history_),
-                schema.Times(self.times_),
-                schema.Provenance(origin),
-            ):
-                stored.write(part)
+            self.write_trained(part)
+            self.write_start(part, provenance)
             if report:
-                seen = RunView(
-                    str(folder),
-                    self.wv,
-                    self.counts_,
-                    config,
-                    summed,
-                    origin,
-                    self.history_,
-                    self.times_,
-                )
-                schema.Report(report_page([seen])).write(part)
+                self.write_report(part, str(folder), provenance)
+
+    def write_start(self, folder: Path, provenance: dict[str, Any] | None = None) -> None:
+        """Put what is known before training into an open run folder."""
+        self.counts_.write(folder)
+        if self.baskets_ is not None:
+            self.baskets_.write(folder)
+        schema.Config(self._config()).write(folder)
+        schema.Provenance(origin_of(provenance)).write(folder)
+
+    def write_trained(self, folder: Path) -> None:
+        """Put what training made into an open run folder, the vectors first."""
+        self.wv.write(folder)
+        for stored in (
+            schema.Summary(self._summary()),
+            schema.History(self.history_),
+            schema.HistoryTable(self.history_),
+            schema.Times(self.times_),
+        ):
+            stored.write(folder)
+
+    def write_report(
+        self, folder: Path, name: str, provenance: dict[str, Any] | None = None
+    ) -> None:
+        """Put the report into an open run folder, as a run of this name."""
+        arguments = self._config(), self._summary(), origin_of(provenance)
+        seen = RunView(name, self.wv, self.counts_, *arguments, self.history_, self.times_)
+        schema.Report(report_page([seen])).write(folder)
+
+    def _config(self) -> dict[str, Any]:
+        config = checked(**{option.name: getattr(self, option.name) for option in TRAINING})
+        return config | {"threads": None}
+
+    def _summary(self) -> dict[str, Any]:
+        return summary(self.last_, len(self.wv), self.counts_.held_out_digest)
 
     def _counts(self, data: Any) -> Counts:
         """The counts of whatever `fit` was given."""
@@ -303,6 +359,11 @@ def is_matrix(data: object) -> bool:
     return issparse(data)
 
 
+def origin_of(provenance: dict[str, Any] | None) -> dict[str, Any]:
+    """What provenance.json holds: versions, machine, and whatever else is said of the origin."""
+    return {"versions": versions(), "machine": platform.machine(), **(provenance or {})}
+
+
 def versions() -> dict[str, str]:
     """The versions that the numbers of a run may depend on."""
     return {
@@ -310,43 +371,4 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-    }
-
-
-def history_row(record: Record) -> dict[str, Any]:
-    """What history.jsonl holds of a record: losses in nats per pair.
-
-    `exact` is false for estimates.
-    """
-    training, held_out = record.losses, record.held_out
-    return {
-        "step": record.step,
-        "epoch": record.epoch,
-        "exact": training.standard_error is None,
-        "nll": training.nll,
-        "nll_standard_error": training.standard_error,
-        "excess": training.excess,
-        "objective": training.objective,
-        "validation_nll": record.validation.nll if record.validation else None,
-        "held_out_nll": held_out.nll if held_out else None,
-        "held_out_nll_standard_error": held_out.standard_error if held_out else None,
-        "held_out_excess": held_out.excess if held_out else None,
-    }
-
-
-def summary(record: Record, words: int, held_out_digest: str | None) -> dict[str, Any]:
-    """The last losses with their baselines, in nats per pair."""
-    held_out, validation = (
-        asdict(losses) if losses else None for losses in (record.held_out, record.validation)
-    )
-    return {
-        "step": record.step,
-        "steps": record.steps,
-        "epoch": record.epoch,
-        "words": words,
-        "ln_v": math.log(words),
-        "training": asdict(record.losses),
-        "validation": validation,
-        "held_out": held_out,
-        "held_out_digest": held_out_digest,
     }

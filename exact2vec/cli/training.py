@@ -12,15 +12,13 @@ from exact2vec.cli.support import (
     FORCE,
     QUIET,
     announce_compilation,
-    fail,
     main,
     option_values,
     options,
     silent,
     tell,
 )
-from exact2vec.display import terminal_progress
-from exact2vec.errors import DivergedError, UsageError
+from exact2vec.errors import UsageError
 from exact2vec.options import COUNTING, ITEMS, READING, TRAINING, subword_lengths
 
 SUBWORDS_HELP = (
@@ -31,7 +29,13 @@ SUBWORDS_HELP = (
 
 @main.command()
 @click.argument("inputs", nargs=-1, metavar="INPUT…")
-@click.option("-o", "--output", required=True, metavar="RUN", help="the run folder to write")
+@click.option("-o", "--output", metavar="RUN", help="the run folder to write")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="go on with a training that was interrupted; with --threads, -q and --checkpoint-minutes "
+    "alone",
+)
 @click.option(
     "--kind",
     type=click.Choice(list(KINDS)),
@@ -50,12 +54,21 @@ SUBWORDS_HELP = (
     help="what is known of rows beside their counts: "
     ".csv or .parquet of row, feature, value, or .npz",
 )
+@click.option(
+    "--checkpoint-minutes",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="write a checkpoint this often, and behind each epoch; 0: behind each step",
+)
 @FORCE
 @QUIET
 def train(
     inputs: tuple[str, ...],
-    output: str,
+    output: str | None,
+    resume: str | None,
     kind: str | None,
+    checkpoint_minutes: float,
     subwords: dict[str, int],
     features: str | None,
     force: bool,
@@ -68,58 +81,78 @@ def train(
     Counts.save or train wrote, whose counts are trained on.
     Example: exact2vec train corpus.txt -o runs/corpus
     """
-    from exact2vec.storage import run_folder, schema
-
-    folder = Path(output)
-    run_folder.check_output(folder, force=force)
+    say = silent if quiet else tell
+    if resume is not None:
+        refuse_other_flags()
+        announce_compilation(say)
+        resume_training(Path(resume), checkpoint_minutes, given["threads"], say, quiet=quiet)
+        return
+    if output is None:
+        raise UsageError("name the run folder to write with -o RUN, or go on with --resume RUN")
     given |= {"min_n": 3, "max_n": None} | subwords
     refuse_what_contradicts(given, features)
     if not inputs and (sys.stdin is None or sys.stdin.isatty()):
         raise UsageError(
             "nothing to read: name a file, a folder or python-docs, or pipe text into the command"
         )
-    say = silent if quiet else tell
     announce_compilation(say)
-    from exact2vec.cli import messages
-    from exact2vec.counts.feature_files import read_features
-    from exact2vec.estimator import Exact2Vec
-    from exact2vec.pages.report import QUICK_CELLS
-    from exact2vec.storage.files import recorded_files
+    from exact2vec.cli.stopping import stopping
+    from exact2vec.storage.unfinished import begun
 
-    files = click.get_current_context().with_resource(recorded_files())
-    known = read_features(features) if features else None
-    request = Request(inputs, given, say, quiet)
-    data = read_input(kind, request)
-    model = Exact2Vec(**option_values(COUNTING + TRAINING, given))
-    command = ["exact2vec", *sys.argv[1:]]
-    provenance = {"inputs": list(inputs), "files": files, "command": command}
-    try:
-        model.fit(
-            data,
-            features=known,
-            listen=lambda records: terminal_progress(
-                records, len(model.counts_.words), quiet=quiet
-            ),
+    with stopping() as asking, begun(Path(output), force=force) as run:
+        from exact2vec.cli.run_in_progress import Training
+        from exact2vec.counts.feature_files import read_features
+        from exact2vec.estimator import Exact2Vec
+        from exact2vec.storage.files import recorded_files
+
+        files = click.get_current_context().with_resource(recorded_files())
+        known = read_features(features) if features else None
+        request = Request(inputs, given, say, quiet)
+        data = read_input(kind, request)
+        model = Exact2Vec(**option_values(COUNTING + TRAINING, given))
+        counts, command = model.count(data), ["exact2vec", *sys.argv[1:]]
+        provenance = {"inputs": list(inputs), "files": files, "command": command}
+        how = checkpoint_minutes, asking, say, quiet, request.left_out
+        Training(run, model, counts, known, provenance, *how).begin()
+
+
+def resume_training(
+    folder: Path, minutes: float, threads: Any, say: Callable[[str], None], *, quiet: bool
+) -> None:
+    """Go on with the training in a folder, to its end."""
+    from exact2vec.cli.stopping import stopping
+    from exact2vec.storage.unfinished import gone_on_with
+
+    with stopping() as asking, gone_on_with(folder) as run:
+        from exact2vec.cli import run_in_progress
+        from exact2vec.counts.counts import Counts
+        from exact2vec.storage.schema import Provenance
+
+        if run.ended:
+            say(f"{run.settle()}: its training had ended")
+            return
+        stored = run.run()
+        counts, provenance = Counts.load(stored), dict(Provenance.read(stored).values)
+        model = run_in_progress.stored_model(run, threads)
+        known = run_in_progress.stored_features(run)
+        how = minutes, asking, say, quiet, list[str]()
+        run_in_progress.Training(run, model, counts, known, provenance, *how).go_on()
+
+
+def refuse_other_flags() -> None:
+    """UsageError for flags beside --resume that the training has from its start."""
+    context = click.get_current_context()
+    flags = {param.name: param.opts[-1] for param in context.command.params}
+    changed = [
+        flags[name]
+        for name in context.params
+        if name not in ("resume", "threads", "quiet", "checkpoint_minutes") and is_given(name)
+    ]
+    if changed:
+        raise UsageError(
+            f"--resume goes on with the options that the training began with: "
+            f"leave out {', '.join(changed)}"
         )
-    except (DivergedError, KeyboardInterrupt) as error:
-        if hasattr(model, "wv"):
-            model.save(folder, force=force, provenance=provenance)
-            why = str(error) if isinstance(error, DivergedError) else "interrupted"
-            fail(
-                f"{why}; {output} holds the last good vectors, of epoch {model.last_.epoch:g}",
-                getattr(error, "exit_code", 130),
-            )
-        raise
-    counts = model.counts_
-    quick = counts.square and counts.training.nnz <= QUICK_CELLS
-    model.save(folder, force=force, provenance=provenance, report=quick)
-    for line in messages.closing(model.wv, model.last_, output):
-        say(line)
-    for line in request.left_out:
-        say(f"left out: {line}")
-    page = folder / schema.Report.file
-    if counts.square:
-        say(f"     open {page} in a browser" if quick else f"     exact2vec report {output}")
 
 
 def refuse_what_contradicts(given: dict[str, Any], features: str | None) -> None:

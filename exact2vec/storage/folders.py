@@ -89,7 +89,7 @@ def put_in_place(part: Path, folder: Path, *, force: bool) -> Path | None:
 
     Without `force` only an empty folder is replaced, else OSError. At every instant one of the two
     has the name, or, where the system cannot exchange names, the old one lies beside it for a
-    moment.
+    moment. The names are not yet on the disk.
     """
     old = None
     sync_folder(part)
@@ -98,7 +98,6 @@ def put_in_place(part: Path, folder: Path, *, force: bool) -> Path | None:
         old = _exchanged(part, folder)
     else:
         disk.rename(part, folder)
-    sync_folder(folder.parent)
     return old
 
 

@@ -32,6 +32,7 @@ from exact2vec.storage.writing import (
     UNFINISHED,
     digests_noted,
     failure_named,
+    sync_folder,
     unfinished_name,
     write_whole,
 )
@@ -190,6 +191,7 @@ def create(folder: Path, *, kind: str, force: bool = False) -> Iterator[Path]:
         check_output(folder, force=force)
         names = names_of_run(folder)
         old = put_in_place(part, folder, force=force)
+        sync_folder(folder.parent)
         if old is not None:
             delete_folder(old, names)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from exact2vec.loss.count_losses import (
 )
 from exact2vec.loss.engine import engine_of
 from exact2vec.loss.engine.cells import Outputs, Workspace
+from exact2vec.options import checked
 from exact2vec.train.inputs import PLAIN, InputModel, OwnRows, Score
 from exact2vec.train.shrinkage import Prior, PriorSide, shrinkage_penalty
 from exact2vec.train.state import State
@@ -212,6 +214,21 @@ def row_weights(totals: Float[Tensor, " context"], power: float) -> Float[Tensor
     weights = torch.where(totals > 0, totals.clamp_min(1e-300) ** (power - 1), 0.0)
     scale = float(totals.numpy().sum() / (weights * totals).numpy().sum())
     return weights * scale
+
+
+def prior_of_counts(
+    counts: Counts,
+    *,
+    prior: Strengths | None,
+    features: FeaturesOfSides | None,
+    min_n: int,
+    max_n: int | None,
+) -> Prior | None:
+    """The Prior that `fit` makes of these counts and arguments."""
+    strengths: Any = checked(prior=prior, min_n=min_n, max_n=max_n)["prior"]
+    background = counts.background_of(counts.training)
+    training = WeightedCounts(counts.weigh(counts.training), background)
+    return prior_of(counts, training, strengths, features, min_n, max_n)
 
 
 def prior_of(

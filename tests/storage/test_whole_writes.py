@@ -21,6 +21,12 @@ from exact2vec.storage.writing import write_whole
 ROOT = Path(exact2vec.__file__).parent
 
 
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch):
+    """Nothing here outlives the machine."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
 def write_run(folder, number, **more):
     with run_folder.create(folder, kind="run", **more) as part:
         schema.Config({"number": number}).write(part)
