@@ -14,9 +14,15 @@ from exact2vec.cli.support import fail, tell
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Features
 from exact2vec.display import terminal_progress
-from exact2vec.errors import CorruptFileError, DivergedError, Exact2VecError, ResourceError
+from exact2vec.errors import (
+    CorruptFileError,
+    DivergedError,
+    Exact2VecError,
+    ResourceError,
+    UsageError,
+)
 from exact2vec.estimator import Earlier, Exact2Vec
-from exact2vec.options import TRAINING
+from exact2vec.options import OPTIONS, TRAINING
 from exact2vec.pages.report import QUICK_CELLS
 from exact2vec.storage import progress_files, schema
 from exact2vec.storage.run_folder import check_output
@@ -169,10 +175,23 @@ def stored_progress(
 
 def stored_model(run: Unfinished, threads: int | None) -> Exact2Vec:
     """The model of a training that has not ended, with the arguments that it began with."""
-    config = dict(schema.Config.read(run.run()).values)
+    path, config = run.folder / schema.Config.file, schema.Config.read(run.run()).values
     if set(config) != {option.name for option in TRAINING}:
-        raise CorruptFileError(f"{run.folder / schema.Config.file}: these are not its arguments")
-    return Exact2Vec(**config | {"threads": threads})
+        raise CorruptFileError(f"{path}: these are not the arguments of a training")
+    try:
+        arguments: dict[str, Any] = {
+            name: OPTIONS[name].parse(_plain(value), name) for name, value in config.items()
+        }
+    except UsageError as error:
+        raise CorruptFileError(f"{path}: {error}") from error
+    return Exact2Vec(**arguments | {"threads": threads})
+
+
+def _plain(value: Any) -> Any:
+    """A value of JSON as an option takes it: text for what none takes."""
+    if isinstance(value, list) and all(isinstance(one, int | float) for one in value):
+        return tuple(map(float, value))
+    return value if value is None or isinstance(value, int | float | str) else repr(value)
 
 
 def stored_features(run: Unfinished) -> Features | None:

@@ -57,7 +57,7 @@ class Option:
             value = self.kind(
                 ",".join(map(str, given)) if isinstance(given, tuple | list) else str(given)
             )
-        except ValueError:
+        except (ValueError, OverflowError):
             raise self.refusal(given, name) from None
         if self.choices and value not in self.choices:
             raise self.refusal(given, name)
