@@ -274,7 +274,12 @@ def started(text, run, *flags, **more):
     return subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True, **more)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+SOAK = pytest.mark.soak
+
+
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", *(pytest.param(name, marks=SOAK) for name in ("SIGINT", "SIGHUP"))]
+)
 def test_a_signal_ends_a_training_behind_its_step(tmp_path, text, name):
     def heed():
         signal.signal(getattr(signal, name), signal.SIG_DFL)  # a shell may have it ignored
@@ -290,6 +295,7 @@ def test_a_signal_ends_a_training_behind_its_step(tmp_path, text, name):
     assert read_progress(tmp_path / "run")["checkpoints"]["last"]["step"] > 0
 
 
+@SOAK
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path, text):
     def ignore():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
