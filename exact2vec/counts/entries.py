@@ -159,18 +159,15 @@ def line_entries(inputs: Iterable[str], form: Form) -> Entries:
     separators lose the white space around them.
     """
     numbering, ids, sizes = Numbering("item"), array("i"), array("q")
-    commas, notes = 0, []
-    for name in inputs:
-        text = Text(
-            name, tokens="space", document="line", encoding=form.encoding, errors=form.errors
-        )
-        separator = form.separator or SEPARATORS.get(Path(name.removesuffix(".gz")).suffix.lower())
-        for number, line in enumerate(_lines(text), start=1):
-            items = _items(line, separator, f"{name}, line {number}")
-            commas += separator is None and any("," in item for item in items)
-            ids.extend(numbering.numbers(items, lambda at: ""))
-            sizes.append(len(items))
-        notes += [note for note in [*text.left_out, *text.doubts] if note != text.unsegmented]
+    text = Text(*inputs, regex=r"\S+", document="file", encoding=form.encoding, errors=form.errors)
+    commas = 0
+    for place, ending, line in _lines(text):
+        separator = form.separator or SEPARATORS.get(ending)
+        items = _items(line, separator, place)
+        commas += separator is None and any("," in item for item in items)
+        ids.extend(numbering.numbers(items, lambda at: ""))
+        sizes.append(len(items))
+    notes = list(text.notes)
     if commas > len(sizes) / 2:
         notes.append(
             "most lines hold commas, and white space parted the items: "
@@ -183,19 +180,28 @@ def line_entries(inputs: Iterable[str], form: Form) -> Entries:
     return Entries(names, list(numbering.place), row, items_of, notes=tuple(notes))
 
 
-def _lines(text: Text) -> Iterator[str]:
-    """The lines of files, without their ends."""
+def _lines(text: Text) -> Iterator[tuple[str, str, str]]:
+    """Each line without its end, behind where it stands and the ending of its file's name."""
     rest: list[str] = []
+    number, ending = 0, ""
     for stretch in text.stretches():
         *ended, last = stretch.text.split("\n")
+        ending = ending or _ending(stretch.name)
         for line in ended:
-            yield "".join([*rest, line])
+            number += 1
+            yield f"{stretch.name}, line {number}", ending, "".join([*rest, line])
             rest.clear()
         if last:
             rest.append(last)
-        if stretch.ends_document and rest:
-            yield "".join(rest)
-            rest.clear()
+        if stretch.ends_document:
+            if rest:
+                yield f"{stretch.name}, line {number + 1}", ending, "".join(rest)
+                rest.clear()
+            number, ending = 0, ""
+
+
+def _ending(name: str) -> str:
+    return Path(name.removesuffix(".gz").removesuffix(".zst")).suffix.lower() or "none"
 
 
 def _items(line: str, separator: str | None, where: str) -> list[str]:

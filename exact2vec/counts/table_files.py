@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from exact2vec.counts.recognition import refuse_other_than_text
-from exact2vec.counts.text import STDIN, standard_input
+from exact2vec.counts.text import STDIN, known_encoding, standard_input
 from exact2vec.errors import InputError, UsageError
 from exact2vec.storage.files import decompressed, input_errors_named, open_decompressed
 
@@ -73,6 +73,7 @@ def table_batches(name: str, wanted: Sequence[str], form: Form) -> Iterator[Batc
     Raises InputError for a missing column, a row that is longer or shorter than the header, and a
     file that is no table, with its line.
     """
+    known_encoding(form.encoding)
     if name == STDIN:
         with input_errors_named("stdin"), decompressed(standard_input()) as stream:
             yield from _of_stream(stream, "stdin", "", wanted, form)

@@ -79,7 +79,7 @@ class Text:
         self.tokens = None if regex is not None else tokens
         self.between_tokens = between_words if tokens == "words" and regex is None else str.isspace
         self.document = document
-        self.encoding = _known_encoding(encoding)
+        self.encoding = known_encoding(encoding)
         self.errors = errors
         self.advice: list[str] = []
         self.left_out: list[str] = []
@@ -211,7 +211,8 @@ def standard_input() -> Digesting:
     return Digesting(stream)
 
 
-def _known_encoding(encoding: str) -> str:
+def known_encoding(encoding: str) -> str:
+    """The name of an encoding; UsageError for an unknown one."""
     try:
         if codecs.lookup(encoding)._is_text_encoding:
             return codecs.lookup(encoding).name
