@@ -77,15 +77,22 @@ def text_counts(request: Request) -> Any:
 
 
 def stored_counts(request: Request) -> Any:
-    """The Counts of a folder that Counts.save or train wrote."""
-    from exact2vec.cli import messages
+    """The Counts of a folder that Counts.save or train wrote, or its Baskets."""
+    from exact2vec.cli import item_messages, messages
+    from exact2vec.counts.baskets import Baskets, has_baskets
     from exact2vec.counts.counts import Counts
 
     if len(request.inputs) != 1:
         raise UsageError(
             f"a folder of counts is trained on alone; got {len(request.inputs)} inputs"
         )
-    counts = Counts.load(request.inputs[0])
+    folder = request.inputs[0]
+    if has_baskets(folder):
+        baskets = Baskets.load(folder)
+        for line in item_messages.opening(baskets, *request.size):
+            request.say(line)
+        return baskets
+    counts = Counts.load(folder)
     for line in messages.opening(counts, *request.size):
         request.say(line)
     return counts

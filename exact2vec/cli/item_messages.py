@@ -1,7 +1,8 @@
 """The lines that a run on rows of items begins with."""
 
 from exact2vec.cli.messages import duration, forecast, short
-from exact2vec.counts.baskets import Baskets, titles
+from exact2vec.counts.baskets import Baskets
+from exact2vec.counts.kinds import entry_titles
 from exact2vec.options import available_threads
 
 SAID = (  # beside where every entry went
@@ -33,5 +34,5 @@ def opening(baskets: Baskets, vector_size: int, epochs: int, threads: int | None
         f"entries: {tokens['training']:,} training + {tokens['validation']:,} for validation "
         f"+ {tokens['held_out']:,} held out + {dropped}",
         f"{kind.groups}: {rows}",
-        *(f"{tokens[name]:,} {titles(kind)[name]}" for name in SAID if tokens.get(name)),
+        *(f"{tokens[name]:,} {entry_titles(kind)[name]}" for name in SAID if tokens.get(name)),
     ]

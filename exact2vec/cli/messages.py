@@ -29,7 +29,7 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
     tokens = counts.tokens
     pairs = int(counts.training.data.sum() // counts.weighting.unit)
     seconds, gigabytes = forecast(counts, vector_size, epochs, threads or available_threads())
-    if not tokens:
+    if not tokens or counts.kind in ROWS_OF_ITEMS:
         rows = "" if counts.square else f"{len(counts.rows):,} rows, "
         held_out = 0 if counts.held_out is None else counts.held_out.nnz
         return [

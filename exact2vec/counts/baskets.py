@@ -1,6 +1,6 @@
 """Baskets: rows of items, some of them held out and cut into context and target."""
 
-from collections.abc import Iterator
+import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.counts.counts import Counts
-from exact2vec.counts.kinds import BASKETS, Kind, stored_kind
+from exact2vec.counts.kinds import BASKETS, Kind, entry_rows, stored_kind
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import PlainWeighting
 from exact2vec.display import html_table
 from exact2vec.errors import InputError
 from exact2vec.storage import item_files, run_folder
 from exact2vec.storage.run_folder import Run
-from exact2vec.storage.stored_file import optional_file
+from exact2vec.storage.stored_file import is_stored, optional_file
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,24 @@ class Baskets:
     tokens: dict[str, int]
     settings: dict[str, Any] = field(default_factory=dict)
     kind: Kind = BASKETS
+
+    @property
+    def held_out_digest(self) -> str | None:
+        """The SHA-256 of the items' names, and of contexts and targets that are held out.
+
+        Held-out losses compare only where it is equal.
+        """
+        if self.held_out is None:
+            return None
+        digest = hashlib.sha256(repr(self.items.words).encode("utf-8", "backslashreplace"))
+        for side in (self.held_out.contexts, self.held_out.targets):
+            for array, kind in (
+                (side.indptr, np.int64),
+                (side.indices, np.int64),
+                (side.data, np.float64),
+            ):
+                digest.update(np.ascontiguousarray(array, kind).tobytes())
+        return digest.hexdigest()
 
     def pair_counts(self) -> Counts:
         """n(i, w): how much item i of a row is credited for its other item w, float64, square.
@@ -142,41 +160,13 @@ class Baskets:
         return f"Baskets({size}, {self.training.nnz:,} entries, {said})"
 
     def _repr_html_(self) -> str:
-        return html_table(["Baskets", ""], list(self.token_rows()))
-
-    def token_rows(self) -> Iterator[tuple[str, str]]:
-        """What was read and where every entry went, as (what, number)."""
-        for name, title in titles(self.kind).items():
-            if self.tokens.get(name):
-                yield title, f"{self.tokens[name]:,}"
-        yield f"{self.kind.many} kept", f"{len(self.items.words):,} of {self.tokens['distinct']:,}"
+        rows = entry_rows(self.kind, self.tokens, len(self.items.words))
+        return html_table(["Baskets", ""], rows)
 
 
-def titles(kind: Kind) -> dict[str, str]:
-    """What the numbers in `tokens` are of."""
-    one, many, group, groups = kind.one, kind.many, kind.group, kind.groups
-    return {
-        "read": "entries read",
-        "rows_read": f"{groups} read",
-        "distinct": f"distinct {many}",
-        "training": "entries for training",
-        "validation": "entries for validation",
-        "held_out": "entries held out",
-        "rows_training": f"{groups} for training",
-        "rows_validation": f"{groups} for validation",
-        "rows_held_out": f"{groups} held out",
-        "dropped_doubled": f"entries dropped: the {one} stands in the {group} already",
-        "dropped_missing": "entries dropped: the weight is missing",
-        "dropped_negative": "entries dropped: the weight is negative",
-        "dropped_zero": "entries dropped: the weight is 0",
-        "dropped_training": "entries dropped for training: below min-count or beyond max-vocab",
-        "dropped_validation": f"entries dropped for validation: not among the {many}",
-        "dropped_held_out": f"entries dropped of those held out: not among the {many}",
-        "dropped_uncut": f"entries dropped: the {group} cannot be cut into context and target",
-        "rows_of_one": f"{groups} for training with one {one} kept: no pair",
-        "rows_uncut": f"{groups} not cut: fewer than two {many} of them are kept",
-        "rows_empty": f"{groups} without {many} that are kept",
-    }
+def has_baskets(folder: str | Path) -> bool:
+    """Whether a run folder holds rows of items."""
+    return is_stored(item_files.Rows, run_folder.open_run(Path(folder)))
 
 
 def _matrices(*cuts: Cut | None) -> list[csr_array | None]:

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.counts.features import NamedCounts, RowCounts
-from exact2vec.counts.kinds import COUNTS, EDGES, TEXT, Kind, stored_kind
+from exact2vec.counts.kinds import (
+    COUNTS,
+    EDGES,
+    ROWS_OF_ITEMS,
+    TEXT,
+    Kind,
+    entry_rows,
+    stored_kind,
+)
 from exact2vec.counts.rare_words import RareWords
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import (
@@ -279,6 +287,8 @@ class Counts:
 
 def _token_rows(counts: Counts) -> list[tuple[str, str]]:
     tokens = counts.tokens
+    if counts.kind in ROWS_OF_ITEMS and tokens:
+        return entry_rows(counts.kind, tokens, len(counts.words))
     numbers = numbers_of(counts.weighting)
     values = ", ".join(f"{value:g}" for value in numbers.values())
     weighting = [(", ".join(numbers), values)] if numbers else []

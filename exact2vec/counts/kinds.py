@@ -41,3 +41,40 @@ def stored_kind(name: str, path: Path) -> Kind:
             f"{path}: kind {name!r} is unknown; this exact2vec knows {', '.join(KINDS)}"
         )
     return KINDS[name]
+
+
+def entry_titles(kind: Kind) -> dict[str, str]:
+    """What the numbers in `tokens` are of."""
+    one, many, group, groups = kind.one, kind.many, kind.group, kind.groups
+    return {
+        "read": "entries read",
+        "rows_read": f"{groups} read",
+        "distinct": f"distinct {many}",
+        "training": "entries for training",
+        "validation": "entries for validation",
+        "held_out": "entries held out",
+        "rows_training": f"{groups} for training",
+        "rows_validation": f"{groups} for validation",
+        "rows_held_out": f"{groups} held out",
+        "dropped_doubled": f"entries dropped: the {one} stands in the {group} already",
+        "dropped_missing": "entries dropped: the weight is missing",
+        "dropped_negative": "entries dropped: the weight is negative",
+        "dropped_zero": "entries dropped: the weight is 0",
+        "dropped_training": "entries dropped for training: below min-count or beyond max-vocab",
+        "dropped_validation": f"entries dropped for validation: not among the {many}",
+        "dropped_held_out": f"entries dropped of those held out: not among the {many}",
+        "dropped_uncut": f"entries dropped: the {group} cannot be cut into context and target",
+        "rows_of_one": f"{groups} for training with one {one} kept: no pair",
+        "rows_uncut": f"{groups} not cut: fewer than two {many} of them are kept",
+        "rows_empty": f"{groups} without {many} that are kept",
+    }
+
+
+def entry_rows(kind: Kind, tokens: dict[str, int], kept: int) -> list[tuple[str, str]]:
+    """What was read of rows of items and where every entry went, as (what, number)."""
+    there = [
+        (title, f"{tokens[name]:,}")
+        for name, title in entry_titles(kind).items()
+        if tokens.get(name)
+    ]
+    return [*there, (f"{kind.many} kept", f"{kept:,} of {tokens['distinct']:,}")]

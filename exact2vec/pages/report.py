@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exact2vec.counts.baskets import titles
-from exact2vec.counts.kinds import ROWS_OF_ITEMS
+from exact2vec.counts.kinds import ROWS_OF_ITEMS, entry_titles
 from exact2vec.counts.weighting import numbers_of
 from exact2vec.errors import InputError, UsageError
 from exact2vec.pages.diagnostics import (
@@ -115,7 +114,7 @@ def report_page(
 def read_rows(run: RunView) -> list[list[Any]]:
     """What was read, and where every token went."""
     tokens = run.counts.tokens
-    read = titles(run.counts.kind) if run.counts.kind in ROWS_OF_ITEMS else READ
+    read = entry_titles(run.counts.kind) if run.counts.kind in ROWS_OF_ITEMS else READ
     inputs = ", ".join(map(str, run.provenance.get("inputs", []))) or "Python objects"
     return [
         ["input", inputs],

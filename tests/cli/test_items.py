@@ -210,6 +210,22 @@ def test_ids_stay_text_up_to_the_neighbours(tmp_path):
     assert sorted(row["item"] for row in json.loads(found.stdout)) == ["1", "1.0", "nan"]
 
 
+def test_a_run_is_trained_on_again_with_its_rows(run, tmp_path):
+    result = call("train", run, "-o", tmp_path / "again", *FLAGS)
+    assert result.exit_code == 0, result.output
+    assert "300 entries of 120 rows, 6 items of 6" in result.stderr
+    one, other = (e2v.Baskets.load(folder) for folder in (run, tmp_path / "again"))
+    np.testing.assert_array_equal(one.training.data, other.training.data)
+    np.testing.assert_array_equal(e2v.load(run).inputs, e2v.load(tmp_path / "again").inputs)
+    e2v.Counts.load(run).save(tmp_path / "pairs")
+    result = call("train", tmp_path / "pairs", "-o", tmp_path / "run", *FLAGS)
+    assert result.exit_code == 0, result.output
+    assert "6 columns" in result.stderr
+    assert "entries read" in e2v.Counts.load(run)._repr_html_()
+    result = call("train", run, "--kind", "table", "-o", tmp_path / "no")
+    assert (result.exit_code, "leave out --kind table" in result.stderr) == (2, True)
+
+
 def test_a_run_answers_in_items(run):
     found = call("neighbors", run, "tea", "-n", "99")
     assert found.stdout.splitlines()[0].split() == ["query", "item", "cosine"]

@@ -138,3 +138,12 @@ def test_all_held_out_is_an_error():
     share = digest("\0".join(row)) / 2**64
     with pytest.raises(InputError, match="fell into the held-out and validation parts"):
         e2v.count_baskets([row] * 9, held_out=share * 1.001, validation=0)
+
+
+def test_the_digest_is_of_what_is_held_out():
+    baskets = random_baskets(3, rows=1000)
+    options = {"held_out": 0.2, "min_count": 1}
+    one = e2v.count_baskets(baskets, validation=0.1, **options).held_out_digest
+    assert one == e2v.count_baskets(baskets[::-1], validation=0.1, **options).held_out_digest
+    assert one != e2v.count_baskets(baskets, target_share=0.5, **options).held_out_digest
+    assert e2v.count_baskets(baskets, held_out=0).held_out_digest is None
