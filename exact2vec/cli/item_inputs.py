@@ -4,7 +4,6 @@ from typing import Any
 
 from exact2vec.cli.inputs import InputKind, Request
 from exact2vec.display import spinner
-from exact2vec.errors import UsageError
 
 SHARED = (
     *("encoding", "errors", "separator", "min_count", "max_vocab"),
@@ -24,16 +23,9 @@ def basket_rows(request: Request) -> Any:
 
 def table_rows(request: Request) -> Any:
     """The Baskets of tables in long form: csv, tsv, JSON lines or parquet."""
-    from exact2vec.counts.entries import file_entries
-    from exact2vec.counts.long_form import Columns
+    from exact2vec.counts.entries import file_entries, table_columns
 
-    group_by, item, weight, time = request.values("group_by", "item", "weight", "time").values()
-    if group_by is None or item is None:
-        raise UsageError(
-            "--kind table needs --group-by and --item: the columns that name the row of an entry, "
-            "such as the user or the order, and its item"
-        )
-    columns = Columns((group_by, item), weight, time, any_weight=True)
+    columns = table_columns(**request.values("group_by", "item", "weight", "time"))
     with spinner("reading and counting", quiet=request.quiet):
         entries = file_entries(request.inputs or ("-",), columns, _form(request))
         return _counted(request, entries)

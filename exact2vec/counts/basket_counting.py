@@ -19,9 +19,9 @@ from exact2vec.counts.entries import (
     line_entries,
     list_entries,
     matrix_entries,
+    table_columns,
 )
 from exact2vec.counts.item_table import ItemTable, item_table
-from exact2vec.counts.long_form import Columns
 from exact2vec.counts.row_parts import Numbers, Shares, target_cells
 from exact2vec.counts.table_files import Form
 from exact2vec.counts.vocabulary import Vocabulary
@@ -98,9 +98,7 @@ def count_baskets(
 def _of_columns(
     data: Any, group_by: str | None, item: str | None, weight: Any, time: Any, *, table: bool
 ) -> Entries:
-    if group_by is None or item is None:
-        raise UsageError("a table needs group_by and item, the columns that name row and item")
-    columns = Columns((group_by, item), weight, time, any_weight=True)
+    columns = table_columns(group_by, item, weight, time)
     if table:
         return frame_table(data, columns)
     if not isinstance(data, str | Path):

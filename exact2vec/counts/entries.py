@@ -58,19 +58,39 @@ class BasketNames(Sequence[str]):
         return f"basket {range(self._size)[place] + 1}"
 
 
+def table_columns(
+    group_by: str | None, item: str | None, weight: str | None = None, time: str | None = None
+) -> Columns:
+    """The columns of a table of rows and items; UsageError where one is not named, or twice."""
+    if group_by is None or item is None:
+        raise UsageError(
+            "a table needs group_by and item (--group-by, --item): the columns that name the row "
+            "of an entry, such as the user or the order, and its item"
+        )
+    columns = Columns((group_by, item), weight, time, any_weight=True)
+    if len(set(columns.wanted)) < len(columns.wanted):
+        raise UsageError(
+            "group_by, item, weight and time must name different columns; "
+            f"got {', '.join(map(repr, columns.wanted))}"
+        )
+    return columns
+
+
 def table_entries(found: LongForm) -> Entries:
     """The entries of a table with columns for row and item."""
     rows, items = found.names
-    times = found.times
+    replaced = sum("\ufffd" in name for name in (*rows.distinct, *items.distinct))
+    note = f"{replaced:,} names hold U+FFFD, which stands for bytes that are not text"
     return Entries(
         rows.distinct,
         items.distinct,
         rows.numbers,
         items.numbers,
         found.weights,
-        times,
+        found.times,
         named=True,
         kind=TABLE,
+        notes=(note,) if replaced else (),
     )
 
 

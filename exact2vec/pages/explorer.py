@@ -131,7 +131,8 @@ def cells(counts: csr_array) -> dict[str, Any]:
     )
     rows = np.repeat(np.arange(counts.shape[0]), row_cells)[kept]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=counts.shape[0]))])
-    kind = np.int32 if counts.data.max(initial=0) < 2**31 else np.float64
+    whole = counts.data.dtype.kind in "iu" and counts.data.max(initial=0) < 2**31
+    kind = np.int32 if whole else np.float64
     return {
         "indptr": packed_array(indptr.astype(np.int32)),
         "indices": packed_array(counts.indices[kept].astype(np.int32)),

@@ -162,7 +162,33 @@ def test_flags_of_other_kinds_are_refused_with_the_reason(tmp_path, kind, flags,
 def test_a_table_needs_its_columns(tmp_path):
     result = call("train", "x.csv", "--kind", "table", "--item", "a", "-o", tmp_path / "run")
     assert result.exit_code == 2
-    assert "--kind table needs --group-by and --item" in result.stderr
+    assert "a table needs group_by and item (--group-by, --item)" in result.stderr
+    columns = "--group-by", "a", "--item", "a"
+    result = call("train", "x.csv", "--kind", "table", *columns, "-o", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "must name different columns; got 'a', 'a'" in result.stderr
+
+
+def test_other_encodings_are_read_where_they_are_named(tmp_path):
+    text = table_of(BASKETS).replace("tea", "thé")
+    for encoding in ("utf-16", "latin-1"):
+        for kind, name, data in (
+            ("table", "a.csv", text),
+            ("baskets", "a.txt", "thé milk bun\nale rye\n" * 30),
+        ):
+            result, run = trained(
+                tmp_path, data.encode(encoding), "--encoding", encoding, "--force",
+                name=name, kind=kind,
+            )  # fmt: skip
+            assert result.exit_code == 0, result.output
+            assert "thé" in e2v.load(run)
+    result, _ = trained(tmp_path, text.encode("utf-16"), "--force")
+    assert (result.exit_code, "use --encoding utf-16" in result.stderr) == (3, True)
+    flags = "--errors", "replace", "--force"
+    result, run = trained(tmp_path, text.encode("latin-1"), *flags)
+    assert result.exit_code == 0, result.output
+    assert "th\ufffd" in e2v.load(run)
+    assert "1 names hold U+FFFD" in result.stderr
 
 
 def test_what_is_dropped_is_said(tmp_path):

@@ -1,5 +1,6 @@
 """The explorer shows the library's numbers; hostile and unseen words are text."""
 
+import base64
 import contextlib
 import io
 import math
@@ -29,6 +30,13 @@ def test_the_largest_cells_of_each_row_are_kept():
     counts = csr_array(np.array([[5, 0, 9, 1], [0, 0, 0, 0], [3, 3, 3, 8]]))
     kept = explore.largest_of_rows(counts, 2)
     assert counts.data[kept].tolist() == [5, 9, 3, 8]
+
+
+def test_counts_that_are_no_integers_are_whole_on_the_page():
+    real = explore.cells(csr_array(np.array([[0, 0.25], [2.5, 0]])))["counts"]
+    assert real["kind"] == "Float64Array"
+    assert np.frombuffer(base64.b64decode(real["base64"])).tolist() == [0.25, 2.5]
+    assert explore.cells(csr_array(np.array([[0, 3]])))["counts"]["kind"] == "Int32Array"
 
 
 def test_a_map_by_umap_says_that_its_distances_are_not_faithful(runs):
