@@ -150,14 +150,19 @@ def input_errors_named(name: str) -> Iterator[None]:
 
 
 def text_lines(path: Path) -> list[str]:
-    """The lines of a small text file in UTF-8, compressed or not; a byte order mark is no text.
+    """The lines of a small text file in UTF-8, as `whole_text` reads it."""
+    return whole_text(path).splitlines()
+
+
+def whole_text(path: Path) -> str:
+    """A small text file in UTF-8, compressed or not; a byte order mark is no text.
 
     InputError names the first byte that is not UTF-8.
     """
     with open_decompressed(path) as file:
         data = file.read()
     try:
-        return data.decode().removeprefix("\ufeff").splitlines()
+        return data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: byte {data[error.start]:#04x} at offset {error.start:,} is not UTF-8"
