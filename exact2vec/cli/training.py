@@ -78,8 +78,10 @@ def train(
     """Count, start, fit, and write everything to RUN.
 
     INPUT: text files (plain, .gz, .zst), folders, - for stdin, python-docs, or one folder that
-    Counts.save or train wrote, whose counts are trained on.
-    Example: exact2vec train corpus.txt -o runs/corpus
+    Counts.save or train wrote, whose counts are trained on. With --kind baskets each line is a
+    basket of items; with --kind table a csv, tsv, JSON lines or parquet has an item a line.
+    Examples: exact2vec train corpus.txt -o runs/corpus;
+    exact2vec train orders.csv --kind table --group-by user --item item -o runs/orders
     """
     say = silent if quiet else tell
     if resume is not None:

@@ -89,7 +89,8 @@ COUNTING = (
         "min_count",
         5,
         int,
-        "words counted less often in the training part are dropped, and windows close up over them",
+        "words counted less often in the training part are dropped, and windows close up over "
+        "them; items that fewer training rows hold are dropped",
         least=1,
     ),
     Option(
@@ -111,8 +112,8 @@ COUNTING = (
         "held_out",
         0.02,
         float,
-        "share of the documents kept for the held-out NLL, drawn by a hash of their tokens; "
-        "0 is none",
+        "share of the documents, or rows of items, that is held out, drawn by a hash of its "
+        "tokens; 0 is none",
         least=0,
         below=1,
     ),
@@ -120,8 +121,8 @@ COUNTING = (
         "validation",
         0.0,
         float,
-        "share of the documents kept for validation as well: their NLL decides when "
-        "--epochs auto stops (which makes it 0.02)",
+        "share kept for validation as well: its NLL decides when --epochs auto stops (which makes "
+        "it 0.02, as baskets and tables do)",
         least=0,
         below=1,
     ),
