@@ -65,6 +65,9 @@ class Exact2Vec:
     and columns have numbers for names ("row 0", "column 0"); name them with `Counts.from_matrix`.
     Then `transform` gives vectors of new rows, and `score` the likelihood of other cells.
 
+    scikit-learn's clone, cross-validation, searches and pipelines take it. Before a classifier in a
+    pipeline it takes matrices, not sentences, since `transform` does.
+
     Of `Baskets` (see `count_baskets`) it trains the pairs of items, and keeps them as `baskets_`.
     """
 
@@ -124,6 +127,11 @@ class Exact2Vec:
         if name in ("wv", "counts_", "baskets_", "history_", "times_", "last_"):
             raise AttributeError(f"this Exact2Vec has no {name} yet: call fit(sentences) first")
         raise AttributeError(f"'Exact2Vec' object has no attribute {name!r}")
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.base import BaseEstimator  # which is there, since it alone asks
+
+        return BaseEstimator().__sklearn_tags__()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments by name, as scikit-learn reads them."""

@@ -72,3 +72,22 @@ def test_arguments_of_other_packages_are_answered_with_the_name_here(given, said
 def test_sentences_are_no_argument():
     with pytest.raises(TypeError, match=r"sentences go to fit\(sentences\)"):
         Exact2Vec([["sun", "moon"]])
+
+
+def test_scikit_learn_takes_the_estimator():
+    base = pytest.importorskip("sklearn.base", reason="scikit-learn is not installed")
+    from sklearn.model_selection import GridSearchCV, cross_val_score
+    from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import check_is_fitted
+
+    texts = sentences(size=60)
+    model = Exact2Vec(vector_size=2, epochs=1, held_out=0, min_count=1, threads=1)
+    assert base.clone(model).get_params() == model.get_params()
+    check_is_fitted(model.fit(texts))
+    scores = cross_val_score(model, texts, cv=2)
+    search = GridSearchCV(model, {"sample": [1e-3, 0]}, cv=2).fit(texts)
+    assert np.isfinite(scores).all()
+    assert search.best_params_["sample"] in (1e-3, 0)
+    pipeline = Pipeline([("vectors", model)]).fit(texts)
+    assert pipeline.score(texts) < 0
+    assert "Exact2Vec" in pipeline._repr_html_()

@@ -49,7 +49,7 @@ def _read(path: str | Path, kind: type[Kind]) -> Kind:
 
 def _read_csv(data: bytes, kind: type[Kind]) -> Kind:
     try:
-        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        lines = csv.reader(io.StringIO(data.decode().replace("\ufeff", ""), newline=""))
     except UnicodeDecodeError as error:
         raise InputError(
             f"byte {error.object[error.start]:#04x} at offset {error.start:,} is not UTF-8"

@@ -1,5 +1,6 @@
 """Reading of files that may be compressed."""
 
+import codecs
 import contextlib
 import gzip
 import hashlib
@@ -17,6 +18,12 @@ from exact2vec.storage.zstd import ZstdFile, is_zstd
 
 GZIP_MAGIC = b"\x1f\x8b"
 READ_BYTES = 1 << 20
+WIDE_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 MAGIC_BYTES = 4  # tell how a file is compressed
 
 
@@ -150,20 +157,24 @@ def input_errors_named(name: str) -> Iterator[None]:
 
 
 def text_lines(path: Path) -> list[str]:
-    """The lines of a small text file in UTF-8, as `whole_text` reads it."""
+    """The lines of a small text file, as `whole_text` reads it."""
     return whole_text(path).splitlines()
 
 
 def whole_text(path: Path) -> str:
-    """A small text file in UTF-8, compressed or not; a byte order mark is no text.
+    """A small text file, compressed or not, in UTF-8 or what its mark says.
 
-    InputError names the first byte that is not UTF-8.
+    Byte order marks are no text, wherever they stand. InputError names the line of the first byte
+    that is not text.
     """
     with open_decompressed(path) as file:
         data = file.read()
+    wide = next((name for mark, name in WIDE_MARKS if data.startswith(mark)), "utf-8")
     try:
-        return data.decode().removeprefix("\ufeff")
+        return data.decode(wide).replace("\ufeff", "")
     except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
         raise InputError(
-            f"{path}: byte {data[error.start]:#04x} at offset {error.start:,} is not UTF-8"
+            f"{path}, line {line:,}: byte {data[error.start]:#04x} at offset {error.start:,} is "
+            f"not {wide.upper()}"
         ) from error

@@ -144,7 +144,10 @@ def test_export_writes_composed_words_too(run, tmp_path):
 def test_bad_words_to_export_are_named_with_the_byte(run, tmp_path):
     (tmp_path / "words.txt").write_bytes(b"sunny\n\xff\n")
     result = call("export", run, tmp_path / "out.vec", "--words", tmp_path / "words.txt")
-    assert (result.exit_code, "words.txt: byte 0xff at offset 6 is not UTF-8" in result.stderr) == (
+    assert (
+        result.exit_code,
+        "words.txt, line 2: byte 0xff at offset 6 is not UTF-8" in result.stderr,
+    ) == (
         3,
         True,
     ), result.stderr

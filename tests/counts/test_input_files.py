@@ -11,6 +11,7 @@ from command_line import GOOD, call
 from exact2vec.counts import input_files
 from exact2vec.counts.text import Text
 from exact2vec.errors import InputError
+from exact2vec.storage.files import text_lines
 
 
 def tokens(text):
@@ -180,3 +181,16 @@ def test_provenance_lists_every_file_that_was_read(tmp_path):
         {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in contents.items()
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_small_files_of_words_are_read_by_their_mark(tmp_path, encoding):
+    path = tmp_path / "words.txt"
+    path.write_bytes("café\r\nboat\r\n".encode(encoding) + "\ufeffriver".encode(encoding)[-99:])
+    assert text_lines(path) == ["café", "boat", "river"]
+
+
+def test_a_byte_that_is_not_text_is_named_with_its_line(tmp_path):
+    (tmp_path / "words.txt").write_bytes(b"boat\ncaf\xe9\n")
+    with pytest.raises(InputError, match=r"words.txt, line 2: byte 0xe9 at offset 8 is not UTF-8"):
+        text_lines(tmp_path / "words.txt")
