@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 
 from exact2vec.counts.features import LARGEST, Features, NamedMatrix, RowCounts
+from exact2vec.counts.table_files import PARQUET_FAULTS
 from exact2vec.errors import InputError, UsageError
 from exact2vec.storage.files import open_decompressed
 
@@ -101,10 +102,10 @@ def _read_parquet(data: bytes, kind: type[Kind]) -> Kind:
             (str(row), str(name), float(value))
             for row, name, value in zip(*(columns[name] for name in names), strict=True)
         ]
-    except (pyarrow.ArrowException, KeyError, TypeError, ValueError) as error:
+    except (pyarrow.ArrowException, *PARQUET_FAULTS) as error:
         raise InputError(
             f"wanted parquet with the columns {', '.join(names)}, none of them null: "
-            f"{str(error).splitlines()[0]}"
+            f"{(str(error) or type(error).__name__).splitlines()[0]}"
         ) from error
     return _gather(entries, kind)
 

@@ -26,6 +26,8 @@ PACKED = (".gz", ".zst")
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 TABLES = (*SEPARATORS, *JSON_LINES, *PARQUET, ".txt")
+# what pyarrow says of damaged files, beside errors of its own
+PARQUET_FAULTS = (ValueError, OSError, LookupError, TypeError, RuntimeError, OverflowError)
 PARQUET_MAGIC = b"PAR1"
 SPELLED = {"tab": "\t", "\\t": "\t", "space": " "}
 COMMENT = ("#", "%")
@@ -345,6 +347,8 @@ def _parquet(data: bytes, name: str, wanted: Sequence[str]) -> Iterator[Batch]:
             values = [batch.column(column).to_pylist() for column in wanted]
             yield Batch(values, lambda at, row=row: f"{name}, row {row + at}")  # type: ignore[misc]
             row += batch.num_rows
-    except pyarrow.ArrowException as error:
-        what = str(error).splitlines()[0]
+    except InputError:
+        raise
+    except (pyarrow.ArrowException, *PARQUET_FAULTS) as error:
+        what = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{name}: wanted a parquet file; {what}") from error

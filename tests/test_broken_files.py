@@ -1,0 +1,65 @@
+"""Each reader among damaged files: our error or a right answer, soon, and in little memory.
+
+A hundred inputs each in `make check`, half a minute of each in `make soak`, and 10,000 × FUZZ of
+each in `make fuzz`.
+"""
+
+import warnings
+
+import broken_files as broken
+import pytest
+from broken_files import damaged
+from checking import FUZZ
+from hypothesis import strategies as st
+
+from exact2vec.errors import InputWarning
+
+WORDS = st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=9, unique=True)
+READERS = {
+    "text": (
+        st.tuples(damaged(broken.TEXTS), st.sampled_from(broken.TEXT_SETTINGS)),
+        broken.check_text,
+    ),
+    "gz": (damaged(broken.GZIPS), broken.check_gzip),
+    "zst": (damaged(broken.ZSTDS), broken.check_zstd),
+    "csv": (damaged(broken.CSVS), broken.check_table(".csv", broken.features_and_counts)),
+    "npz": (damaged(broken.NPZS), broken.check_table(".npz", broken.features_and_counts)),
+    "parquet": (
+        damaged(broken.PARQUETS),
+        broken.check_table(".parquet", broken.features_and_counts),
+    ),
+    "long csv": (damaged(broken.CSVS), broken.check_table(".csv", broken.long_form)),
+    "long parquet": (damaged(broken.PARQUETS), broken.check_table(".parquet", broken.long_form)),
+    "word2vec": (st.tuples(WORDS, st.sampled_from([".vec", ".bin"])), broken.check_word2vec),
+}
+EVERY = [*READERS, "run folder"]
+
+
+def searched(name, folder, **limits):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)
+        if name in READERS:
+            cases, check = READERS[name]
+            return broken.search(cases, check(folder), **limits)
+        files = broken.run_files(folder)
+        cases = st.sampled_from(sorted(files)).flatmap(
+            lambda file: st.tuples(st.just(file), damaged([files[file]]))
+        )
+        return broken.search(cases, broken.check_run(folder, files), **limits)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_damaged_file_is_an_error_or_a_right_answer(name, tmp_path):
+    assert searched(name, tmp_path, inputs=100) > 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", EVERY)
+def test_half_a_minute_of_damaged_files(name, tmp_path):
+    assert searched(name, tmp_path, inputs=10**9, seconds=30) > 100
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("name", EVERY)
+def test_very_many_damaged_files(name, tmp_path):
+    assert searched(name, tmp_path, inputs=10_000 * FUZZ) == 10_000 * FUZZ
