@@ -1,6 +1,7 @@
 """The command that trains."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
