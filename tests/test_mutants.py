@@ -209,6 +209,42 @@ MUTANTS = [
         "vectors/test_fold_in",
     ),
     ("vectors/ridge.py", "weights[row] * targets[row, j]", "targets[row, j]", "vectors/test_ridge"),
+    (
+        "counts/baskets.py",
+        "others[largest] = sums[row[largest]]",
+        "pass",
+        "counts/test_baskets::test_a_weight_that_outweighs_all_others_loses_nothing",
+    ),
+    (
+        "counts/baskets.py",
+        "others = _sums_of_others(rows)",
+        "others = _sums_of_others(rows) + rows.data",
+        "counts/test_baskets::test_pair_counts_are_their_formula",
+    ),
+    (
+        "counts/row_parts.py",
+        "np.lexsort((hashes, -times))",
+        "np.lexsort((hashes, times))",
+        "counts/test_held_out_rows",
+    ),
+    (
+        "counts/row_parts.py",
+        "place < wanted[sorted_rows]",
+        "place <= wanted[sorted_rows]",
+        "counts/test_held_out_rows",
+    ),
+    (
+        "counts/item_table.py",
+        "np.lexsort((weights, cell))",
+        "np.argsort(cell, kind='stable')",
+        "counts/test_baskets::test_the_order_of_doubled_weights_does_not_matter",
+    ),
+    (
+        "counts/table_files.py",
+        "self._line + len(block) if read is None else read + 1",
+        "self._line + len(block)",
+        "counts/test_long_form::test_blocks_keep_their_lines",
+    ),
 ]
 
 

@@ -178,6 +178,8 @@ def name_text(value: Any) -> str:
 def _weights(values: Sequence[Any], place: Place, *, anything: bool) -> NDArray[np.float64]:
     """The weights; where not `anything` is taken, InputError for one below 0 or missing."""
     try:
+        if bool in set(map(type, values)) or "_" in "".join(map(str, values)):
+            raise ValueError  # float() would take them
         weights = np.array(list(map(float, values)))
     except (TypeError, ValueError, OverflowError):
         weights = np.array([_weight(value, row, place) for row, value in enumerate(values)])
@@ -198,6 +200,8 @@ def _weight(value: Any, row: int, place: Place) -> float:
     if type(value).__name__ == "NAType":
         return math.nan
     try:
+        if isinstance(value, bool) or "_" in str(value):
+            raise ValueError
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise InputError(

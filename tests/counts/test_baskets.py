@@ -156,6 +156,19 @@ def test_bad_weights_are_dropped_and_counted(tmp_path):
         e2v.count_baskets(path, group_by="user", item="item", weight="n")
 
 
+def test_the_order_of_doubled_weights_does_not_matter():
+    weights = [0.1, 0.2, 0.3, 1e-9, 7.7]
+    assert sum(weights) != sum(weights[::-1])
+    sums = [
+        e2v.count_baskets(
+            {"user": ["ann"] * 6, "item": ["tea"] * 5 + ["rye"], "n": [*order, 1.0]},
+            group_by="user", item="item", weight="n", **ALL,
+        ).training.data.tolist()
+        for order in (weights, weights[::-1])
+    ]  # fmt: skip
+    assert sums[0] == sums[1]
+
+
 def test_ids_stay_text():
     found = e2v.count_baskets([["1", "01", "1.0"], [1, "nan", "null"]], **ALL)
     assert sorted(found.items.words) == ["01", "1", "1.0", "nan", "null"]

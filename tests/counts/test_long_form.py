@@ -143,6 +143,7 @@ def test_both_ends_of_an_edge_share_numbers_and_need_no_header(tmp_path):
         ("a.jsonl", '["a", "b"]\n', "line 1: wanted an object"),
         ("a.jsonl", '{"user": "a", "item": ["b"]}\n', "line 1: the item is .* of type list"),
         ("a.jsonl", '{"user": true, "item": "b"}\n', "line 1: the user is 'True' of type bool"),
+        ("a.jsonl", '{"user": "a", "item": NaN}\n', "line 1: the item is missing"),
         ("a.jsonl", '{"user": "a", "item": null}\n', "line 1: the item is missing"),
         ("a.csv", b"user,item\na,b\nc,\xff\n", "line 3, is not utf-8"),
         ("a.csv", "user,item\na,b\n".encode("utf-16"), "looks like UTF-16; use --encoding utf-16"),
@@ -157,7 +158,7 @@ def test_errors_say_where(tmp_path, name, text, message):
         assert str(tmp_path / name) in str(caught.value)
 
 
-@pytest.mark.parametrize("weight", ["-1", "nan", "inf", "-inf", "1e16", "", "abc", "1,5"])
+@pytest.mark.parametrize("weight", ["-1", "nan", "inf", "-inf", "1e16", "", "abc", "1,5", "1_0"])
 def test_bad_weights_are_refused_with_their_line(tmp_path, weight):
     text = f'user,item,n\na,b,1\na,c,"{weight}"\n'
     path = written(tmp_path / "a.csv", text)
@@ -170,6 +171,13 @@ def test_bad_weights_are_refused_with_their_line(tmp_path, weight):
     else:
         with pytest.raises(InputError, match="line 3"):
             read_long_form(path, loose)
+
+
+def test_truth_is_no_weight(tmp_path):
+    path = written(tmp_path / "a.jsonl", '{"user": "a", "item": "b", "n": true}\n')
+    for any_weight in (False, True):
+        with pytest.raises(InputError, match="line 1: the weight 'True' is no number"):
+            read_long_form(path, Columns(("user", "item"), "n", any_weight=any_weight))
 
 
 def test_times_are_numbers_or_iso_8601(tmp_path):
