@@ -30,21 +30,20 @@ from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.options import available_threads
 from exact2vec.parallel import Workers
 from exact2vec.train.fit import fit
-from exact2vec.train.item_choice import Choice, Questions, choose_neighbours, pair_counts
 from exact2vec.train.item_training import (
     PAIR_PRIOR,
     PRESETS,
     Plan,
     item_counts,
-    item_model,
+    item_parts,
     item_times,
     plan_items,
     table_fits,
 )
 from exact2vec.vectors.item_model import ItemModel
-from exact2vec.vectors.item_neighbours import ItemNeighbours
+from exact2vec.vectors.item_neighbours import ItemNeighbours, choose_neighbours, pair_counts
 from exact2vec.vectors.item_parts import Mixture, Popularity, softmax_table
-from exact2vec.vectors.ranking import Ranked, Scorer, mean_of_rows, ranked
+from exact2vec.vectors.ranking import Questions, Ranked, Scorer, mean_of_rows, ranked
 
 RIDGES = (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 MOST_OF_EASE = 9000  # items whose V × V matrix is inverted
@@ -192,8 +191,7 @@ def peers(data: Data, workers: Workers) -> Iterator[tuple[str, Any, Scorer, dict
         scorer = Popularity(popularity_of(data.baskets)).probabilities
     yield "popularity", {}, scorer, spent
     with clock() as spent:
-        choice = Choice(data.fitted, data.chooses, workers)
-        rule = choose_neighbours(choice, data.k)
+        rule = choose_neighbours(data.fitted, data.chooses, data.k, workers=workers)
         pairs = pair_counts(data.baskets, shared=rule.shared, workers=workers)
         scorer = ItemNeighbours.of_pairs(pairs, item_times(data.baskets), rule).scores
         del pairs
@@ -252,12 +250,13 @@ def finished(data: Data, plan: Plan, workers: Workers) -> tuple[ItemModel, Any]:
         [str(item) for item in range(data.baskets.shape[1])], item_times(data.baskets)
     )
     counts = item_counts(data.baskets, items, plan, workers)
-    table = None
-    if table_fits(len(items.words)):
+    vectors: list[Any] = []
+    if table_fits(len(names)):
         *_, last = fit(counts, vector_size=100, epochs=4, prior=PAIR_PRIOR, exact_every=0)
         state = last.state
-        table = softmax_table(state.inputs.numpy(), state.outputs.numpy(), state.bias.numpy())
-    return item_model(data.baskets, counts.training, plan, table), table
+        vectors = [one.numpy() for one in (state.inputs, state.outputs, state.bias)]
+    model = item_parts(data.baskets, plan).model(counts.training, lambda: vectors)
+    return model, softmax_table(*vectors) if vectors else None
 
 
 def calibration(scorer: Scorer, asked: Questions) -> list[list[float]]:

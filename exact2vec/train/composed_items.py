@@ -19,12 +19,12 @@ from exact2vec.loss.engine.cells import Workspace
 from exact2vec.parallel import Workers
 from exact2vec.train.fit import Course, records
 from exact2vec.train.inputs import ComposedRows, Score
-from exact2vec.train.item_choice import Questions
 from exact2vec.train.optimizers import Adam, AdamOfInputs, Optimizers
 from exact2vec.train.problem import Problem, composed_problem
 from exact2vec.train.spectral_start import Start, singular_vectors
 from exact2vec.train.state import Record
 from exact2vec.vectors.composed_items import Composed, composition, weights_of_items
+from exact2vec.vectors.ranking import Questions
 
 MEASURED = 1 << 20  # the number of the pass whose rows are measured; no training gets so far
 

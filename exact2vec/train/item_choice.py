@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.counts.counts import unigram
-from exact2vec.counts.credit import CreditRule, credit_counts, credit_rounds
+from exact2vec.counts.credit import CreditRule, credit_rounds
 from exact2vec.parallel import Workers
 from exact2vec.vectors.item_model import ItemModel, mean_nll, target_probabilities
-from exact2vec.vectors.item_neighbours import NEIGHBOUR_RULES, ItemNeighbours, NeighbourRule
 from exact2vec.vectors.item_parts import Mixture
-from exact2vec.vectors.ranking import ranked
+from exact2vec.vectors.ranking import Questions, ranked
 
 KAPPAS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 FIRST_KAPPA, KAPPA_STEP = 5.0, 4.0  # where there are rounds
@@ -21,14 +20,6 @@ TARGET_POWERS = (0.5,)
 SOURCE_POWERS = (0.25, 0.5)
 BACKGROUNDS = (0.3, 1.0)
 MOST_ROUNDS = 6
-
-
-@dataclass(frozen=True)
-class Questions:
-    """Rows cut into the items that are shown and those that are asked for (row × item each)."""
-
-    contexts: csr_array
-    targets: csr_array
 
 
 @dataclass(frozen=True)
@@ -140,23 +131,3 @@ def _counts_of(choice: Choice, rule: CreditRule) -> csr_array:
 def _better(*tries: Try) -> Try:
     """The first of the smallest loss."""
     return min(tries, key=lambda one: one.loss)
-
-
-def pair_counts(baskets: csr_array, *, shared: bool, workers: Workers) -> csr_array:
-    """How many baskets hold both items; `shared`: 1 / (k − 1) for a basket of k items."""
-    popularity = np.ones(baskets.shape[1])
-    rule = CreditRule(target_power=0.0 if shared else -1.0)
-    return credit_counts(baskets, popularity, rule, workers=workers)
-
-
-def choose_neighbours(choice: Choice, k: int = 20) -> NeighbourRule:
-    """The item-kNN of the largest recall@k on the validation part, of a grid."""
-    best, recall = NEIGHBOUR_RULES[0], -1.0
-    for shared in (True, False):
-        pairs = pair_counts(choice.baskets, shared=shared, workers=choice.workers)
-        for rule in (one for one in NEIGHBOUR_RULES if one.shared == shared):
-            neighbours = ItemNeighbours.of_pairs(pairs, choice.times, rule)
-            asked = choice.questions.contexts, choice.questions.targets
-            found = float(ranked(neighbours.scores, *asked, k).recall.mean())
-            best, recall = (rule, found) if found > recall else (best, recall)
-    return best

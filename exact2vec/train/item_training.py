@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from exact2vec.counts.weighting import PlainWeighting
 from exact2vec.parallel import Workers
 from exact2vec.train.composed_items import ComposedSettings, train_composed
 from exact2vec.train.fit import fit
-from exact2vec.train.item_choice import MOST_ROUNDS, Choice, Questions, Try, choose_rule
+from exact2vec.train.item_choice import MOST_ROUNDS, Choice, Try, choose_rule
 from exact2vec.vectors.composed_items import Composed
 from exact2vec.vectors.item_model import (
     ItemModel,
@@ -30,7 +30,8 @@ from exact2vec.vectors.item_parts import (
     Popularity,
     softmax_table,
 )
-from exact2vec.vectors.ranking import ranked
+from exact2vec.vectors.ranking import Questions, ranked
+from exact2vec.vectors.stored_items import NextItemParts
 
 MODELS = ("mixture", "composed", "all")
 VALIDATE = ("nll", "recall@20")
@@ -129,23 +130,16 @@ def item_counts(baskets: csr_array, items: Vocabulary, plan: Plan, workers: Work
     return Counts(items, found, None, PlainWeighting(), {})
 
 
-def item_model(
-    baskets: csr_array, counts: csr_array, plan: Plan, table: NDArray[np.floating] | None
-) -> ItemModel:
-    """The model of a Plan over these counts; `table` is p_0(w | i) of the embedding."""
-    times = item_times(baskets)
-    popularity = unigram(times.astype(np.float64))
-    behind = table if plan.table else None
-    parts: dict[str, ItemPart] = {
-        "popularity": Popularity(popularity),
-        "mixture": Mixture(counts, plan.rule, popularity, times, behind),
+def item_parts(baskets: csr_array, plan: Plan) -> NextItemParts:
+    """The parts of a Plan for all these baskets."""
+    chosen = {
+        "nll": plan.nll,
+        "unigram": plan.unigram,
+        "parts": [asdict(part) for part in plan.parts],
+        "tries": [asdict(one.rule) | {"loss": one.loss} for one in plan.tries],
     }
-    if plan.composed is not None:
-        parts["composed"] = plan.composed
-    names = [name for name in parts if plan.shares.get(name, 0) > 0]
-    return ItemModel(
-        tuple(parts[name] for name in names), tuple(plan.shares[name] for name in names)
-    )
+    numbers = plan.counting, plan.rule, plan.table, plan.shares, plan.composed
+    return NextItemParts(*numbers, item_times(baskets), chosen)
 
 
 def item_times(baskets: csr_array) -> NDArray[np.int64]:

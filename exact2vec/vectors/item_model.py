@@ -26,12 +26,13 @@ class ItemModel:
     parts: tuple[ItemPart, ...]
     shares: tuple[float, ...]
 
-    def probabilities(self, contexts: csr_array) -> Probabilities:
-        """One row a context, over all items."""
+    def probabilities(self, contexts: csr_array, *, exclude_seen: bool = True) -> Probabilities:
+        """One row a context, over all items; without `exclude_seen` those of the context too."""
         found = np.zeros(contexts.shape)
         for part, share in zip(self.parts, self.shares, strict=True):
             if share:
-                found += share * outside(part.probabilities(contexts), contexts)
+                p = part.probabilities(contexts)
+                found += share * (outside(p, contexts) if exclude_seen else p)
         return found
 
     @property

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from exact2vec.counts.credit import CreditRule, credit_counts
+from exact2vec.parallel import Workers
 from exact2vec.vectors.item_parts import summed_rows
 from exact2vec.vectors.neighbours import largest_places
-from exact2vec.vectors.ranking import Scores
+from exact2vec.vectors.ranking import Questions, Scores, ranked
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,26 @@ def nearest_of_rows(matrix: csr_array, nearest: int) -> csr_array:
         kept[cells.start + largest_places(matrix.data[cells], nearest)] = True
     starts = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
     return csr_array((matrix.data[kept], matrix.indices[kept], starts), shape=matrix.shape)
+
+
+def pair_counts(baskets: csr_array, *, shared: bool, workers: Workers) -> csr_array:
+    """How many baskets hold both items; `shared`: 1 / (k − 1) for a basket of k items."""
+    popularity = np.ones(baskets.shape[1])
+    rule = CreditRule(target_power=0.0 if shared else -1.0)
+    return credit_counts(baskets, popularity, rule, workers=workers)
+
+
+def choose_neighbours(
+    baskets: csr_array, questions: Questions, k: int = 20, *, workers: Workers
+) -> NeighbourRule:
+    """The item-kNN of the largest recall@k on `questions`, of a grid."""
+    best, recall = NEIGHBOUR_RULES[0], -1.0
+    times = np.bincount(baskets.indices, minlength=baskets.shape[1])
+    asked = questions.contexts, questions.targets
+    for shared in (True, False):
+        pairs = pair_counts(baskets, shared=shared, workers=workers)
+        for rule in (one for one in NEIGHBOUR_RULES if one.shared == shared):
+            neighbours = ItemNeighbours.of_pairs(pairs, times, rule)
+            found = float(ranked(neighbours.scores, *asked, k).recall.mean())
+            best, recall = (rule, found) if found > recall else (best, recall)
+    return best

@@ -22,6 +22,14 @@ Scorer = Callable[[csr_array], Scores]
 
 
 @dataclass(frozen=True)
+class Questions:
+    """Rows cut into the items that are shown and those that are asked for (row × item each)."""
+
+    contexts: csr_array
+    targets: csr_array
+
+
+@dataclass(frozen=True)
 class Measure:
     """A mean over `n` rows (or targets), with a 95 % interval by bootstrap over rows."""
 

@@ -9,10 +9,10 @@ from exact2vec.errors import InputError
 from exact2vec.parallel import Workers
 from exact2vec.train.composed_items import ComposedSettings, thinned, train_composed
 from exact2vec.train.inputs import Score
-from exact2vec.train.item_choice import Questions
 from exact2vec.vectors.composed_items import Composed, weights_of_items
 from exact2vec.vectors.item_model import mean_nll, target_probabilities
 from exact2vec.vectors.item_parts import Popularity
+from exact2vec.vectors.ranking import Questions
 
 PLAIN = ComposedSettings(
     vector_size=4, epochs=5, by_direction=False, temperature=1.0, rate=0.05, block_rows=64

@@ -11,18 +11,19 @@ from exact2vec.counts.credit import CreditRule
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.parallel import Workers
 from exact2vec.train.composed_items import ComposedSettings
-from exact2vec.train.item_choice import Choice, Questions, choose_rule
+from exact2vec.train.item_choice import Choice, choose_rule
 from exact2vec.train.item_training import (
     PRESETS,
     ItemSettings,
     item_counts,
-    item_model,
+    item_parts,
     item_times,
     plan_items,
     unchosen_plan,
 )
 from exact2vec.vectors.item_model import mean_nll, target_probabilities
 from exact2vec.vectors.item_parts import softmax_table
+from exact2vec.vectors.ranking import Questions
 
 SMALL = ItemSettings(
     vector_size=4,
@@ -87,16 +88,16 @@ def test_the_model_of_a_plan():
     plan = replace(planned(SMALL), table=True)
     items = Vocabulary([str(item) for item in range(ITEMS)], item_times(BASKETS))
     random, sizes = np.random.default_rng(1), ((ITEMS, 3), (ITEMS, 3), ITEMS)
-    table = softmax_table(*(random.standard_normal(size).astype(np.float32) for size in sizes))
-    np.testing.assert_allclose(table.sum(axis=1), 1, rtol=1e-12)
+    vectors = [random.standard_normal(size).astype(np.float32) for size in sizes]
     with Workers(2) as workers:
         counts = item_counts(BASKETS, items, plan, workers)
     assert counts.square
-    model = item_model(BASKETS, counts.training, plan, table)
-    assert model.mixture.table is table
-    assert item_model(BASKETS, counts.training, replace(plan, table=False), table).mixture
-    probabilities = target_probabilities(model.mixture, *LATER)
-    assert mean_nll(probabilities) < plan.unigram
+    parts = item_parts(BASKETS, plan)
+    model = parts.model(counts.training, lambda: vectors)
+    np.testing.assert_array_equal(model.mixture.table, softmax_table(*vectors))
+    np.testing.assert_allclose(model.mixture.table.sum(axis=1), 1, rtol=1e-12)
+    assert replace(parts, table=False).model(counts.training, None).mixture.table is None
+    assert mean_nll(target_probabilities(model.mixture, *LATER)) < plan.unigram
 
 
 def test_without_questions_there_are_usual_numbers():

@@ -1,0 +1,131 @@
+"""Recommendations: the most probable next items of a basket, and because of which items."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from exact2vec.errors import InputError, UnknownWordError, UsageError
+from exact2vec.vectors.item_model import ItemModel, blocks
+from exact2vec.vectors.neighbours import checked_topn, largest_places
+from exact2vec.vectors.ranking import ranks_and_tops
+
+MOST_REASONS = 3
+LEAST_REASON = 0.01  # share of p, below which an item is no reason
+Recommendations = list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Basket:
+    """What of a basket is known: numbers of its items, each once; and the names that are not."""
+
+    items: list[int]
+    unknown: list[str]
+    doubled: list[str]
+
+
+class Recommender:
+    """A model of what comes next, with the names of its items.
+
+    `load` gives the model when it is first asked: it holds the counts, which lookups do not need.
+    """
+
+    def __init__(self, names: Sequence[str], load: Callable[[], ItemModel]) -> None:
+        self.names, self._load = names, load
+        self.places = {name: place for place, name in enumerate(names)}
+
+    @cached_property
+    def model(self) -> ItemModel:
+        return self._load()
+
+    def basket(self, items: Sequence[str]) -> Basket:
+        """The known items of a basket in the order given; an item asked twice is one."""
+        known = [item for item in items if item in self.places]
+        distinct = list(dict.fromkeys(known))
+        doubled = sorted({item for item in known if known.count(item) > 1})
+        unknown = [item for item in dict.fromkeys(items) if item not in self.places]
+        return Basket([self.places[item] for item in distinct], unknown, doubled)
+
+    def contexts(self, baskets: Sequence[Sequence[str]]) -> csr_array:
+        """The known items of each basket, basket × item."""
+        rows = [sorted(self.basket(items).items) for items in baskets]
+        starts = np.cumsum([0, *map(len, rows)])
+        items = np.array([item for row in rows for item in row], np.int32)
+        shape = (len(rows), len(self.names))
+        return csr_array((np.ones(len(items)), items, starts), shape=shape)
+
+    def recommend(
+        self, contexts: csr_array, topn: int = 10, *, exclude_seen: bool = True
+    ) -> list[list[tuple[int, float]]]:
+        """The numbers of the `topn` most probable next items of each context, with p.
+
+        Equal ones stand in the order of the items: of more baskets first, then by name.
+        """
+        found: list[list[tuple[int, float]]] = []
+        for rows in blocks(contexts):
+            some = contexts[rows]
+            p = self.model.probabilities(some, exclude_seen=exclude_seen)
+            left_out = some if exclude_seen else csr_array(some.shape)
+            nothing = csr_array(some.shape)
+            values = p.copy()
+            _, tops = ranks_and_tops(values, left_out, nothing, min(topn, len(self.names)))
+            found.extend(
+                [(int(item), float(p[row, item])) for item in top if item >= 0]
+                for row, top in enumerate(tops)
+            )
+        return found
+
+    def because(self, context: Sequence[int], item: int) -> list[tuple[int, float]]:
+        """The items of the context that make `item` probable, with their shares of p.
+
+        At most three, those of a hundredth and more; none where there is no mixture.
+        """
+        mixture = self.model.mixture
+        if mixture is None or not context:
+            return []
+        sources = np.array(sorted(context))
+        shares = mixture.reasons(sources, item)
+        order = largest_places(shares, min(MOST_REASONS, len(shares)))
+        return [(int(sources[at]), float(shares[at])) for at in order if shares[at] >= LEAST_REASON]
+
+
+class Recommends:
+    """What `Vectors` of items offer beside lookups."""
+
+    recommender: Recommender | None
+
+    def nearest_spellings(self, word: str) -> list[str]:
+        """Names that are spelled alike."""
+        raise NotImplementedError
+
+    def recommend(
+        self, items: Any, topn: int = 10, *, exclude_seen: bool = True
+    ) -> Recommendations | list[Recommendations]:
+        """The most probable next items, with p(item | items), most probable first.
+
+        `items` is a name, a basket of names, or a list of baskets, which gives a list. With
+        `exclude_seen` p is among the items that are not in the basket. Names that are not known say
+        nothing; an item that is named twice counts once; of an empty basket it is the popularity.
+
+        Raises UnknownWordError where a single name is unknown, InputError for vectors of no items.
+        """
+        if self.recommender is None:
+            raise InputError(
+                "these vectors have no model of what comes next: train on baskets or a table "
+                "(--kind baskets, --kind table; count_baskets), and keep the run folder"
+            )
+        many = not isinstance(items, str) and any(not isinstance(one, str) for one in items)
+        baskets = [[items]] if isinstance(items, str) else list(items) if many else [list(items)]
+        if not all(isinstance(name, str) for basket in baskets for name in basket):
+            raise UsageError("recommend takes names: a basket of text, or a list of such baskets")
+        names = self.recommender.names
+        if isinstance(items, str) and items not in self.recommender.places:
+            raise UnknownWordError(items, len(names), lambda: self.nearest_spellings(items))
+        found = self.recommender.recommend(
+            self.recommender.contexts(baskets), checked_topn(topn), exclude_seen=exclude_seen
+        )
+        named = [[(names[item], p) for item, p in row] for row in found]
+        return named if many else named[0]
