@@ -46,6 +46,7 @@ from exact2vec.vectors.item_parts import Mixture, Popularity, softmax_table
 from exact2vec.vectors.ranking import Questions, Ranked, Scorer, mean_of_rows, ranked
 
 RIDGES = (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+SCORES_ONLY = ("item-kNN", "EASE")  # they give no probabilities
 MOST_OF_EASE = 9000  # items whose V × V matrix is inverted
 COMPOSED = {"retail": (100,), "groceries": (32,), "gowalla": ()}
 
@@ -251,7 +252,7 @@ def finished(data: Data, plan: Plan, workers: Workers) -> tuple[ItemModel, Any]:
     )
     counts = item_counts(data.baskets, items, plan, workers)
     vectors: list[Any] = []
-    if table_fits(len(names)):
+    if table_fits(len(items.words)):
         *_, last = fit(counts, vector_size=100, epochs=4, prior=PAIR_PRIOR, exact_every=0)
         state = last.state
         vectors = [one.numpy() for one in (state.inputs, state.outputs, state.bias)]
@@ -281,6 +282,7 @@ def line(data: Data, name: str, settings: Any, found: Ranked, spent: dict[str, f
     measures = {
         what: {"value": one.value, "interval": one.interval, "n": one.n}
         for what, one in found.measures().items()
+        if what != "nll" or name not in SCORES_ONLY
     }
     return {
         "data": data.name,
@@ -318,7 +320,7 @@ def main(folder: Path, output: Path, names: list[str]) -> None:
                                 ("mrr", found.reciprocal, of_ease.reciprocal),
                             )
                         }
-                    if model not in ("item-kNN", "EASE") and data.kind == "baskets":
+                    if model not in SCORES_ONLY and data.kind == "baskets":
                         row["calibration"] = calibration(scorer, data.reports)
                     raw.append(output, row)
 
@@ -332,15 +334,14 @@ def table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         values = row["measures"]
         k = 20 if row["data"] == "gowalla" else 10
-        nll = values["nll"]["value"]
-        probable = row["model"] not in ("item-kNN", "EASE")
+        nll = values.get("nll")
         cells = [
             row["data"],
             row["model"],
             f"{values[f'recall@{k}']['value']:.4f}",
             f"{values[f'ndcg@{k}']['value']:.4f}",
             f"{values['mrr']['value']:.4f}",
-            f"{nll:.3f}" if probable else "none",
+            f"{nll['value']:.3f}" if nll else "none",
             f"{row['coverage']:.3f}",
             f"{row['cpu_seconds']:.0f}",
         ]

@@ -24,19 +24,23 @@ from exact2vec.counts.sentences import pieces_of
 from exact2vec.counts.text import Text
 from exact2vec.display import History, in_notebook, notebook_bar
 from exact2vec.errors import InputError, UsageError
-from exact2vec.options import COUNTING, TRAINING, checked, documented, validation_share
+from exact2vec.options import COUNTING, ITEM_MODEL, TRAINING, checked, documented, validation_share
 from exact2vec.pages.report import report_page
 from exact2vec.pages.run_view import RunView
 from exact2vec.storage import run_folder, schema
 from exact2vec.train.checkpoint import history_row, summary
 from exact2vec.train.fit import fit
+from exact2vec.train.item_training import item_settings, parts_and_counts
 from exact2vec.train.problem import Strengths
 from exact2vec.train.state import Progress, Record
 from exact2vec.vectors.evaluate import losses, new_text
+from exact2vec.vectors.item_model import ItemModel
 from exact2vec.vectors.other_names import by_our_names
 from exact2vec.vectors.queries import log_softmax
+from exact2vec.vectors.stored_items import NextItemParts
 from exact2vec.vectors.vectors import Vectors
 
+PARAMETERS = COUNTING + ITEM_MODEL + TRAINING
 Listener = Callable[[Iterator[Record]], Iterator[Record]]
 
 
@@ -83,6 +87,8 @@ class Exact2Vec:
         held_out: float = 0.02,
         validation: float = 0.0,
         rare: int | None = None,
+        model: str = "all",
+        validate: str = "nll",
         epochs: int | str = 2,
         max_epochs: int = 20,
         rate: float = 0.05,
@@ -103,6 +109,8 @@ class Exact2Vec:
         self.held_out = held_out
         self.validation = validation
         self.rare = rare
+        self.model = model
+        self.validate = validate
         self.epochs = epochs
         self.max_epochs = max_epochs
         self.rate = rate
@@ -118,7 +126,7 @@ class Exact2Vec:
     def __repr__(self) -> str:
         changed = [
             f"{option.name}={getattr(self, option.name)!r}"
-            for option in COUNTING + TRAINING
+            for option in PARAMETERS
             if getattr(self, option.name) != option.default
         ]
         return f"Exact2Vec({', '.join(changed)})"
@@ -135,7 +143,7 @@ class Exact2Vec:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments by name, as scikit-learn reads them."""
-        return {option.name: getattr(self, option.name) for option in COUNTING + TRAINING}
+        return {option.name: getattr(self, option.name) for option in PARAMETERS}
 
     def set_params(self, **params: Any) -> "Exact2Vec":
         """Set arguments by name."""
@@ -155,25 +163,35 @@ class Exact2Vec:
         *,
         features: Features | None = None,
         listen: Listener | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> "Exact2Vec":
         """Train on lists of tokens, a `Text`, `Counts`, `Baskets`, or a matrix of rows × columns.
 
         `features` are what is known of the rows beside their counts. `listen` sees the records of
-        `fit` pass, as a progress bar does; a notebook shows one.
+        `fit` pass, as a progress bar does; a notebook shows one. Of `Baskets`, what predicts the
+        next item is chosen first (`model`, `validate`), and told to `say`; the vectors are then
+        trained on its credit counts.
 
         Raises DivergedError, with `wv` and `history_` as last measured, where the loss runs away.
         """
         self._check()
-        self.count(sentences)
+        self.count(sentences, say)
+        return self.train(features=features, listen=listen)
+
+    def count(self, sentences: Any, say: Callable[[str], None] = lambda line: None) -> Counts:
+        """The counts of what `fit` takes, which are `counts_` from now on: its first half."""
+        self.baskets_ = sentences if isinstance(sentences, Baskets) else None
+        self.next_items_, self.counts_ = self._counted(sentences, say)
+        return self.counts_
+
+    def train(
+        self, *, features: Features | None = None, listen: Listener | None = None
+    ) -> "Exact2Vec":
+        """Train on what was counted: the second half of `fit`."""
+        self._check()
         self.history_ = History()
         self.times_: list[dict[str, Any]] = []
         return self._train(features, listen, None)
-
-    def count(self, sentences: Any) -> Counts:
-        """The counts of what `fit` takes, which are `counts_` from now on."""
-        self.baskets_ = sentences if isinstance(sentences, Baskets) else None
-        self.counts_ = self._counts(sentences)
-        return self.counts_
 
     def go_on(
         self,
@@ -216,7 +234,7 @@ class Exact2Vec:
         records = fit(self.counts_, features=features, progress=progress, **arguments)
         for record in listen(records):
             if record.training is not None:
-                self.wv = Vectors.from_state(record.state, self.counts_)
+                self.wv = Vectors.from_state(record.state, self.counts_, self._next_items())
                 self.last_ = record
                 self.history_.append(history_row(record))
                 self.times_.append(
@@ -303,8 +321,9 @@ class Exact2Vec:
     def write_start(self, folder: Path, provenance: dict[str, Any] | None = None) -> None:
         """Put what is known before training into an open run folder."""
         self.counts_.write(folder)
-        if self.baskets_ is not None:
-            self.baskets_.write(folder)
+        for of_items in (self.baskets_, self.next_items_):
+            if of_items is not None:
+                of_items.write(folder)
         schema.Config(self._config()).write(folder)
         schema.Provenance(origin_of(provenance)).write(folder)
 
@@ -334,12 +353,33 @@ class Exact2Vec:
     def _summary(self) -> dict[str, Any]:
         return summary(self.last_, len(self.wv), self.counts_.held_out_digest)
 
+    def _counted(
+        self, data: Any, say: Callable[[str], None]
+    ) -> tuple[NextItemParts | None, Counts]:
+        """The counts of whatever `fit` was given; of baskets what comes next too."""
+        if isinstance(data, Baskets):
+            return parts_and_counts(
+                data,
+                item_settings(data.kind.name, self.model, self.validate, self.seed),
+                threads=self.threads,
+                say=say,
+                merged=self.epochs != "auto",
+            )
+        return None, self._counts(data)
+
+    def _next_items(self) -> Callable[[Vectors], ItemModel] | None:
+        """What makes the model of what comes next of vectors, with the parts and the counts."""
+        parts, counts = self.next_items_, self.counts_.training
+        if parts is None:
+            return None
+        return lambda vectors: parts.model(
+            counts, lambda: (vectors.inputs, vectors.outputs, vectors.bias)
+        )
+
     def _counts(self, data: Any) -> Counts:
-        """The counts of whatever `fit` was given."""
+        """The counts of what is no basket."""
         if isinstance(data, Counts):
             return data
-        if isinstance(data, Baskets):
-            return data.pair_counts()
         return Counts.from_matrix(data) if is_matrix(data) else self._count(data)
 
     def _rows(self, matrix: Any) -> csr_array:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import exact2vec
-from exact2vec.options import COUNTING, OPTIONS, TRAINING
+from exact2vec.options import COUNTING, ITEM_MODEL, OPTIONS, TRAINING
 
 ROOT = Path(exact2vec.__file__).parent
 ROOMS = [
@@ -146,7 +146,7 @@ def test_defaults_stand_in_one_table():
                     f"{function.__qualname__}({name}=)"
                 )
     assert set(exact2vec.Exact2Vec().get_params()) == {
-        option.name for option in COUNTING + TRAINING
+        option.name for option in COUNTING + ITEM_MODEL + TRAINING
     }
 
 

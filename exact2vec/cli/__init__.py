@@ -1,9 +1,9 @@
 """The command line: arguments ↔ calls, nothing else. stdout is data, stderr is talk."""
 
-from exact2vec.cli import commands, drawing, training
+from exact2vec.cli import commands, drawing, recommending, training
 from exact2vec.cli.support import main
 
-__all__ = ["commands", "drawing", "main", "run", "training"]
+__all__ = ["commands", "drawing", "main", "recommending", "run", "training"]
 
 
 def run() -> None:

@@ -8,8 +8,9 @@ from exact2vec.display import spinner
 SHARED = (
     *("encoding", "errors", "separator", "min_count", "max_vocab"),
     *("held_out", "validation", "held_out_by", "target_share"),
+    *("model", "validate"),
 )
-DEFAULTS = {"validation": 0.02}
+DEFAULTS = {"validation": 0.02, "prior": (5.0, 20.0), "epochs": 4}
 
 
 def basket_rows(request: Request) -> Any:

@@ -12,7 +12,7 @@ from exact2vec.cli.inputs import (
 )
 from exact2vec.cli.item_inputs import BASKETS, TABLE
 from exact2vec.errors import UsageError
-from exact2vec.options import COUNTING, ITEMS, OPTIONS, READING
+from exact2vec.options import COUNTING, ITEM_MODEL, ITEMS, OPTIONS, READING
 
 TEXT_FLAGS = tuple(option.name for option in READING + COUNTING)
 KINDS: dict[str, InputKind] = {
@@ -21,7 +21,7 @@ KINDS: dict[str, InputKind] = {
     "table": TABLE,
     "counts": InputKind(stored_counts, ()),
 }
-DATA_FLAGS = READING + COUNTING + ITEMS
+DATA_FLAGS = READING + COUNTING + ITEMS + ITEM_MODEL
 COLUMNS = "only a table has named columns"
 WHY = {  # a flag is of some kinds alone
     "tokens": "only text is cut into tokens; names of items are taken as they stand",
@@ -36,6 +36,8 @@ WHY = {  # a flag is of some kinds alone
     "time": COLUMNS,
     "separator": "text is cut into tokens, see --tokens",
     "held_out_by": "of text, whole documents are held out",
+    "model": "only rows of items ask what comes next",
+    "validate": "only rows of items ask what comes next",
     "target_share": "only rows of items are cut into context and target",
 }
 

@@ -53,7 +53,7 @@ class Training:
     def begin(self) -> None:
         """Train from the start, and end."""
         self.run.start(self._write_start)
-        self._train(lambda listen: self.model.fit(self.counts, features=self.known, listen=listen))
+        self._train(lambda listen: self.model.train(features=self.known, listen=listen))
 
     def go_on(self) -> None:
         """Train on from the last checkpoint, and end."""

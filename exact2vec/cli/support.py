@@ -39,7 +39,7 @@ MAP = click.option(
 )
 FORCE = click.option("--force", is_flag=True, help="replace an existing output")
 ORDER = (
-    *("train", "neighbors", "evaluate", "fold-in", "export"),
+    *("train", "neighbors", "recommend", "evaluate", "fold-in", "export"),
     *("loss", "report", "explore", "check"),
 )
 SUBWORDS = ("min_n", "max_n")  # one flag, --subwords

@@ -20,7 +20,7 @@ from exact2vec.cli.support import (
     tell,
 )
 from exact2vec.errors import UsageError
-from exact2vec.options import COUNTING, ITEMS, READING, TRAINING, subword_lengths
+from exact2vec.options import COUNTING, ITEM_MODEL, ITEMS, READING, TRAINING, subword_lengths
 
 SUBWORDS_HELP = (
     "character n-grams of these lengths describe a word; no: none  "
@@ -42,7 +42,7 @@ SUBWORDS_HELP = (
     type=click.Choice(list(KINDS)),
     help="what INPUT holds  [default: text; counts where INPUT is a folder of counts]",
 )
-@options(READING + COUNTING + ITEMS + TRAINING)
+@options(READING + COUNTING + ITEMS + ITEM_MODEL + TRAINING)
 @click.option(
     "--subwords",
     metavar="MIN-MAX",
@@ -112,8 +112,8 @@ def train(
         known = read_features(features) if features else None
         request = Request(inputs, given, say, quiet)
         data = read_input(kind, request)
-        model = Exact2Vec(**option_values(COUNTING + TRAINING, given))
-        counts, command = model.count(data), ["exact2vec", *sys.argv[1:]]
+        model = Exact2Vec(**option_values(COUNTING + ITEM_MODEL + TRAINING, given))
+        counts, command = model.count(data, say), ["exact2vec", *sys.argv[1:]]
         provenance = {"inputs": list(inputs), "files": files, "command": command}
         how = checkpoint_minutes, asking, say, quiet, request.left_out
         Training(run, model, counts, known, provenance, *how).begin()

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from exact2vec.errors import UsageError
 from exact2vec.options.edges import EDGES
-from exact2vec.options.items import ITEMS
+from exact2vec.options.items import ITEM_MODEL, ITEMS
 from exact2vec.options.option import (
     Option,
     Value,
@@ -21,7 +21,7 @@ from exact2vec.options.option import (
     subword_lengths,
 )
 
-__all__ = ["ITEMS", "Option", "Value", "passes", "strengths", "subword_lengths"]
+__all__ = ["ITEMS", "ITEM_MODEL", "Option", "Value", "passes", "strengths", "subword_lengths"]
 
 Documented = TypeVar("Documented", bound=Callable[..., object])
 
@@ -215,7 +215,9 @@ def validation_share(validation: float, epochs: int | str) -> float:
     return validation or (0.02 if epochs == "auto" else 0.0)
 
 
-OPTIONS = {option.name: option for option in READING + COUNTING + ITEMS + EDGES + TRAINING}
+OPTIONS = {
+    option.name: option for option in READING + COUNTING + ITEMS + ITEM_MODEL + EDGES + TRAINING
+}
 
 
 def checked(**given: Value) -> dict[str, Value]:

@@ -2,6 +2,24 @@
 
 from exact2vec.options.option import Option
 
+ITEM_MODEL = (
+    Option(
+        "model",
+        "all",
+        str,
+        "baskets and tables: what predicts the next item; a mixture of the items' own "
+        "probabilities, vectors composed of the items, or both, interpolated by validation",
+        choices=("mixture", "composed", "all"),
+    ),
+    Option(
+        "validate",
+        "nll",
+        str,
+        "baskets and tables: what chooses the parts and their numbers on the validation part",
+        choices=("nll", "recall@20"),
+    ),
+)
+
 ITEMS = (
     Option("group_by", None, str, "table: the column that names the row of an entry, as user"),
     Option("item", None, str, "table: the column that names the item of an entry"),

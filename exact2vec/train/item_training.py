@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
+from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.counts import Counts, unigram
 from exact2vec.counts.credit import CreditRule, credit_counts
 from exact2vec.counts.vocabulary import Vocabulary
@@ -36,6 +37,7 @@ from exact2vec.vectors.stored_items import NextItemParts
 MODELS = ("mixture", "composed", "all")
 VALIDATE = ("nll", "recall@20")
 TABLE_KAPPAS = (1.0, 4.0, 16.0)  # times κ, where the mixture is backed off to the embedding
+LEAST_TARGETS = 50
 PAIR_PRIOR = (5.0, 20.0)
 GRID = np.linspace(0, 1, 21)
 Said = Callable[[str], None]
@@ -103,6 +105,68 @@ class Plan:
     tries: list[Try] = field(default_factory=list)
     nll: float | None = None
     unigram: float | None = None
+
+
+def item_settings(kind: str, model: str, validate: str, seed: int) -> ItemSettings:
+    """The preset of a kind of data, with what was asked for."""
+    preset = PRESETS[kind]
+    composed = replace(preset.composed, seed=seed)
+    return replace(preset, model=model, validate=validate, seed=seed, composed=composed)
+
+
+def parts_and_counts(
+    baskets: Baskets,
+    settings: ItemSettings,
+    *,
+    threads: int | None = None,
+    say: Said = lambda line: None,
+    merged: bool = True,
+) -> tuple[NextItemParts, Counts]:
+    """What comes next, chosen by the validation part; and the credit counts to train vectors on.
+
+    `merged` counts the validation rows too, when they have chosen. Otherwise they stay the
+    validation part of the counts. Fewer than 50 targets choose nothing: see `unchosen_plan`.
+    """
+    cut, rows = baskets.validation, baskets.training
+    with Workers(threads) as workers:
+        if cut is not None and cut.targets.nnz >= LEAST_TARGETS:
+            questions = Questions(cut.contexts, cut.targets)
+            plan = plan_items(rows, questions, settings, workers=workers, say=say)
+        else:
+            plan = unchosen_plan(baskets.kind.name)
+            say(
+                f"fewer than {LEAST_TARGETS} targets for validation, so nothing is chosen: "
+                f"the mixture alone, with {plan.rule}"
+            )
+        if merged and cut is not None:
+            rows = csr_array(vstack([rows, cut.contexts + cut.targets], format="csr"))
+        counts = item_counts(rows, baskets.items, plan, workers)
+    for line in said_of(plan):
+        say(line)
+    validation = None if merged or cut is None else baskets.pair_counts().validation
+    counts = replace(
+        counts,
+        tokens=baskets.tokens,
+        settings=baskets.settings,
+        kind=baskets.kind,
+        validation=validation,
+    )
+    return item_parts(rows, plan), counts
+
+
+def said_of(plan: Plan) -> list[str]:
+    """What each part contributes and costs."""
+    if plan.nll is None or plan.unigram is None:
+        return []
+    parts = [
+        f"{part.name}: share {part.share:.2f}, NLL {part.nll:.4f} alone, {part.seconds:.0f} s"
+        for part in plan.parts
+    ]
+    return [
+        *parts,
+        f"validation NLL {plan.nll:.4f} nats a target, popularity {plan.unigram:.4f} "
+        "(there is no floor)",
+    ]
 
 
 def plan_items(

@@ -126,6 +126,8 @@ def mean_of_rows(
     for draw in range(RESAMPLES):
         some = random.integers(0, len(sums), len(sums))
         means[draw] = sums[some].sum() / weights[some].sum()
+    if not np.isfinite(means).all():
+        return Measure(float(sums.sum() / total), (float("nan"), float("nan")), int(total))
     low, high = np.quantile(means, [0.025, 0.975])
     return Measure(float(sums.sum() / total), (float(low), float(high)), int(total))
 

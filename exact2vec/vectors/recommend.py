@@ -16,6 +16,7 @@ from exact2vec.vectors.ranking import ranks_and_tops
 MOST_REASONS = 3
 LEAST_REASON = 0.01  # share of p, below which an item is no reason
 Recommendations = list[tuple[str, float]]
+NextItemsOf = Callable[[Any], ItemModel]  # of vectors, the model of what comes next
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,34 @@ class Recommender:
 
 
 class Recommends:
-    """What `Vectors` of items offer beside lookups."""
+    """What `Vectors` predict: words near words, and of items what comes next."""
 
     recommender: Recommender | None
+    spaces: Any
+    columns: Any
+    log_probabilities: Callable[..., Any]
 
     def nearest_spellings(self, word: str) -> list[str]:
-        """Names that are spelled alike."""
-        raise NotImplementedError
+        """Trained names that are spelled alike."""
+        found: list[str] = self.spaces.nearest_spellings(word)
+        return found
+
+    def predict_output_word(
+        self, context_words_list: str | Sequence[str], topn: int = 10
+    ) -> list[tuple[str, float]]:
+        """The most probable words near the given ones, with p(w | …), as gensim names it."""
+        p = np.exp(self.log_probabilities(context_words_list))
+        places = largest_places(p, min(checked_topn(topn), len(p)))
+        return [(self.columns[place], float(p[place])) for place in places]
+
+    def recommending(self) -> Recommender:
+        """The model of what comes next; InputError where there is none."""
+        if self.recommender is None:
+            raise InputError(
+                "these vectors have no model of what comes next: train on baskets or a table "
+                "(--kind baskets, --kind table; count_baskets), and keep the run folder"
+            )
+        return self.recommender
 
     def recommend(
         self, items: Any, topn: int = 10, *, exclude_seen: bool = True
@@ -112,20 +134,16 @@ class Recommends:
 
         Raises UnknownWordError where a single name is unknown, InputError for vectors of no items.
         """
-        if self.recommender is None:
-            raise InputError(
-                "these vectors have no model of what comes next: train on baskets or a table "
-                "(--kind baskets, --kind table; count_baskets), and keep the run folder"
-            )
         many = not isinstance(items, str) and any(not isinstance(one, str) for one in items)
         baskets = [[items]] if isinstance(items, str) else list(items) if many else [list(items)]
         if not all(isinstance(name, str) for basket in baskets for name in basket):
             raise UsageError("recommend takes names: a basket of text, or a list of such baskets")
-        names = self.recommender.names
-        if isinstance(items, str) and items not in self.recommender.places:
+        recommender = self.recommending()
+        names = recommender.names
+        if isinstance(items, str) and items not in recommender.places:
             raise UnknownWordError(items, len(names), lambda: self.nearest_spellings(items))
-        found = self.recommender.recommend(
-            self.recommender.contexts(baskets), checked_topn(topn), exclude_seen=exclude_seen
+        found = recommender.recommend(
+            recommender.contexts(baskets), checked_topn(topn), exclude_seen=exclude_seen
         )
         named = [[(names[item], p) for item, p in row] for row in found]
         return named if many else named[0]

@@ -76,7 +76,10 @@ class NextItemParts:
         return cls(*rules, *sizes, stored.chosen)
 
 
-def stored_model(run: Run, parts: NextItemParts, vectors: Callable[[], Any]) -> ItemModel:
-    """The model of a run folder, with the counts that it holds."""
-    items = len(parts.baskets_with)
-    return parts.model(schema.Cells.read(run, (items, items), None).training, vectors)
+def stored_model(run: Run, vectors: Any) -> ItemModel:
+    """The model of a run folder, with the counts that it holds and its `Vectors`."""
+    items = len(vectors.inputs)
+    parts = NextItemParts.read(run, items)
+    assert parts is not None
+    counts = schema.Cells.read(run, (items, items), None).training
+    return parts.model(counts, lambda: (vectors.inputs, vectors.outputs, vectors.bias))

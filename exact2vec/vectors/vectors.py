@@ -1,6 +1,7 @@
 """Vectors: lookup, neighbours, analogies, and the probabilities p(w | c) of the model."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from exact2vec.counts.word_contexts import WordContexts
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.options import strengths_of_new_rows
 from exact2vec.storage import run_folder, schema
+from exact2vec.storage.next_item_files import NextItems
 from exact2vec.storage.stored_file import is_stored
 from exact2vec.vectors.axes import Axes
 from exact2vec.vectors.embedding import Embedding
-from exact2vec.vectors.neighbours import checked_topn, largest_places
+from exact2vec.vectors.neighbours import checked_topn
 from exact2vec.vectors.other_names import OTHER_NAMES, name_here
 from exact2vec.vectors.parameters import Parameters, parameter_arrays, state_composer
 from exact2vec.vectors.queries import (
@@ -31,13 +33,15 @@ from exact2vec.vectors.queries import (
     signed_sum,
     unit_rows,
 )
+from exact2vec.vectors.recommend import NextItemsOf, Recommender, Recommends
 from exact2vec.vectors.spaces import Spaces
 from exact2vec.vectors.spelling import Spelling
+from exact2vec.vectors.stored_items import stored_model
 from exact2vec.vectors.unseen import Composer, Folded, UnseenRows
 from exact2vec.vectors.unseen_words import Teachers
 
 
-class Vectors:
+class Vectors(Recommends):
     """Input vectors x_c of rows, output vectors u_w and biases b_w of columns, with their names.
 
     Where rows and columns are the same names, as the words of a text, `vectors` is the embedding.
@@ -87,6 +91,7 @@ class Vectors:
         embedding: Embedding | None = None,
         word_contexts: WordContexts | None = None,
         kind: Kind = TEXT,
+        next_items: NextItemsOf | None = None,
     ) -> None:
         self.vocabulary, self.contexts, self.kind = vocabulary, contexts, kind
         self.inputs, self.outputs, self.bias = inputs, outputs, bias
@@ -101,9 +106,14 @@ class Vectors:
         self.spaces = Spaces(self.axes, (inputs, outputs), self.unseen, embedding, teachers)
         self.spelling = Spelling.of_run(settings, vocabulary.words)
         self.index_to_key, self.key_to_index = vocabulary.words, self.axes.column_places
+        self.next_items = next_items
+        load_items = None if next_items is None else partial(next_items, self)
+        self.recommender = load_items and Recommender(vocabulary.words, load_items)
 
     @classmethod
-    def from_state(cls, state: Parameters, counts: Counts) -> "Vectors":
+    def from_state(
+        cls, state: Parameters, counts: Counts, next_items: NextItemsOf | None = None
+    ) -> "Vectors":
         """Copies of the parameters of a training state, with the names of its counts."""
         return cls(
             counts.vocabulary,
@@ -115,6 +125,7 @@ class Vectors:
             contexts=counts.contexts,
             word_contexts=counts.word_contexts,
             kind=counts.kind,
+            next_items=next_items,
         )
 
     @property
@@ -233,10 +244,6 @@ class Vectors:
         """
         return self.spaces.known_as(self.spelled(word))
 
-    def nearest_spellings(self, word: str) -> list[str]:
-        """Trained names that are spelled alike."""
-        return self.spaces.nearest_spellings(word)
-
     def fold_in(
         self,
         counts: RowCounts,
@@ -271,6 +278,7 @@ class Vectors:
             embedding,
             self.word_contexts,
             self.kind,
+            self.next_items,
         )
 
     def most_similar(
@@ -338,14 +346,6 @@ class Vectors:
         scores = inputs.astype(np.float64) @ self.outputs.T.astype(np.float64) + self.bias
         return log_softmax(scores)
 
-    def predict_output_word(
-        self, context_words_list: str | Sequence[str], topn: int = 10
-    ) -> list[tuple[str, float]]:
-        """The most probable words near the given ones, with p(w | …), as gensim names it."""
-        p = np.exp(self.log_probabilities(context_words_list))
-        places = largest_places(p, min(checked_topn(topn), len(p)))
-        return [(self.columns[place], float(p[place])) for place in places]
-
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a folder that `load` reads; refuses an existing one without `force`."""
         with run_folder.create(Path(folder), kind="vectors", force=force) as part:
@@ -392,4 +392,5 @@ def load(folder: str | Path | run_folder.Run) -> Vectors:
         Embedding.read(run, arrays.inputs.shape[1]) if contexts is None else None,
         WordContexts.read(run, len(vocabulary.words)),
         stored_kind(counting.kind, run.folder / schema.VectorSettings.file),
+        partial(stored_model, run) if is_stored(NextItems, run) else None,
     )

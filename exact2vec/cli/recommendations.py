@@ -1,0 +1,162 @@
+"""Recommendations as tables and files."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from exact2vec.cli.messages import Answer
+from exact2vec.counts.entries import Entries, file_entries, line_entries
+from exact2vec.counts.long_form import Columns
+from exact2vec.counts.table_files import Form, separator_of
+from exact2vec.errors import UsageError
+from exact2vec.storage.run_folder import check_page
+from exact2vec.storage.writing import write_whole
+from exact2vec.vectors.recommend import Basket, Recommender
+
+COLUMNS = ("row", "rank", "item", "p")
+ENDINGS = (".csv", ".jsonl", ".parquet")
+SOME_NAMES = 5
+
+
+def for_basket(
+    recommender: Recommender, items: Sequence[str], topn: int, *, exclude_seen: bool
+) -> Answer:
+    """The most probable next items of one basket, with the items that they are because of."""
+    basket, names = recommender.basket(items), recommender.names
+    contexts = recommender.contexts([items])
+    (found,) = recommender.recommend(contexts, topn, exclude_seen=exclude_seen)
+    data: list[dict[str, Any]] = []
+    for item, p in found:
+        because = [
+            {"item": names[source], "share": share}
+            for source, share in recommender.because(basket.items, item)
+        ]
+        nats = -math.log(p) if p > 0 else math.inf
+        data.append({"item": names[item], "p": p, "nats": nats, "because": because})
+    rows = [
+        [
+            row["item"],
+            f"{100 * row['p']:.4g}",
+            f"{row['nats']:.4f}",
+            ", ".join(f"{one['item']} {100 * one['share']:.0f} %" for one in row["because"]),
+        ]
+        for row in data
+    ]
+    notes = [*said(basket, len(names)), *fewer(len(found), topn)]
+    return Answer(data, [["item", "percent", "nats", "because of"], *rows], notes)
+
+
+def said(basket: Basket, size: int) -> list[str]:
+    """What is to be said of a basket: names that are unknown, and those that stand twice."""
+    notes = []
+    if basket.unknown:
+        notes.append(f"not among the {size:,} items, left out: {', '.join(basket.unknown)}")
+    if not basket.items:
+        notes.append("nothing of the basket is known: this is the popularity")
+    if basket.doubled:
+        notes.append(f"named twice, counted once: {', '.join(basket.doubled)}")
+    return notes
+
+
+def fewer(found: int, topn: int) -> list[str]:
+    """What is to be said where there are fewer items than were asked for."""
+    if found >= topn:
+        return []
+    return [f"{topn} items were asked for; {found} are left outside the basket"]
+
+
+def for_file(
+    recommender: Recommender,
+    source: str,
+    form: dict[str, Any],
+    output: Path,
+    topn: int,
+    *,
+    exclude_seen: bool,
+) -> Iterator[str]:
+    """Write the recommendations for every row of a file; what is to be said of them."""
+    entries = _entries(source, form)
+    contexts = _contexts(recommender, entries)
+    found = recommender.recommend(contexts, topn, exclude_seen=exclude_seen)
+    lines = [
+        (entries.rows[row], rank, recommender.names[item], p)
+        for row, of_row in enumerate(found)
+        for rank, (item, p) in enumerate(of_row, start=1)
+    ]
+    write_whole(output, WRITERS[output.suffix](lines))
+    unknown = [name for name in entries.items if name not in recommender.places]
+    if unknown:
+        some = ", ".join(unknown[:SOME_NAMES]) + ", …" * (len(unknown) > SOME_NAMES)
+        yield f"{len(unknown):,} items are not known and say nothing: {some}"
+    empty = int((np.diff(contexts.indptr) == 0).sum())
+    if empty:
+        yield f"{empty:,} rows hold nothing that is known: theirs is the popularity"
+    yield f"{output}: {len(lines):,} recommendations for {len(entries.rows):,} rows"
+
+
+def check_output(output: Path, *, force: bool) -> None:
+    """Refuse a file that could not be written, or whose kind is unknown, before any work."""
+    if output.suffix not in ENDINGS:
+        raise UsageError(f"-o must end in {', '.join(ENDINGS)}; got {str(output)!r}")
+    check_page(output, force=force)
+
+
+def _entries(source: str, form: dict[str, Any]) -> Entries:
+    group_by, item = form["group_by"], form["item"]
+    if (group_by is None) != (item is None):
+        raise UsageError("a table has rows and items: give --group-by and --item, or neither")
+    how = Form(separator_of(form["separator"]), form["encoding"], form["errors"])
+    if group_by is None:
+        return line_entries((source,), how)
+    return file_entries((source,), Columns((group_by, item)), how)
+
+
+def _contexts(recommender: Recommender, entries: Entries) -> csr_array:
+    """The known items of each row, each once."""
+    place = np.array([recommender.places.get(name, -1) for name in entries.items], np.int64)
+    items = place[entries.item] if len(place) else np.empty(0, np.int64)
+    known = items >= 0
+    shape = (len(entries.rows), len(recommender.names))
+    cells = np.unique(entries.row[known].astype(np.int64) * shape[1] + items[known])
+    rows, columns = np.divmod(cells, shape[1])
+    return csr_array((np.ones(len(cells)), (rows, columns)), shape=shape)
+
+
+Line = tuple[str, int, str, float]
+
+
+def _csv(lines: Sequence[Line]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *lines])
+    return text.getvalue().encode()
+
+
+def _jsonl(lines: Sequence[Line]) -> bytes:
+    rows = (json.dumps(dict(zip(COLUMNS, line, strict=True)), ensure_ascii=False) for line in lines)
+    return "".join(f"{row}\n" for row in rows).encode()
+
+
+def _parquet(lines: Sequence[Line]) -> bytes:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UsageError(
+            "writing .parquet needs pyarrow: pip install 'exact2vec[parquet]', or name a .csv"
+        ) from error
+    columns = list(zip(*lines, strict=True)) or [()] * len(COLUMNS)
+    table = pyarrow.table(dict(zip(COLUMNS, columns, strict=True)))
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(table, sink)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
+
+
+WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
