@@ -9,14 +9,12 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from exact2vec.errors import InputError, UnknownWordError, UsageError
-from exact2vec.vectors.item_model import ItemModel, blocks
 from exact2vec.vectors.neighbours import checked_topn, largest_places
-from exact2vec.vectors.ranking import ranks_and_tops
 
 MOST_REASONS = 3
 LEAST_REASON = 0.01  # share of p, below which an item is no reason
 Recommendations = list[tuple[str, float]]
-NextItemsOf = Callable[[Any], ItemModel]  # of vectors, the model of what comes next
+NextItemsOf = Callable[[Any], Any]  # of vectors, the ItemModel
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,13 @@ class Recommender:
     `load` gives the model when it is first asked: it holds the counts, which lookups do not need.
     """
 
-    def __init__(self, names: Sequence[str], load: Callable[[], ItemModel]) -> None:
+    def __init__(self, names: Sequence[str], load: Callable[[], Any]) -> None:
         self.names, self._load = names, load
         self.places = {name: place for place, name in enumerate(names)}
 
     @cached_property
-    def model(self) -> ItemModel:
+    def model(self) -> Any:
+        """The `ItemModel`."""
         return self._load()
 
     def basket(self, items: Sequence[str]) -> Basket:
@@ -65,6 +64,9 @@ class Recommender:
 
         Equal ones stand in the order of the items: of more baskets first, then by name.
         """
+        from exact2vec.vectors.item_model import blocks  # which needs torch; lookup does not
+        from exact2vec.vectors.ranking import ranks_and_tops
+
         found: list[list[tuple[int, float]]] = []
         for rows in blocks(contexts):
             some = contexts[rows]
@@ -91,6 +93,27 @@ class Recommender:
         shares = mixture.reasons(sources, item)
         order = largest_places(shares, min(MOST_REASONS, len(shares)))
         return [(int(sources[at]), float(shares[at])) for at in order if shares[at] >= LEAST_REASON]
+
+
+def stored_next_items(run: Any) -> NextItemsOf:
+    """What loads the model of a run folder when it is first asked."""
+
+    def model(vectors: Any) -> Any:
+        from exact2vec.vectors.stored_items import stored_model  # which needs torch
+
+        return stored_model(run, vectors)
+
+    return model
+
+
+def _refuse_what_is_no_name(baskets: Sequence[Any]) -> None:
+    for basket in baskets:
+        listed = isinstance(basket, list | tuple | set | np.ndarray)
+        if not listed or not all(isinstance(name, str) for name in basket):
+            raise UsageError(
+                "recommend takes names: a basket of text, or a list of such baskets; "
+                f"got {basket!r}"
+            )
 
 
 class Recommends:
@@ -136,8 +159,7 @@ class Recommends:
         """
         many = not isinstance(items, str) and any(not isinstance(one, str) for one in items)
         baskets = [[items]] if isinstance(items, str) else list(items) if many else [list(items)]
-        if not all(isinstance(name, str) for basket in baskets for name in basket):
-            raise UsageError("recommend takes names: a basket of text, or a list of such baskets")
+        _refuse_what_is_no_name(baskets)
         recommender = self.recommending()
         names = recommender.names
         if isinstance(items, str) and items not in recommender.places:

@@ -33,10 +33,9 @@ from exact2vec.vectors.queries import (
     signed_sum,
     unit_rows,
 )
-from exact2vec.vectors.recommend import NextItemsOf, Recommender, Recommends
+from exact2vec.vectors.recommend import NextItemsOf, Recommender, Recommends, stored_next_items
 from exact2vec.vectors.spaces import Spaces
 from exact2vec.vectors.spelling import Spelling
-from exact2vec.vectors.stored_items import stored_model
 from exact2vec.vectors.unseen import Composer, Folded, UnseenRows
 from exact2vec.vectors.unseen_words import Teachers
 
@@ -392,5 +391,5 @@ def load(folder: str | Path | run_folder.Run) -> Vectors:
         Embedding.read(run, arrays.inputs.shape[1]) if contexts is None else None,
         WordContexts.read(run, len(vocabulary.words)),
         stored_kind(counting.kind, run.folder / schema.VectorSettings.file),
-        partial(stored_model, run) if is_stored(NextItems, run) else None,
+        stored_next_items(run) if is_stored(NextItems, run) else None,
     )

@@ -1,0 +1,112 @@
+"""The command that recommends."""
+
+import csv
+import json
+import math
+
+import pytest
+from command_line import call, train
+from item_problems import tasty_baskets
+
+NAMES = [f"item_{number}" for number in range(23)]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A run, and the file of its baskets."""
+    folder = tmp_path_factory.mktemp("shop")
+    lines = [" ".join(NAMES[item] for item in sorted(one)) for one in tasty_baskets(900)]
+    (folder / "baskets.txt").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(shop):
+    result = call(
+        *("train", shop / "baskets.txt", "--kind", "baskets", "-o", shop / "run"),
+        *("--vector-size", "4", "--epochs", "1", "--min-count", "1", "--model", "mixture"),
+        *("--validation", "0.2"),
+    )
+    assert result.exit_code == 0, result.output
+    said = result.stderr
+    assert "mixture: share" in said
+    assert "there is no floor" in said
+    return shop / "run"
+
+
+def test_a_basket(run):
+    """p in per cent and nats, and the items of the basket that it is because of."""
+    result = call("recommend", run, NAMES[1], NAMES[4], "-n", "3")
+    assert result.exit_code == 0, result.output
+    head, *lines = result.stdout.splitlines()
+    assert head.split() == ["item", "percent", "nats", "because", "of"]
+    assert len(lines) == 3
+    rows = json.loads(call("recommend", run, NAMES[1], NAMES[4], "--json", "-n", "3").stdout)
+    for line, row in zip(lines, rows, strict=True):
+        assert line.split()[0] == row["item"]
+        assert float(line.split()[1]) == pytest.approx(100 * row["p"], rel=1e-3)
+        assert row["nats"] == pytest.approx(-math.log(row["p"]))
+        assert {one["item"] for one in row["because"]} <= {NAMES[1], NAMES[4]}
+        assert 0.01 <= sum(one["share"] for one in row["because"]) <= 1
+
+
+def test_what_is_odd_is_said(run):
+    result = call("recommend", run, NAMES[1], NAMES[1], "nothing")
+    assert "left out: nothing" in result.stderr
+    assert f"counted once: {NAMES[1]}" in result.stderr
+    assert "this is the popularity" in call("recommend", run, "nothing").stderr
+    assert "0 are left" in call("recommend", run, *NAMES).stderr
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_file_of_baskets(run, shop, ending, tmp_path):
+    output = tmp_path / f"next.{ending}"
+    (tmp_path / "new.txt").write_text(f"{NAMES[1]} {NAMES[4]}\nnothing\n")
+    result = call("recommend", run, "--from", tmp_path / "new.txt", "-o", output, "-n", "2")
+    assert result.exit_code == 0, result.output
+    assert "1 items are not known" in result.stderr
+    assert "theirs is the popularity" in result.stderr
+    if ending == "csv":
+        rows = list(csv.DictReader(output.read_text().splitlines()))
+    elif ending == "jsonl":
+        rows = [json.loads(line) for line in output.read_text().splitlines()]
+    else:
+        rows = pytest.importorskip("pyarrow.parquet").read_table(output).to_pylist()
+    expected = json.loads(call("recommend", run, NAMES[1], NAMES[4], "--json", "-n", "2").stdout)
+    assert [row["row"] for row in rows] == ["basket 1"] * 2 + ["basket 2"] * 2
+    assert [int(row["rank"]) for row in rows] == [1, 2, 1, 2]
+    assert [row["item"] for row in rows[:2]] == [row["item"] for row in expected]
+    assert [float(row["p"]) for row in rows[:2]] == [row["p"] for row in expected]
+    assert call("recommend", run, "--from", shop / "baskets.txt", "-o", output).exit_code == 2
+
+
+def test_a_table_in_long_form(run, tmp_path):
+    (tmp_path / "orders.csv").write_text(f"order,what\n7,{NAMES[4]}\n7,{NAMES[1]}\n8,{NAMES[2]}\n")
+    output = tmp_path / "next.csv"
+    asked = ["recommend", run, "--from", tmp_path / "orders.csv", "-o", output, "-n", "1"]
+    assert call(*asked, "--group-by", "order", "--item", "what").exit_code == 0
+    rows = list(csv.DictReader(output.read_text().splitlines()))
+    assert [row["row"] for row in rows] == ["7", "8"]
+    refused = call(*asked, "--force", "--group-by", "order")
+    assert (refused.exit_code, "--group-by and --item" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ([], "name ITEMs"),
+        (["item_1", "-o", "next.csv"], "name ITEMs"),
+        (["--from", "baskets.txt"], "name ITEMs"),
+        (["--from", "baskets.txt", "-o", "next.xlsx"], "must end in"),
+    ],
+)
+def test_what_contradicts_is_refused(run, arguments, why):
+    result = call("recommend", run, *arguments)
+    assert (result.exit_code, why in result.stderr) == (2, True), result.stderr
+
+
+def test_a_run_of_text_recommends_nothing(shop):
+    (shop / "words.txt").write_text("the cat sat on the mat\n" * 20)
+    assert train(shop / "text", shop / "words.txt", "--min-count", "1").exit_code == 0
+    result = call("recommend", shop / "text" / "run", "cat")
+    assert (result.exit_code, "--kind baskets" in result.stderr) == (3, True)
