@@ -30,11 +30,13 @@ class Composed:
     name: str = field(default="composed")
 
     def probabilities(self, contexts: csr_array) -> Probabilities:
-        x = composition(contexts, self.item_weights).astype(np.float32) @ self.inputs
+        shares = composition(contexts, self.item_weights).astype(np.float32)
+        x: NDArray[np.float32] = shares @ self.inputs
         u = self.outputs
         if self.by_direction:
             x, u = _directions(x), _directions(u)
-        return softmax_table(x / np.float32(self.temperature), u, self.bias)
+        x = np.asarray(x / self.temperature, np.float32)
+        return softmax_table(x, u, self.bias)
 
 
 def composition(contexts: csr_array, item_weights: Float64[np.ndarray, " item"]) -> csr_array:

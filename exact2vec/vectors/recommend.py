@@ -120,22 +120,21 @@ class Recommends:
     """What `Vectors` predict: words near words, and of items what comes next."""
 
     recommender: Recommender | None
-    spaces: Any
-    columns: Any
-    log_probabilities: Callable[..., Any]
 
     def nearest_spellings(self, word: str) -> list[str]:
         """Trained names that are spelled alike."""
-        found: list[str] = self.spaces.nearest_spellings(word)
+        here: Any = self
+        found: list[str] = here.spaces.nearest_spellings(word)
         return found
 
     def predict_output_word(
         self, context_words_list: str | Sequence[str], topn: int = 10
     ) -> list[tuple[str, float]]:
         """The most probable words near the given ones, with p(w | …), as gensim names it."""
-        p = np.exp(self.log_probabilities(context_words_list))
+        here: Any = self
+        p = np.exp(here.log_probabilities(context_words_list))
         places = largest_places(p, min(checked_topn(topn), len(p)))
-        return [(self.columns[place], float(p[place])) for place in places]
+        return [(here.columns[place], float(p[place])) for place in places]
 
     def recommending(self) -> Recommender:
         """The model of what comes next; InputError where there is none."""

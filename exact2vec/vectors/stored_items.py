@@ -53,7 +53,9 @@ class NextItemParts:
     def write(self, folder: Path) -> None:
         """Put the parts into an open run folder."""
         one = self.composed
-        numbers = one and {"by_direction": one.by_direction, "temperature": one.temperature}
+        numbers = None
+        if one is not None:
+            numbers = {"by_direction": one.by_direction, "temperature": one.temperature}
         NextItems(
             asdict(self.counting), asdict(self.rule), self.table, self.shares, numbers, self.chosen
         ).write(folder)
@@ -72,8 +74,8 @@ class NextItemParts:
             made: Any = (arrays.inputs, arrays.outputs, arrays.bias, arrays.item_weights)
             composed = Composed(*made, **stored.composed)
         rules = CreditRule(**stored.counting), CreditRule(**stored.rule)
-        sizes = stored.table, stored.shares, composed, arrays.baskets_with
-        return cls(*rules, *sizes, stored.chosen)
+        table, shares, times = stored.table, stored.shares, arrays.baskets_with
+        return cls(*rules, table, shares, composed, times, stored.chosen)
 
 
 def stored_model(run: Run, vectors: Any) -> ItemModel:

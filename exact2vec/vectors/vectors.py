@@ -106,8 +106,9 @@ class Vectors(Recommends):
         self.spelling = Spelling.of_run(settings, vocabulary.words)
         self.index_to_key, self.key_to_index = vocabulary.words, self.axes.column_places
         self.next_items = next_items
-        load_items = None if next_items is None else partial(next_items, self)
-        self.recommender = load_items and Recommender(vocabulary.words, load_items)
+        self.recommender = None
+        if next_items is not None:
+            self.recommender = Recommender(vocabulary.words, partial(next_items, self))
 
     @classmethod
     def from_state(
