@@ -3,7 +3,6 @@
 The command line writes its run folders with it.
 """
 
-import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,15 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
-from exact2vec import __version__
 from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.counting import count_text
 from exact2vec.counts.counts import Counts
-from exact2vec.counts.features import Features, NamedCounts, RowCounts
+from exact2vec.counts.features import Features, NamedCounts, RowCounts, is_matrix
 from exact2vec.counts.sentences import pieces_of
 from exact2vec.counts.text import Text
 from exact2vec.display import History, in_notebook, notebook_bar
@@ -32,6 +29,7 @@ from exact2vec.train.checkpoint import history_row, summary
 from exact2vec.train.fit import fit
 from exact2vec.train.item_training import item_settings, parts_and_counts
 from exact2vec.train.problem import Strengths
+from exact2vec.train.provenance import origin_of
 from exact2vec.train.state import Progress, Record
 from exact2vec.vectors.evaluate import losses, new_text
 from exact2vec.vectors.item_model import ItemModel
@@ -398,25 +396,3 @@ class Exact2Vec:
             "validation": validation_share(self.validation, self.epochs)
         }
         return count_text(checked_sentences, threads=self.threads, **counting)
-
-
-def is_matrix(data: object) -> bool:
-    """Whether it is a scipy matrix, or an array of two dimensions with numbers in it."""
-    if isinstance(data, np.ndarray):
-        return data.ndim == 2 and data.dtype.kind in "biuf"
-    return issparse(data)
-
-
-def origin_of(provenance: dict[str, Any] | None) -> dict[str, Any]:
-    """What provenance.json holds: versions, machine, and whatever else is said of the origin."""
-    return {"versions": versions(), "machine": platform.machine(), **(provenance or {})}
-
-
-def versions() -> dict[str, str]:
-    """The versions that the numbers of a run may depend on."""
-    return {
-        "exact2vec": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array, hstack
+from scipy.sparse import coo_array, csr_array, hstack, issparse
 
 from exact2vec.errors import InputError, UsageError
 
@@ -262,3 +262,10 @@ def _as_rows(found: Sequence[Sequence[int]], columns: int) -> csr_array:
     return csr_array(
         (np.ones(len(indices), np.float32), indices, starts), shape=(len(found), columns)
     )
+
+
+def is_matrix(data: object) -> bool:
+    """Whether it is a scipy matrix, or an array of two dimensions with numbers in it."""
+    if isinstance(data, np.ndarray):
+        return data.ndim == 2 and data.dtype.kind in "biuf"
+    return issparse(data)
