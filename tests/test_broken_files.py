@@ -62,4 +62,4 @@ def test_half_a_minute_of_damaged_files(name, tmp_path):
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", EVERY)
 def test_very_many_damaged_files(name, tmp_path):
-    assert searched(name, tmp_path, inputs=10_000 * FUZZ) == 10_000 * FUZZ
+    assert searched(name, tmp_path, inputs=10_000 * FUZZ) >= 10_000 * FUZZ

@@ -124,7 +124,8 @@ def _read_npz(data: bytes, kind: type[Kind]) -> Kind:
         raise
     except NPZ_FAULTS as error:
         raise InputError(
-            f"wanted an npz of data, indices, indptr, shape (csr), rows and names (text): {error}"
+            f"wanted an npz of data, indices, indptr, shape (csr), rows and names (text): "
+            f"{str(error)[:200]}"
         ) from error
 
 

@@ -5,8 +5,8 @@ stop, the comma and the colon separate, so does the underscore, and signs are le
 """
 
 import functools
+import itertools
 import re
-import sys
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -103,11 +103,15 @@ def between_words(sign: str) -> bool:
     )
 
 
+# the planes that have marks; looking at all code points takes most of a second
+WITH_MARKS = range(0x20000), range(0xE0000, 0xE1000)
+
+
 @functools.cache
 def continuing() -> str:
     """The marks and joiners that continue a word and begin none (UAX 29: Extend, Format)."""
     left_out = {*UNSEEN, *SEPARATING}
-    signs = map(chr, range(sys.maxunicode + 1))
+    signs = map(chr, itertools.chain(*WITH_MARKS))
     return "".join(
         sign
         for sign in signs

@@ -12,6 +12,7 @@ from exact2vec.errors import InputError
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 LARGEST_BLOCK = 1 << 17  # bytes, packed or unpacked
+SMALLEST_PACKED = 2  # bytes of a block that is packed, not stored or repeated
 LARGEST_WINDOW = 1 << 31  # what `zstd --long=31` makes; touched as far as it is used
 READ_BYTES = 1 << 17
 
@@ -96,15 +97,26 @@ def _contents(packed: _Packed) -> Iterator[bytes]:
         elif magic != MAGIC:
             raise EOFError("there is something behind the last frame that is no frame")
         else:
-            library = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW)
-            frame = library.decompressobj()
-            try:
-                for part in _parts_of_frame(packed):
-                    yield frame.decompress(part)
-            except zstandard.ZstdError as error:
-                raise EOFError(str(error)) from error
-            if not frame.eof:
-                raise EOFError("the last frame has no end")
+            yield from _frame(packed, zstandard)
+
+
+def _frame(packed: _Packed, library: Any) -> Iterator[bytes]:
+    """The content of a frame, block by block: as much as its header says, where it does."""
+    frame = library.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj()
+    stated, size = library.CONTENTSIZE_UNKNOWN, 0
+    try:
+        for number, part in enumerate(_parts_of_frame(packed)):
+            if number == 0:
+                stated = library.get_frame_parameters(part).content_size
+            plain = frame.decompress(part)
+            size += len(plain)
+            yield plain
+    except library.ZstdError as error:
+        raise EOFError(str(error)) from error
+    if not frame.eof:
+        raise EOFError("the last frame has no end")
+    if stated not in (library.CONTENTSIZE_UNKNOWN, size):
+        raise EOFError(f"a frame states {stated:,} bytes and holds {size:,}")
 
 
 def _parts_of_frame(packed: _Packed) -> Iterator[bytes]:
@@ -119,7 +131,7 @@ def _parts_of_frame(packed: _Packed) -> Iterator[bytes]:
         block = packed.exactly(3)
         fields = int.from_bytes(block, "little")
         last, kind, size = fields & 1, fields >> 1 & 3, fields >> 3
-        if size > LARGEST_BLOCK or kind == 3:
+        if size > LARGEST_BLOCK or kind == 3 or (kind == 2 and size < SMALLEST_PACKED):
             raise EOFError("a block has a size that none has")
         yield block + packed.exactly(1 if kind == 1 else size)
     if checksum:

@@ -1,14 +1,16 @@
 """What a word is: Unicode's rules for word boundaries, and a limit of time for patterns."""
 
 import signal
+import sys
 import threading
 import time
+import unicodedata
 
 import pytest
 
 from exact2vec.counts import time_limit
 from exact2vec.counts.text import Text
-from exact2vec.counts.words import UNSEEN, normal_form, tokenizer
+from exact2vec.counts.words import JOINERS, UNSEEN, continuing, normal_form, tokenizer
 from exact2vec.errors import InputError, UsageError
 
 SINHALA, PERSIAN, BENGALI = "ශ්\u200dරී", "می\u200cخواهم", "র\u200d\u09cd\u09af"
@@ -55,6 +57,15 @@ def test_no_unseen_character_is_left_in_a_word():
     text = "".join(f"a{sign}b " for sign in UNSEEN)
     assert set(tokenizer()(text)) == {"ab"}
     assert normal_form("a\u00adb") == "ab"
+
+
+def test_marks_stand_in_the_planes_that_are_looked_at():
+    marks = [
+        code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code))[0] == "M"
+    ]
+    assert {*map(chr, marks)} <= {*continuing()}
+    formats = [sign for sign in continuing() if unicodedata.category(sign) == "Cf"]
+    assert {*JOINERS} <= {*formats}
 
 
 def test_a_pattern_that_takes_for_ever_is_stopped(monkeypatch, tmp_path):

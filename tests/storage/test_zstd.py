@@ -96,3 +96,10 @@ def test_repeated_bytes_take_bounded_memory_and_linear_time(tmp_path):
 def test_what_stands_behind_the_last_frame_is_an_error():
     with pytest.raises(InputError, match="something behind the last frame"):
         content(packed(TEXT) + b"more")
+
+
+def test_a_frame_that_holds_other_than_it_states_is_an_error():
+    with pytest.raises(InputError, match="a frame states 8 bytes and holds 0"):
+        content(b"\x28\xb5\x2f\xfd\x20\x08\x01\x00\x00")
+    with pytest.raises(InputError, match="a block has a size that none has"):
+        content(b"\x28\xb5\x2f\xfd\x20\x00\x05\x00\x00")
