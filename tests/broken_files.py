@@ -27,7 +27,7 @@ from exact2vec.counts.weighting import PlainWeighting
 from exact2vec.errors import CorruptFileError, Exact2VecError, InputError
 from exact2vec.storage import run_folder
 from exact2vec.storage.files import open_decompressed
-from exact2vec.vectors.formats import export
+from exact2vec.vectors.formats import export, read_word2vec
 from exact2vec.vectors.vectors import Vectors
 
 CASE_SECONDS = 5  # of the processor, for an input of some kB
@@ -316,6 +316,22 @@ def check_word2vec(folder):
             np.testing.assert_array_equal(read.vectors, vectors.matrix("embedding"))
 
     return check
+
+
+def read_vectors(path):
+    names, rows = read_word2vec(path)
+    assert len(names) == len(rows) == len(set(names))
+    assert np.isfinite(rows).all()
+
+
+VECTORS = [
+    b"3 2\nsun 1 2\nthe moon 3 4.5\nstar -1e-3 0\n",
+    "ривер .5 .25\nfish 1 2\n".encode(),
+    b"1 999999999999\na 1 2\n",
+    b"99999999999999999999999 2\na 1 2\n",
+    b"9" * 5000 + b" 2\na 1 2\n",
+    b"a " + b"1 " * 3000 + b"1\n" + b"b 1\n" * 3000,
+]
 
 
 def run_files(folder):

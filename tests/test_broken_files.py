@@ -30,6 +30,7 @@ READERS = {
     ),
     "long csv": (damaged(broken.CSVS), broken.check_table(".csv", broken.long_form)),
     "long parquet": (damaged(broken.PARQUETS), broken.check_table(".parquet", broken.long_form)),
+    "vectors": (damaged(broken.VECTORS), broken.check_table(".vec", broken.read_vectors)),
     "word2vec": (st.tuples(WORDS, st.sampled_from([".vec", ".bin"])), broken.check_word2vec),
 }
 EVERY = [*READERS, "run folder"]

@@ -77,6 +77,9 @@ def read_word2vec(path: str | Path) -> tuple[list[str], NDArray[np.float32]]:
             f"{path}, line 1: the header says {stated:,} names, and {len(lines):,} follow; "
             "the file is cut off, or was put together"
         )
+    for number, line in lines:
+        if len(line) < 2 * size:  # too short: named before there is an array for it
+            _named_row(line, size, f"{path}, line {number}")
     places: dict[str, int] = {}
     rows = np.empty((len(lines), size), np.float32)
     for place, (number, line) in enumerate(lines):
@@ -88,7 +91,7 @@ def read_word2vec(path: str | Path) -> tuple[list[str], NDArray[np.float32]]:
     return list(places), rows
 
 
-_HEADER = re.compile(r"(\d+) (\d+)")
+_HEADER = re.compile(r"([0-9]{1,15}) ([0-9]{1,15})")
 
 
 def _has_two_fields(lines: list[tuple[int, str]]) -> bool:
