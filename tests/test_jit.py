@@ -12,3 +12,35 @@ print(count_text(["sun moon"] * 9, held_out=0))
 """
     printed = output_of("-c", code, folder=tmp_path)
     assert printed.startswith("Counts(2 words")
+
+
+LOOP = """
+import sys
+sys.path.insert(0, {folder!r})
+from loop import double
+with jit.compilation_announced(print):
+    print(double(21))
+"""
+
+
+def ask(folder):
+    """What a process says that runs a compiled loop of a module in this folder."""
+    code = "from exact2vec import jit" + LOOP.format(folder=str(folder))
+    return output_of("-c", code).splitlines()
+
+
+def test_a_damaged_or_unwritable_cache_is_ignored_with_one_line(tmp_path):
+    (tmp_path / "loop.py").write_text(
+        "from exact2vec.jit import compiled\n\n\n@compiled\ndef double(x):\n    return x + x\n"
+    )
+    first, again = ask(tmp_path), ask(tmp_path)
+    assert (len(first), first[-1], again) == (2, "42", ["42"])
+    for pattern in ("*.nbc", "*.nbi"):
+        (path,) = (tmp_path / "__pycache__").glob(pattern)
+        data = path.read_bytes()
+        for damaged in (data[:-3], data[:-9] + b"\0" + data[-8:], b""):
+            path.write_bytes(damaged)
+            said = ask(tmp_path)
+            assert sum("cache of compiled loops is ignored" in line for line in said) == 1, said
+            assert said[-1] == "42"
+            assert ask(tmp_path) == ["42"]

@@ -2,10 +2,12 @@
 
 from exact2vec.cli import commands, drawing, recommending, training
 from exact2vec.cli.support import main
+from exact2vec.cli.talk import open_closed_streams
 
 __all__ = ["commands", "drawing", "main", "recommending", "run", "training"]
 
 
 def run() -> None:
     """The console entry point."""
+    open_closed_streams()
     main(prog_name="exact2vec")

@@ -266,11 +266,19 @@ def export(
 
 @main.command()
 @click.argument("run")
-def check(run: str) -> None:
+@click.option("--clean", is_flag=True, help="delete what killed commands left beside RUN and in it")
+def check(run: str, clean: bool) -> None:
     """Verify the SHA-256 of every file of RUN.
 
     Example: exact2vec check runs/python-docs
     """
+    if clean:
+        from exact2vec.storage.unfinished import clean as cleaned
+
+        for path in cleaned(Path(run)):
+            tell(f"{path}: deleted")
+        if not Path(run).exists():
+            return
     from exact2vec.storage import run_folder
 
     for name, size in run_folder.open_run(Path(run)).check():

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from exact2vec import __version__
+from exact2vec.cli.talk import talk_may_fail
 from exact2vec.display import finite
 from exact2vec.errors import Exact2VecError, ResourceError
 from exact2vec.options import WHICH_VECTORS, Option
@@ -45,11 +46,42 @@ ORDER = (
 SUBWORDS = ("min_n", "max_n")  # one flag, --subwords
 
 
+class NamesLeftovers(click.Command):
+    """A command that says first what killed ones left of the run that it is about."""
+
+    def invoke(self, context: click.Context) -> Any:
+        names = [context.params.get(name) for name in ("run", "output", "resume")]
+        if not context.params.get("quiet") and not context.params.get("clean"):
+            for name in names:
+                if isinstance(name, str) and name and "\0" not in name:
+                    say_leftovers(name)
+        return super().invoke(context)
+
+
+def say_leftovers(name: str) -> None:
+    from pathlib import Path
+
+    from exact2vec.storage.folders import leftovers
+    from exact2vec.storage.run_folder import PROGRESS
+
+    path = Path(name)
+    if found := leftovers(path):
+        tell(
+            f"a killed command left {', '.join(map(str, found))}: "
+            f"exact2vec check --clean {name} removes them"
+        )
+    beside = path.with_name(f"{path.name}.new")
+    if (beside / PROGRESS).exists():
+        tell(f"{beside} holds a training that has not ended: exact2vec train --resume {beside}")
+
+
 class Commands(click.Group):
     """Turns every Exact2VecError into one line and its exit code.
 
     The commands are listed in the order of their use.
     """
+
+    command_class = NamesLeftovers
 
     def list_commands(self, context: click.Context) -> list[str]:
         return sorted(self.commands, key=ORDER.index)
@@ -58,7 +90,8 @@ class Commands(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        return super().main(*args, **extra)
+        with talk_may_fail():
+            return super().main(*args, **extra)
 
     def invoke(self, context: click.Context) -> Any:
         try:

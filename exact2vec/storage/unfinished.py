@@ -22,6 +22,7 @@ from exact2vec.storage.folders import (
     held,
     is_at,
     is_held,
+    leftovers,
     make_folders,
     put_in_place,
 )
@@ -217,6 +218,7 @@ def begun(output: Path, *, force: bool) -> Iterator[Unfinished]:
 
     UsageError where another command writes there. Nothing is left of it if nothing was trained.
     """
+    refuse_impossible_name(output)
     if output.is_dir() and is_held(output):
         raise UsageError(f"{output} is being written by another command; name another folder")
     _refuse_output(output, force=force)
@@ -305,6 +307,23 @@ def trainings_beside(folder: Path) -> list[Path]:
     return []
 
 
+def left_behind(folder: Path) -> list[Path]:
+    """What killed commands left of a run that no command needs, beside it and in it."""
+    found = leftovers(folder)
+    if is_run_folder(folder) and not is_held(folder):
+        found += [path for path in sorted(folder.iterdir()) if is_of_progress(path.name)]
+    return list(dict.fromkeys(found))
+
+
+def clean(folder: Path) -> list[Path]:
+    """Delete what `left_behind` names; the result is what it was."""
+    found = left_behind(folder)
+    with failure_named(folder):
+        for path in found:
+            delete_folder(path) if path.is_dir() else disk.unlink(path)
+    return found
+
+
 def _refuse_no_training(folder: Path) -> None:
     if (folder / PROGRESS).exists():
         return
@@ -319,7 +338,11 @@ def _refuse_no_training(folder: Path) -> None:
 
 def _refuse_output(output: Path, *, force: bool) -> None:
     """As `check_output`; what is left of a training is replaced where `force` says so."""
-    if is_run_folder(output) or not (output / PROGRESS).exists() or output.is_symlink():
+    begins = output.is_dir() and {*os.listdir(output)} == {*filter(is_of_progress, _ours(output))}
+    if output.is_symlink() or not (begins or (output / PROGRESS).exists()):
+        check_output(output, force=force)
+        return
+    if is_run_folder(output):
         check_output(output, force=force)
         return
     if has_begun(output) and not force:

@@ -1,0 +1,76 @@
+"""What is said on stderr may fail, leftovers are named, and the run is there all the same."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from command_line import GOOD, call, train
+
+from exact2vec.cli.talk import Talk
+
+ENDS = {
+    "cut off": "{command} 2>&1 >/dev/null | head -1; exit ${{PIPESTATUS[0]}}",
+    "full": "{command} 2>/dev/full",
+    "closed": "{command} 2>&-",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_run_is_written_where_nobody_hears(tmp_path, end):
+    (tmp_path / "text.txt").write_text(GOOD)
+    run = tmp_path / "run"
+    flags = "--vector-size 2 --min-count 2 --epochs 1"
+    command = f"{sys.executable} -m exact2vec train {tmp_path}/text.txt -o {run} {flags}"
+    done = subprocess.run(["bash", "-c", ENDS[end].format(command=command)], timeout=120)
+    assert done.returncode == 0
+    assert call("check", run).exit_code == 0
+
+
+class Broken:
+    def __init__(self):
+        self.tried = 0
+
+    def write(self, text):
+        self.tried += 1
+        raise OSError(28, "No space left on device")
+
+    def fileno(self):
+        raise OSError("no number")
+
+
+def test_talk_that_failed_once_is_not_tried_again():
+    stream = Broken()
+    talk = Talk(stream)
+    assert [talk.write("four"), talk.write("")] == [4, 0]
+    talk.flush()
+    assert stream.tried == 1
+
+
+def test_leftovers_are_named_by_the_next_command_and_cleaned(tmp_path):
+    (tmp_path / "good.txt").write_text(GOOD)
+    assert train(tmp_path, tmp_path / "good.txt").exit_code == 0
+    run = tmp_path / "run"
+    left = [tmp_path / ".run.01234567.part", run / ".report.html.89abcdef.part"]
+    left[0].mkdir()
+    (left[0] / "vectors.safetensors").write_bytes(b"")
+    left[1].write_bytes(b"")
+    others = [tmp_path / ".run.notes.part", tmp_path / ".other.01234567.part"]
+    for path in others:
+        path.write_bytes(b"")
+    told = call("evaluate", run).stderr
+    for path in left:
+        assert str(path) in told
+    assert f"check --clean {run}" in told
+    cleaned = call("check", "--clean", run)
+    assert cleaned.exit_code == 0
+    assert [path.exists() for path in (*left, *others)] == [False, False, True, True]
+    assert "killed" not in call("evaluate", run).stderr
+    assert sorted(os.listdir(run)) == sorted({*os.listdir(run)} - {left[1].name})
+
+
+def test_what_another_command_is_writing_is_no_leftover(tmp_path):
+    from exact2vec.storage.folders import leftovers, staged
+
+    with staged(tmp_path / "run"):
+        assert leftovers(tmp_path / "run") == []
