@@ -114,6 +114,19 @@ def neighbors(
     help="lines: a b c answer; share answered by the nearest word",
 )
 @click.option(
+    "--labels",
+    multiple=True,
+    metavar="FILE",
+    help="nodes: lines of node TAB label, several for a node with several; F1 of logistic "
+    "regression over ten splits",
+)
+@click.option(
+    "--edges",
+    multiple=True,
+    metavar="FILE",
+    help="nodes: edges that were not trained on, one a line; AUC beside that of degrees",
+)
+@click.option(
     "--restrict",
     default=30_000,
     show_default=True,
@@ -135,6 +148,8 @@ def evaluate(
     document: str | None,
     encoding: str,
     errors: str,
+    labels: tuple[str, ...],
+    edges: tuple[str, ...],
     **extra: Any,
 ) -> None:
     """The exact NLL of RUN beside its baselines, computed anew; of new TEXT too.

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from exact2vec.cli.edges import EDGE_DEFAULTS, EDGE_FLAGS, edge_counts
 from exact2vec.cli.inputs import (
     InputKind,
     Request,
@@ -12,16 +13,17 @@ from exact2vec.cli.inputs import (
 )
 from exact2vec.cli.item_inputs import BASKETS, TABLE
 from exact2vec.errors import UsageError
-from exact2vec.options import COUNTING, ITEM_MODEL, ITEMS, OPTIONS, READING
+from exact2vec.options import COUNTING, EDGES, ITEM_MODEL, ITEMS, READING
 
 TEXT_FLAGS = tuple(option.name for option in READING + COUNTING)
 KINDS: dict[str, InputKind] = {
     "text": InputKind(text_counts, TEXT_FLAGS),
     "baskets": BASKETS,
     "table": TABLE,
+    "edges": InputKind(edge_counts, EDGE_FLAGS, EDGE_DEFAULTS),
     "counts": InputKind(stored_counts, ()),
 }
-DATA_FLAGS = READING + COUNTING + ITEMS + ITEM_MODEL
+DATA_FLAGS = READING + COUNTING + ITEMS + ITEM_MODEL + EDGES
 COLUMNS = "only a table has named columns"
 WHY = {  # a flag is of some kinds alone
     "tokens": "only text is cut into tokens; names of items are taken as they stand",
@@ -38,6 +40,10 @@ WHY = {  # a flag is of some kinds alone
     "held_out_by": "of text, whole documents are held out",
     "model": "only rows of items ask what comes next",
     "validate": "only rows of items ask what comes next",
+    **dict.fromkeys(
+        ("hops", "source", "target", "whole_cells", "directed", "nodes"),
+        "only edges make walks from node to node",
+    ),
     "target_share": "only rows of items are cut into context and target",
 }
 
@@ -59,19 +65,24 @@ def read_input(kind: str | None, request: Request) -> Any:
     return chosen.read(request)
 
 
+def flag_of(name: str) -> str:
+    """How a flag is typed."""
+    return "--" + name.replace("_", "-")
+
+
 def refuse_flags_of_others(kind: str, request: Request) -> None:
     """UsageError for a given flag that this kind does not take, with the reason."""
     flags = KINDS[kind].flags
-    strange = [option.name for option in DATA_FLAGS if is_given(option.name)]
-    strange = [name for name in strange if name not in flags]
+    names = *(option.name for option in DATA_FLAGS), "directed", "nodes"
+    strange = [name for name in names if is_given(name) and name not in flags]
     if not strange:
         return
     if kind == "counts":
         raise UsageError(
             f"{' '.join(request.inputs)} holds counts, which were made with options of their own: "
-            f"leave out {', '.join(OPTIONS[name].flag for name in strange)}"
+            f"leave out {', '.join(map(flag_of, strange))}"
         )
     kinds = " or ".join(name for name, other in KINDS.items() if strange[0] in other.flags)
     raise UsageError(
-        f"{OPTIONS[strange[0]].flag} goes with --kind {kinds}, not with {kind}: {WHY[strange[0]]}"
+        f"{flag_of(strange[0])} goes with --kind {kinds}, not with {kind}: {WHY[strange[0]]}"
     )

@@ -20,11 +20,24 @@ from exact2vec.cli.support import (
     tell,
 )
 from exact2vec.errors import UsageError
-from exact2vec.options import COUNTING, ITEM_MODEL, ITEMS, READING, TRAINING, subword_lengths
+from exact2vec.options import (
+    COUNTING,
+    EDGES,
+    ITEM_MODEL,
+    ITEMS,
+    READING,
+    TRAINING,
+    subword_lengths,
+)
 
 SUBWORDS_HELP = (
     "character n-grams of these lengths describe a word; no: none  "
     "[default: 3-6 for words, no for --tokens space and --regex]"
+)
+
+DIRECTED_HELP = (
+    "edges: keep their direction, rows are sources and columns targets; otherwise an edge goes "
+    "both ways"
 )
 
 
@@ -42,7 +55,11 @@ SUBWORDS_HELP = (
     type=click.Choice(list(KINDS)),
     help="what INPUT holds  [default: text; counts where INPUT is a folder of counts]",
 )
-@options(READING + COUNTING + ITEMS + ITEM_MODEL + TRAINING)
+@options(READING + COUNTING + ITEMS + ITEM_MODEL + EDGES + TRAINING)
+@click.option("--directed", is_flag=True, help=DIRECTED_HELP)
+@click.option(
+    "--nodes", metavar="FILE", help="edges: names of nodes, one a line, which may have none"
+)
 @click.option(
     "--subwords",
     metavar="MIN-MAX",

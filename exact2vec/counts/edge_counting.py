@@ -1,5 +1,6 @@
 """Counting edges: a graph becomes the expected co-occurrences of walks on it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,13 +95,18 @@ def counted_graph(
     directed: bool,
     whole_cells: int = WHOLE_CELLS,
     threads: int | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Counts:
-    """The counts of edges, with what was read, cut and left out among their settings."""
+    """The counts of edges, with what was read, cut and left out among their settings.
+
+    `say` gets the forecast before the work."""
     graph = Graph.of(edges, Draw(settings["held_out"], settings["validation"]), directed=directed)
     walks = Walks.of(graph.weights, settings["hops"])
     with Workers(threads) as workers:
         forecast = walk_forecast(walks, workers, whole_cells=whole_cells)
         refuse_what_does_not_fit(forecast, workers.threads, settings["hops"])
+        if say is not None:
+            say(forecast.line(workers.threads))
         counted = walk_counts(walks, cut=forecast.cut, workers=workers)
     read = graph.read | {"cut": int(counted.background is not None)}
     settings = settings | {"directed": directed, "read": read, "isolated": graph.isolated}

@@ -8,10 +8,11 @@ import numpy as np
 from exact2vec.counts.walk_loops import LANES
 from exact2vec.counts.walks import Walks
 from exact2vec.errors import ResourceError
+from exact2vec.options import OPTIONS
 from exact2vec.parallel import Workers
 
 SAMPLED_GROUPS = 24  # of LANES nodes, evenly among those in order of degree
-WHOLE_CELLS = 20_000_000  # up to here all cells are kept: they take less than a pass of training
+WHOLE_CELLS = int(str(OPTIONS["whole_cells"].default))
 BYTES_A_CELL = 28  # n in float64 and float32, its column, and what the start makes of it
 BYTES_AN_EDGE = 100
 SECONDS_A_STEP = 8e-9  # along an edge, for the LANES nodes of a group
@@ -41,6 +42,14 @@ class WalkForecast:
         """The most memory that counting takes, and the start of training after it."""
         scratch = threads * self.nodes * LANES * 8 * 3
         return BYTES_A_CELL * self.cells + BYTES_AN_EDGE * self.edges + scratch
+
+    def line(self, threads: int) -> str:
+        """The forecast in words."""
+        size, took = self.bytes(threads) / 1e9, max(1, round(self.seconds(threads)))
+        return (
+            f"walks: about {self.cells:,.0f} of {self.reached:,.0f} cells, {size:.1f} GB "
+            f"and {took} s of counting"
+        )
 
     def seconds(self, threads: int) -> float:
         """Of counting."""

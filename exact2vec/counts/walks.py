@@ -51,10 +51,10 @@ class Walks:
         hop_weights = np.arange(hops, 0, -1) / hops
         totals = np.asarray(weights.sum(axis=1)).ravel()
         reach = transitions(weights)
-        reached = _reached(reach, hop_weights, np.ones(len(totals)))
+        reached = summed_hops(reach, hop_weights, np.ones(len(totals)))
         scales = np.divide(totals, reached, out=np.zeros_like(totals), where=reached > 0)
         back = csr_array(reach.T)
-        return cls(reach, hop_weights, totals, scales, _reached(back, hop_weights, scales))
+        return cls(reach, hop_weights, totals, scales, summed_hops(back, hop_weights, scales))
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -136,11 +136,11 @@ def _joined(parts: list[WalkedRows], shape: tuple[int, int]) -> csr_array:
     return csr_array((values, columns, starts.astype(wide)), shape=shape)
 
 
-def _reached(
+def summed_hops(
     reach: csr_array, hop_weights: NDArray[np.float64], start: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Σ_h a_h P^h v."""
-    found, now = np.zeros(reach.shape[0]), start
+    """Σ_h a_h P^h v, of a vector or of the columns of a matrix."""
+    found, now = np.zeros_like(start), start
     for weight in hop_weights:
         now = reach @ now
         found += weight * now

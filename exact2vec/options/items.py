@@ -23,7 +23,9 @@ ITEM_MODEL = (
 ITEMS = (
     Option("group_by", None, str, "table: the column that names the row of an entry, as user"),
     Option("item", None, str, "table: the column that names the item of an entry"),
-    Option("weight", None, str, "table: the column of how much an entry weighs (else 1 each)"),
+    Option(
+        "weight", None, str, "table, edges: the column of how much an entry weighs (else 1 each)"
+    ),
     Option(
         "time",
         None,

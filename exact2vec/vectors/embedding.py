@@ -79,7 +79,7 @@ class Embedding:
 
         `level` is the length of the constant, in mean lengths of their vectors.
         """
-        x, u = _leant(sides, composed, leaning)
+        x, u = leant(sides, composed, leaning)
         means = x.mean(axis=0, dtype=np.float64), u.mean(axis=0, dtype=np.float64)
         scales = _scale(x, means[0]), _scale(u, means[1])
         rotation = nearest_rotation(_covariance((u, x), means[::-1]))
@@ -93,7 +93,7 @@ class Embedding:
 
     def rows(self, sides: Sides, composed: Sides | None) -> NDArray[np.float32]:
         """The embedding of words with these inputs and outputs; zeros where all of it is zero."""
-        x, u = _leant(sides, composed, self.leaning)
+        x, u = leant(sides, composed, self.leaning)
         blocks = [
             self._flattened(self._of_inputs(some) + self._of_outputs(others))
             for some, others in zip(_blocks(x), _blocks(u), strict=True)
@@ -177,7 +177,8 @@ def least_axis(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(axis * np.sign(axis[np.abs(axis).argmax()]))
 
 
-def _leant(sides: Sides, composed: Sides | None, leaning: float) -> Sides:
+def leant(sides: Sides, composed: Sides | None, leaning: float) -> Sides:
+    """Both sides with `leaning` times what composes them."""
     if composed is None or not leaning:
         return sides
     return sides[0] + leaning * composed[0], sides[1] + leaning * composed[1]

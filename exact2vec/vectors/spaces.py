@@ -5,11 +5,13 @@ from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from exact2vec.errors import UnknownWordError, UsageError
 from exact2vec.vectors.axes import Axes
 from exact2vec.vectors.embedding import LEAST_DIM, LEVEL, Embedding, Sides
 from exact2vec.vectors.neighbours import Neighbours
+from exact2vec.vectors.node_embedding import NodeEmbedding
 from exact2vec.vectors.unseen import UnseenRows
 from exact2vec.vectors.unseen_words import GramMap, Teachers
 
@@ -18,7 +20,8 @@ class Spaces:
     """Vectors of names in each space, trained, folded in or composed.
 
     `sides` are the inputs of rows and the outputs of columns. The `embedding` is made of them where
-    it is not given. The `teachers` say what n-grams mean, where words have some.
+    it is not given, of those of nodes with their `edges`. The `teachers` say what n-grams mean,
+    where words have some.
     """
 
     def __init__(
@@ -28,8 +31,10 @@ class Spaces:
         unseen: UnseenRows,
         embedding: Embedding | None = None,
         teachers: Teachers | None = None,
+        edges: csr_array | None = None,
     ) -> None:
         self.axes, self.sides, self.unseen = axes, sides, unseen
+        self._edges = edges
         self._given, self._teachers = embedding, teachers if axes.square else None
         self._matrices: dict[str, NDArray[np.float32]] = {}
         self._neighbours: dict[str, Neighbours] = {}
@@ -42,6 +47,13 @@ class Spaces:
         return self._given or Embedding.of_words(
             self.sides, self._composed_sides, level=LEVEL if spared else 0.0
         )
+
+    @cached_property
+    def node_embedding(self) -> NodeEmbedding | None:
+        """The embedding of nodes; None where names are not nodes of a graph."""
+        if self._edges is None:
+            return None
+        return NodeEmbedding.of_nodes(self.sides, self._composed_sides, self._edges)
 
     @cached_property
     def gram_map(self) -> GramMap | None:
@@ -72,6 +84,8 @@ class Spaces:
     def _made(self, which: str) -> NDArray[np.float32]:
         self.axes.check_which(which)
         inputs, outputs = self.sides
+        if which == "embedding" and self.node_embedding is not None:
+            return self.node_embedding.rows
         if which == "embedding":
             return self.embedding.rows(self.sides, self._composed_sides)
         if which == "sum":
@@ -136,6 +150,10 @@ class Spaces:
 
         That of a word is learned from n-grams, others are mapped as trained ones are.
         """
+        if self.node_embedding is not None:
+            if self.unseen.way(name) == "composed":
+                return self.node_embedding.of_features(inputs, outputs)
+            return self.node_embedding.of_edges(inputs, outputs)
         if self.unseen.way(name) == "composed" and self.gram_map is not None:
             return np.asarray(self.gram_map.rows([name])[0])
         if not self.unseen.has_outputs(name):

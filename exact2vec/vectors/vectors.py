@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from exact2vec.counts.counts import Counts, stored_names
 from exact2vec.counts.features import Features, RowCounts
@@ -16,7 +17,7 @@ from exact2vec.counts.weighting import Weighting, fields_of, weighting_of
 from exact2vec.counts.word_contexts import WordContexts
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.options import strengths_of_new_rows
-from exact2vec.storage import run_folder, schema
+from exact2vec.storage import graph_files, run_folder, schema
 from exact2vec.storage.next_item_files import NextItems
 from exact2vec.storage.stored_file import is_stored
 from exact2vec.vectors.axes import Axes
@@ -91,8 +92,9 @@ class Vectors(Recommends):
         word_contexts: WordContexts | None = None,
         kind: Kind = TEXT,
         next_items: NextItemsOf | None = None,
+        edges: csr_array | None = None,
     ) -> None:
-        self.vocabulary, self.contexts, self.kind = vocabulary, contexts, kind
+        self.vocabulary, self.contexts, self.kind, self.edges = vocabulary, contexts, kind, edges
         self.inputs, self.outputs, self.bias = inputs, outputs, bias
         self.unigram = unigram
         self.weighting, self.settings = weighting, settings
@@ -102,7 +104,7 @@ class Vectors(Recommends):
         self.unseen = UnseenRows(composer, folded)
         self.word_contexts = word_contexts
         teachers = Teachers.of_run(vocabulary, weighting, composer, word_contexts)
-        self.spaces = Spaces(self.axes, (inputs, outputs), self.unseen, embedding, teachers)
+        self.spaces = Spaces(self.axes, (inputs, outputs), self.unseen, embedding, teachers, edges)
         self.spelling = Spelling.of_run(settings, vocabulary.words)
         self.index_to_key, self.key_to_index = vocabulary.words, self.axes.column_places
         self.next_items = next_items
@@ -126,6 +128,7 @@ class Vectors(Recommends):
             word_contexts=counts.word_contexts,
             kind=counts.kind,
             next_items=next_items,
+            edges=counts.edges,
         )
 
     @property
@@ -137,6 +140,11 @@ class Vectors(Recommends):
     def embedding(self) -> Embedding:
         """The map from both vectors of a word to the one that it is compared by."""
         return self.spaces.embedding
+
+    @property
+    def _map(self) -> Embedding | None:
+        """The embedding where it is made of both vectors of a name alone."""
+        return self.embedding if self.square and self.edges is None else None
 
     @property
     def vector_size(self) -> int:
@@ -255,11 +263,13 @@ class Vectors(Recommends):
         """These vectors with the rows of `counts` beside them.
 
         Each minimises its own objective with the outputs fixed (vectors/fold_in.py). `features`
-        describe the new rows by features that were trained. `prior` is needed where the run has
+        describe the new rows by features that were trained; new nodes of a graph are given by the
+        weights of their edges to trained ones. `prior` is needed where the run has
         none; its first number is κ_x in weighted pairs of window 5. `folded` of the result says
         what could not be used.
         """
         from exact2vec.vectors.fold_in import fold_in  # which needs torch; lookup does not
+        from exact2vec.vectors.node_fold_in import fold_in_nodes
 
         composer = self.composer.with_features(features) if self.composer else None
         if features is not None and composer is None:
@@ -267,19 +277,12 @@ class Vectors(Recommends):
         strength = None
         if prior is not None:
             strength = self.weighting.strength_in_pairs(strengths_of_new_rows(prior)[0])
-        new = fold_in(self, RowCounts.checked(counts), composer, strength, threads=threads)
+        folding = fold_in if self.edges is None else fold_in_nodes
+        new = folding(self, RowCounts.checked(counts), composer, strength, threads=threads)
         arrays = self.inputs, self.outputs, self.bias, self.unigram
         trained = self.vocabulary, *arrays, self.weighting, self.settings, self.composer
-        embedding = self.embedding if self.square else None
-        return Vectors(
-            *trained,
-            new.beside(self.folded),
-            self.contexts,
-            embedding,
-            self.word_contexts,
-            self.kind,
-            self.next_items,
-        )
+        known = self.contexts, self._map, self.word_contexts, self.kind, self.next_items
+        return Vectors(*trained, new.beside(self.folded), *known, self.edges)
 
     def most_similar(
         self,
@@ -350,19 +353,18 @@ class Vectors(Recommends):
         """Write a folder that `load` reads; refuses an existing one without `force`."""
         with run_folder.create(Path(folder), kind="vectors", force=force) as part:
             schema.Vocabulary(self.index_to_key, self.vocabulary.counts).write(part)
-            if self.contexts is not None:
-                schema.RowNames(self.rows, self.contexts.counts).write(part)
-            if self.word_contexts is not None:
-                self.word_contexts.write(part)
-            self.write(part)
+            rows = self.contexts and schema.RowNames(self.rows, self.contexts.counts)
+            edges = None if self.edges is None else graph_files.Edges(self.edges)
+            for beside in (rows, self.word_contexts, edges, self):
+                if beside is not None:
+                    beside.write(part)
 
     def write(self, folder: Path) -> None:
         """Put the vectors into an open run folder; the names are written apart."""
         schema.Vectors(self.inputs, self.outputs, self.bias, self.unigram).write(folder)
         settings = fields_of(self.weighting), self.settings, self.kind.name
         schema.VectorSettings(*settings).write(folder)
-        embedding = self.embedding if self.square else None
-        for part in (embedding, self.composer, self.folded):
+        for part in (self._map, self.composer, self.folded):
             if part is not None:
                 part.write(folder)
 
@@ -393,4 +395,5 @@ def load(folder: str | Path | run_folder.Run) -> Vectors:
         WordContexts.read(run, len(vocabulary.words)),
         stored_kind(counting.kind, run.folder / schema.VectorSettings.file),
         stored_next_items(run) if is_stored(NextItems, run) else None,
+        graph_files.Edges.of_nodes(run, names[1]),
     )

@@ -1,0 +1,88 @@
+"""INPUT of edges: how it is read, and what is said of it."""
+
+from typing import TYPE_CHECKING, Any
+
+from exact2vec.cli.inputs import Request
+from exact2vec.display import spinner
+
+if TYPE_CHECKING:
+    from exact2vec.counts.counts import Counts
+
+EDGE_FLAGS = (
+    *("hops", "source", "target", "weight", "separator", "directed", "nodes", "whole_cells"),
+    *("held_out", "validation", "encoding", "errors"),
+)
+EDGE_DEFAULTS = {"held_out": 0.0, "prior": (5.0, 5.0), "epochs": 5}
+
+
+def edge_counts(request: Request) -> Any:
+    """The Counts of files with one edge a line, folders of them, or stdin."""
+    from exact2vec.counts.edge_counting import counted_graph
+    from exact2vec.counts.edges import edge_columns, read_edges, read_nodes
+    from exact2vec.counts.table_files import Form, separator_of
+    from exact2vec.options import validation_share
+
+    given = request.given
+    ends = given["source"], given["target"], given["weight"]
+    how = separator_of(given["separator"]), given["encoding"], given["errors"]
+    with spinner("reading edges", quiet=request.quiet):
+        columns = edge_columns(*ends)
+        edges = read_edges(request.inputs or ("-",), columns, Form(*how, ends[0] is not None))
+        edges = edges.with_nodes(read_nodes(given["nodes"]) if given["nodes"] else ())
+    if edges.header:
+        request.say(
+            f"the first line, {edges.header!r}, was read as an edge: where it names the columns, "
+            "give --source and --target"
+        )
+    share = validation_share(given["validation"], given["epochs"])
+    settings = {"hops": given["hops"], "held_out": given["held_out"], "validation": share}
+    with spinner("walking", quiet=request.quiet):
+        counts = counted_graph(
+            edges,
+            settings,
+            directed=given["directed"],
+            whole_cells=given["whole_cells"],
+            threads=given["threads"],
+            say=request.say,
+        )
+    for line in edge_lines(counts):
+        request.say(line)
+    return counts
+
+
+def edge_lines(counts: "Counts") -> list[str]:
+    """What was read of edges, what became of it, and what was cut."""
+    read = counts.settings["read"]
+    doubled, loops, zero = (
+        f", {read[name]:,} {what}" if read[name] else ""
+        for name, what in (
+            ("doubled", "doubled and added up"),
+            ("loops", "loops dropped"),
+            ("without_weight", "of weight 0 dropped"),
+        )
+    )
+    parts = [
+        f"{read[name]:,} {what}"
+        for name, what in (("held_out", "held out"), ("validation", "for validation"))
+        if read[name]
+    ]
+    lost = read["held_out_without_nodes"]
+    lines = [
+        f"{read['edges_read']:,} edges read{doubled}{loops}{zero}: "
+        + " + ".join([f"{read['training']:,} trained on", *parts]),
+        f"{len(set(counts.rows) | set(counts.columns)):,} nodes in {read['components']:,} "
+        f"component{'s' * (read['components'] > 1)}, the largest of {read['largest_component']:,}; "
+        f"{counts.training.nnz:,} cells of walks",
+    ]
+    if lost:
+        lines.append(f"{lost:,} edges put aside have an end without another edge: not judged")
+    if isolated := counts.settings["isolated"]:
+        shown = ", ".join(map(repr, isolated[:5])) + " …" * (len(isolated) > 5)
+        lines.append(f"{len(isolated):,} nodes without edges have no vector: {shown}")
+    if counts.background is not None:
+        share = counts.background.errors.sum() / 2 / counts.vocabulary.counts.sum()
+        lines.append(
+            f"cells below chance stand as a background: it moves {100 * share:.1f} % of the pairs; "
+            "--whole-cells keeps more"
+        )
+    return lines

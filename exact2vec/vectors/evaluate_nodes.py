@@ -1,0 +1,142 @@
+"""What a run of a graph is worth: labels of nodes, edges that it has not seen, what was cut."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from exact2vec.counts.counts import Counts, has_counts
+from exact2vec.counts.edges import Edges, edge_columns, read_edges
+from exact2vec.counts.kinds import EDGES
+from exact2vec.counts.table_files import Form
+from exact2vec.counts.walks import Walks, summed_hops
+from exact2vec.errors import InputError, UsageError
+from exact2vec.loss.count_losses import WeightedCounts
+from exact2vec.storage.run_folder import Run
+from exact2vec.vectors.label_scores import Labels, LabelScores, label_scores
+from exact2vec.vectors.link_scores import LinkScores, link_scores, pair_keys
+from exact2vec.vectors.vectors import Vectors, load
+
+Pairs = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NodeEvaluation:
+    """Labels by file; links by file, and of held-out edges; and `cut`, see `cut_nats`."""
+
+    labels: dict[str, LabelScores]
+    links: dict[str, LinkScores]
+    cut: float | None
+
+
+def evaluate_nodes(
+    vectors: Vectors,
+    counts: Counts | None,
+    *,
+    labels: Sequence[str | Path] = (),
+    edges: Sequence[str | Path] = (),
+    which: Any = None,
+) -> NodeEvaluation:
+    """Labels and edges of files, and the held-out edges of the run where there are some."""
+    if vectors.kind != EDGES:
+        if labels or edges:
+            raise UsageError(
+                f"labels and edges are of nodes, and this run has {vectors.kind.many}: "
+                "leave out --labels and --edges, or train with --kind edges"
+            )
+        return NodeEvaluation({}, {}, None)
+    of_labels = {
+        str(path): label_scores(vectors, Labels.read(path), which=which) for path in labels
+    }
+    links: dict[str, LinkScores] = {}
+    if counts is not None and vectors.edges is not None:
+        if counts.held_out is not None:
+            links["held-out edges"] = _held_out_links(vectors, counts)
+        links |= {str(path): _links_of_file(vectors, counts, path) for path in edges}
+    elif edges:
+        raise UsageError("--edges needs a run of edges without direction, with its counts")
+    return NodeEvaluation(of_labels, links, cut_nats(vectors, counts) if counts else None)
+
+
+def run_of_nodes(
+    run: Run, labels: Sequence[str], edges: Sequence[str], which: Any
+) -> NodeEvaluation | None:
+    """That of a run folder; None where it is of something else and nothing of nodes is asked."""
+    vectors = load(run)
+    if vectors.kind != EDGES and not (labels or edges):
+        return None
+    counts = Counts.load(run) if has_counts(run) else None
+    return evaluate_nodes(vectors, counts, labels=labels, edges=edges, which=which)
+
+
+def cut_nats(vectors: Vectors, counts: Counts) -> float | None:
+    """How much the NLL over all cells of the walks differs from that over the counts, nats a pair.
+
+    Exactly: totals of rows are equal, so only Σ_cw n_cw z_cw can differ. Over all cells that is
+    Σ_c x_c·Σ_h a_h (P^h u)_c, times scales, which needs no cell. None where nothing was cut.
+    """
+    if counts.background is None or counts.edges is None:
+        return None
+    walks = Walks.of(counts.edges, counts.settings["hops"])
+    outputs = np.column_stack([vectors.outputs, vectors.bias]).astype(np.float64)
+    inputs = np.column_stack([vectors.inputs, np.ones(len(vectors.inputs))])
+    whole = walks.scales[:, None] * summed_hops(walks.reach, walks.hop_weights, outputs)
+    weighted = WeightedCounts(counts.weigh(counts.training), counts.background)
+    beyond = weighted.matrix.astype(np.float64)
+    rows = np.repeat(np.arange(beyond.shape[0]), np.diff(beyond.indptr))
+    background = counts.background
+    beyond.data -= background.amounts[rows] * background.shares[beyond.indices]
+    mean = background.shares @ outputs
+    stood_for = beyond @ outputs + background.amounts[:, None] * mean
+    return float((inputs * (stood_for - whole)).sum() / weighted.total)
+
+
+def _held_out_links(vectors: Vectors, counts: Counts) -> LinkScores:
+    assert counts.held_out is not None
+    lost = int(counts.settings["read"]["held_out_without_nodes"])
+    validation = _pairs(counts.validation)
+    return link_scores(vectors, _pairs(counts.held_out), _whole(vectors, counts), validation, lost)
+
+
+def _links_of_file(vectors: Vectors, counts: Counts, path: str | Path) -> LinkScores:
+    """Those of a file; InputError where one of them was trained on."""
+    given = read_edges([str(path)], edge_columns(None, None, None), Form(header=False))
+    pairs, strangers = _known_pairs(vectors, given)
+    trained = np.sort(pair_keys(_pairs(vectors.edges), len(vectors)))
+    seen = np.isin(pair_keys(pairs, len(vectors)), trained)
+    if seen.any():
+        one, other = (vectors.columns[end] for end in pairs[seen.argmax()])
+        raise InputError(
+            f"{path}: {int(seen.sum()):,} of its edges were trained on, {one!r} to {other!r} "
+            "among them: judge edges that are not in INPUT, or train with --held-out 0.1"
+        )
+    whole = np.concatenate([_whole(vectors, counts), pair_keys(pairs, len(vectors))])
+    return link_scores(vectors, pairs, np.unique(whole), _pairs(counts.validation), strangers)
+
+
+def _known_pairs(vectors: Vectors, edges: Edges) -> tuple[Pairs, int]:
+    """The edges between trained nodes, each once, by number; how many others there are."""
+    numbers = np.array([vectors.key_to_index.get(name, -1) for name in edges.names], np.int64)
+    ends = np.stack([numbers[edges.sources], numbers[edges.targets]], axis=1)
+    ends = ends[ends[:, 0] != ends[:, 1]]
+    known = (ends >= 0).all(axis=1)
+    keys = np.unique(pair_keys(ends[known], len(vectors)))
+    return np.stack([keys // len(vectors), keys % len(vectors)], axis=1), int((~known).sum())
+
+
+def _whole(vectors: Vectors, counts: Counts) -> Pairs:
+    parts = [vectors.edges, counts.held_out, counts.validation]
+    return np.unique(np.concatenate([pair_keys(_pairs(part), len(vectors)) for part in parts]))
+
+
+def _pairs(matrix: csr_array | None) -> Pairs:
+    """The cells of a symmetric matrix above its diagonal."""
+    if matrix is None:
+        return np.empty((0, 2), np.int64)
+    cells = matrix.tocoo()
+    above = cells.row < cells.col
+    return np.stack([cells.row[above], cells.col[above]], axis=1).astype(np.int64)
