@@ -157,19 +157,23 @@ def evaluate(
     Example: exact2vec evaluate runs/python-docs news.txt
     """
     announce_compilation(tell)
-    from exact2vec.cli import messages
+    from exact2vec.cli import messages, node_messages
     from exact2vec.storage.run_folder import open_run
     from exact2vec.vectors.evaluate import evaluate as evaluated
+    from exact2vec.vectors.evaluate_nodes import run_of_nodes
     from exact2vec.vectors.vectors import load
 
     text, opened = None, open_run(run)
     if texts:
         changed = {"document": document} if document else {}
         text = text_like(load(opened), texts, encoding=encoding, errors=errors, **changed)
+    nodes = run_of_nodes(opened, labels, edges, extra["which"])
     found = evaluated(opened, text, **extra)
     for note in text.notes if text else ():
         tell(note)
-    emit(asdict(found) if as_json else None, messages.evaluation(found))
+    data = asdict(found) | (asdict(nodes) if nodes else {})
+    table = messages.evaluation(found) + (node_messages.evaluation(nodes) if nodes else [])
+    emit(data if as_json else None, table)
 
 
 @main.command("fold-in")
