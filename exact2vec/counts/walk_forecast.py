@@ -60,7 +60,8 @@ class WalkForecast:
 def walk_forecast(walks: Walks, workers: Workers, *, whole_cells: int) -> WalkForecast:
     """The forecast of these walks, from those of a few nodes."""
     size, groups = len(walks.totals), walks.groups
-    sampled = np.unique(np.linspace(0, groups - 1, min(groups, SAMPLED_GROUPS)).round().astype(int))
+    even = np.linspace(0, groups - 1, min(groups, SAMPLED_GROUPS)).round()
+    sampled: list[int] = np.unique(even).astype(int).tolist()
     parts = workers.map(
         lambda group: walks.rows(group * LANES, min(size, (group + 1) * LANES), cut=True), sampled
     )

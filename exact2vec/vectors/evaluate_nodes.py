@@ -74,7 +74,7 @@ def run_of_nodes(
 
 
 def cut_nats(vectors: Vectors, counts: Counts) -> float | None:
-    """How much the NLL over all cells of the walks differs from that over the counts, nats a pair.
+    """By how much the NLL of the counts is above that over all cells of the walks, nats a pair.
 
     Exactly: totals of rows are equal, so only Σ_cw n_cw z_cw can differ. Over all cells that is
     Σ_c x_c·Σ_h a_h (P^h u)_c, times scales, which needs no cell. None where nothing was cut.
@@ -92,7 +92,7 @@ def cut_nats(vectors: Vectors, counts: Counts) -> float | None:
     beyond.data -= background.amounts[rows] * background.shares[beyond.indices]
     mean = background.shares @ outputs
     stood_for = beyond @ outputs + background.amounts[:, None] * mean
-    return float((inputs * (stood_for - whole)).sum() / weighted.total)
+    return float((inputs * (whole - stood_for)).sum() / weighted.total)
 
 
 def _held_out_links(vectors: Vectors, counts: Counts) -> LinkScores:

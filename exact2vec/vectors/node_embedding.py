@@ -44,9 +44,10 @@ class NodeEmbedding:
         spoken = transitions(edges) @ outputs
         return cls(rotation, _summed(own, spoken), outputs)
 
-    def of_features(self, inputs: NDArray[np.float32], outputs: NDArray[np.float32]) -> Row:
+    def of_features(self, inputs: Row, outputs: Row) -> Row:
         """The embedding of a node without edges, from what its features compose."""
-        return np.asarray(2 * unit_rows((inputs + outputs @ self.rotation)[None])[0], np.float32)
+        own = (inputs + outputs @ self.rotation)[None]
+        return _summed(own, own)[0]
 
     def of_edges(self, inputs: NDArray[np.float32], spoken: NDArray[np.float32]) -> Row:
         """The embedding of a new node, from its input vector and P·o of its edges."""
@@ -54,4 +55,5 @@ class NodeEmbedding:
 
 
 def _summed(own: NDArray[np.floating], spoken: NDArray[np.floating]) -> NDArray[np.float32]:
-    return np.asarray(unit_rows(own) + unit_rows(spoken), np.float32)
+    sides = (np.asarray(side, np.float32) for side in (own, spoken))
+    return np.asarray(sum(map(unit_rows, sides)), np.float32)

@@ -1,0 +1,95 @@
+"""Walks against powers of dense matrices; the cut, and the background that stands for it."""
+
+import numpy as np
+import pytest
+from graphs_made import dense_counts, weights_of
+from scipy.sparse import csr_array, random_array
+
+from exact2vec.counts.walk_forecast import refuse_what_does_not_fit, walk_forecast
+from exact2vec.counts.walk_loops import LANES
+from exact2vec.counts.walks import Walks, walk_counts
+from exact2vec.errors import ResourceError
+from exact2vec.parallel import Workers
+
+HOPS = [1, 2, 5, 10]
+
+
+def counted(weights, hops, *, cut=False, threads=1):
+    with Workers(threads) as workers:
+        return walk_counts(Walks.of(weights, hops), cut=cut, workers=workers)
+
+
+@pytest.mark.parametrize("hops", HOPS)
+def test_counts_are_those_of_dense_powers(hops):
+    weights = weights_of()
+    found = counted(weights, hops)
+    assert found.background is None
+    wanted = dense_counts(weights, hops)
+    np.testing.assert_allclose(found.cells.toarray(), wanted, rtol=0, atol=1e-13 * wanted.max())
+    degrees = np.asarray(weights.sum(axis=1)).ravel()
+    np.testing.assert_allclose(found.cells.sum(axis=1), degrees, rtol=1e-13)
+    np.testing.assert_allclose(Walks.of(weights, hops).column_totals, degrees, rtol=1e-12)
+    assert found.cells.has_canonical_format
+
+
+@pytest.mark.parametrize("hops", HOPS)
+def test_cells_above_chance_are_kept_and_totals_stay(hops):
+    weights = weights_of()
+    found, wanted = counted(weights, hops, cut=True), dense_counts(weights, hops)
+    chance = np.outer(wanted.sum(axis=1), wanted.sum(axis=0)) / wanted.sum()
+    kept = wanted > chance * (1 + 1e-9)
+    assert np.array_equal(found.cells.toarray() > 0, kept)
+    background = found.background
+    spread = background.amounts[:, None] * background.shares
+    stands = np.where(kept, found.cells.toarray(), spread)
+    np.testing.assert_allclose(stands.sum(axis=1), wanted.sum(axis=1), rtol=1e-12)
+    errors = np.where(kept, 0, abs(wanted - spread)).sum(axis=1)
+    np.testing.assert_allclose(background.errors, errors, rtol=0, atol=1e-12 * errors.max())
+    assert (found.cells.toarray()[kept] > spread[kept]).all()
+
+
+def test_symmetric_walks_are_cut_symmetrically():
+    ring = csr_array(np.roll(np.eye(30), 1, axis=1) + np.roll(np.eye(30), -1, axis=1))
+    cells = counted(ring, 4, cut=True).cells
+    assert np.array_equal(cells.toarray() > 0, (cells.toarray() > 0).T)
+
+
+def test_no_byte_depends_on_threads_or_on_other_rows():
+    weights = weights_of(300)
+    one, three = (counted(weights, 3, cut=True, threads=threads) for threads in (1, 3))
+    for name in ("indptr", "indices", "data"):
+        assert getattr(one.cells, name).tobytes() == getattr(three.cells, name).tobytes()
+    assert one.background.amounts.tobytes() == three.background.amounts.tobytes()
+    walks = Walks.of(weights, 3)
+    some = walks.rows(LANES, 2 * LANES, cut=True)
+    start, end = one.cells.indptr[[LANES, 2 * LANES]]
+    assert some.values.tobytes() == one.cells.data[start:end].tobytes()
+
+
+def test_walks_that_end_early_are_scaled_to_the_weight_of_their_edges():
+    steps = csr_array(np.array([[0, 1.0, 2.0], [0, 0, 1.0], [0, 0, 0]]))
+    found = counted(steps, 4).cells.toarray()
+    np.testing.assert_allclose(found.sum(axis=1), [3, 1, 0], rtol=1e-14)
+    assert found[0, 2] > 2  # two ways lead there
+
+
+def test_the_forecast_is_near_what_comes():
+    random = random_array((900, 900), density=0.01, random_state=np.random.default_rng(5))
+    weights = csr_array(random + random.T)
+    walks = Walks.of(weights, 2)
+    with Workers(1) as workers:
+        forecast = walk_forecast(walks, workers, whole_cells=10)
+        whole = walk_counts(walks, cut=False, workers=workers).cells.nnz
+        above = walk_counts(walks, cut=True, workers=workers).cells.nnz
+    assert forecast.cut
+    assert forecast.reached == pytest.approx(whole, rel=0.15)
+    assert forecast.cells == pytest.approx(above, rel=0.15)
+
+
+def test_what_does_not_fit_is_refused_with_the_flag(monkeypatch):
+    walks = Walks.of(weights_of(), 5)
+    with Workers(1) as workers:
+        forecast = walk_forecast(walks, workers, whole_cells=10_000)
+    monkeypatch.setattr("exact2vec.counts.walk_forecast._available", lambda: 1000)
+    with pytest.raises(ResourceError, match=r"fewer --hops \(now 5\)"):
+        refuse_what_does_not_fit(forecast, 1, 5)
