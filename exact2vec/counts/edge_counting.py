@@ -130,7 +130,7 @@ def _counts(graph: Graph, walks: Walks, counted: WalkCounts, settings: dict[str,
     cells, background = counted.cells, counted.background
     names, totals = graph.nodes, walks.totals
     if graph.directed:
-        incoming = np.asarray(graph.weights.sum(axis=0)).ravel()
+        incoming = np.asarray(graph.weights.sum(axis=0), np.float64).ravel()
         ends = _Ends(np.flatnonzero(totals), np.flatnonzero(incoming))
         cells = ends.part(cells)
         contexts = Vocabulary([names[row] for row in ends.rows], _whole(totals[ends.rows]))

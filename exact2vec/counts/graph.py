@@ -39,7 +39,8 @@ class Graph:
                 f"{read['edges_read']:,} edges read, {read['loops']:,} of them loops: no edge "
                 "between two nodes to train on"
             )
-        degrees = sum(np.asarray(training.sum(axis=axis)).ravel() for axis in (0, 1))
+        outgoing, incoming = (np.asarray(training.sum(axis=axis)).ravel() for axis in (1, 0))
+        degrees = np.asarray(outgoing + incoming, np.float64)
         names = np.array(edges.names, object)
         order = _order(names, degrees)
         some = [csr_array(part[order][:, order]) for part in parts]
@@ -52,7 +53,8 @@ class Graph:
             "largest_component": int(np.bincount(labels).max()),
             "held_out_without_nodes": lost if directed else lost // 2,
         }
-        return cls([str(name) for name in names[order]], *some, isolated, read, directed)
+        nodes = [str(name) for name in names[order]]
+        return cls(nodes, some[0], some[1], some[2], isolated, read, directed)
 
 
 def _order(names: NDArray[np.object_], degrees: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -49,7 +49,7 @@ class Walks:
         (array([1. , 0.5]), array([2., 2.]), array([1.33333333, 1.33333333]))
         """
         hop_weights = np.arange(hops, 0, -1) / hops
-        totals = np.asarray(weights.sum(axis=1)).ravel()
+        totals = np.asarray(weights.sum(axis=1), np.float64).ravel()
         reach = transitions(weights)
         reached = summed_hops(reach, hop_weights, np.ones(len(totals)))
         scales = np.divide(totals, reached, out=np.zeros_like(totals), where=reached > 0)
@@ -59,7 +59,7 @@ class Walks:
     @property
     def shares(self) -> NDArray[np.float64]:
         """p_w = N_w / N."""
-        return self.column_totals / self.column_totals.sum()
+        return np.asarray(self.column_totals / self.column_totals.sum())
 
     @property
     def groups(self) -> int:

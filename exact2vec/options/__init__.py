@@ -21,7 +21,16 @@ from exact2vec.options.option import (
     subword_lengths,
 )
 
-__all__ = ["ITEMS", "ITEM_MODEL", "Option", "Value", "passes", "strengths", "subword_lengths"]
+__all__ = [
+    "EDGES",
+    "ITEMS",
+    "ITEM_MODEL",
+    "Option",
+    "Value",
+    "passes",
+    "strengths",
+    "subword_lengths",
+]
 
 Documented = TypeVar("Documented", bound=Callable[..., object])
 

@@ -47,11 +47,11 @@ class NodeEmbedding:
     def of_features(self, inputs: Row, outputs: Row) -> Row:
         """The embedding of a node without edges, from what its features compose."""
         own = (inputs + outputs @ self.rotation)[None]
-        return _summed(own, own)[0]
+        return np.asarray(_summed(own, own)[0])
 
     def of_edges(self, inputs: NDArray[np.float32], spoken: NDArray[np.float32]) -> Row:
         """The embedding of a new node, from its input vector and P·o of its edges."""
-        return _summed(inputs[None], spoken[None])[0]
+        return np.asarray(_summed(inputs[None], spoken[None])[0])
 
 
 def _summed(own: NDArray[np.floating], spoken: NDArray[np.floating]) -> NDArray[np.float32]:

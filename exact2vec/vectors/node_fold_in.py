@@ -6,22 +6,32 @@ neighbours' outputs, by the weights of its edges.
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.walks import transitions
-from exact2vec.vectors.fold_in import fold_in
+from exact2vec.vectors.fold_in import OutputSide, fold_in
+from exact2vec.vectors.spaces import Spaces
 from exact2vec.vectors.unseen import Composer, Folded
 
-if TYPE_CHECKING:
-    from exact2vec.vectors.vectors import Vectors
+
+@runtime_checkable
+class NodeSide(OutputSide, Protocol):
+    """Trained nodes: their outputs, and the graph that they are of."""
+
+    edges: csr_array | None
+    settings: dict[str, Any]
+    spaces: Spaces
+
+    @property
+    def columns(self) -> list[str]: ...
 
 
 def fold_in_nodes(
-    vectors: "Vectors",
+    vectors: NodeSide,
     edges: RowCounts,
     composer: Composer | None,
     strength: float | None,
@@ -34,7 +44,7 @@ def fold_in_nodes(
     """
     numbers = [vectors.key_to_index.get(name, -1) for name in edges.names]
     known = np.flatnonzero(np.array(numbers) >= 0)
-    size = len(edges.rows), len(vectors)
+    size = len(edges.rows), len(vectors.columns)
     cells = csr_array(edges.matrix.astype(np.float64))[:, known].tocoo()
     columns = np.array(numbers, np.int64)[known][cells.col]
     among = csr_array((cells.data, (cells.row, columns)), shape=size)

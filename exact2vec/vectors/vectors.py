@@ -353,9 +353,10 @@ class Vectors(Recommends):
         """Write a folder that `load` reads; refuses an existing one without `force`."""
         with run_folder.create(Path(folder), kind="vectors", force=force) as part:
             schema.Vocabulary(self.index_to_key, self.vocabulary.counts).write(part)
-            rows = self.contexts and schema.RowNames(self.rows, self.contexts.counts)
+            if self.contexts is not None:
+                schema.RowNames(self.rows, self.contexts.counts).write(part)
             edges = None if self.edges is None else graph_files.Edges(self.edges)
-            for beside in (rows, self.word_contexts, edges, self):
+            for beside in (self.word_contexts, edges, self):
                 if beside is not None:
                     beside.write(part)
 
