@@ -12,13 +12,16 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from exact2vec.cli.messages import Answer
+from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.entries import Entries, file_entries, line_entries
 from exact2vec.counts.long_form import Columns
 from exact2vec.counts.table_files import Form, separator_of
 from exact2vec.errors import UsageError
-from exact2vec.storage.run_folder import check_page
+from exact2vec.storage.run_folder import Run, check_page
 from exact2vec.storage.writing import write_whole
+from exact2vec.vectors.item_evaluation import ItemEvaluation, evaluate_items
 from exact2vec.vectors.recommend import Basket, Recommender
+from exact2vec.vectors.vectors import load
 
 COLUMNS = ("row", "rank", "item", "p")
 ENDINGS = (".csv", ".jsonl", ".parquet")
@@ -99,6 +102,39 @@ def for_file(
     if empty:
         yield f"{empty:,} rows hold nothing that is known: theirs is the popularity"
     yield f"{output}: {len(lines):,} recommendations for {len(entries.rows):,} rows"
+
+
+def held_out_ranking(run: Run, threads: int | None) -> ItemEvaluation | None:
+    """How well a run recommends the items of its held-out rows; None where it has none of them."""
+    recommender = load(run).recommender
+    if recommender is None:
+        return None
+    baskets = Baskets.load(run.folder)
+    if baskets.held_out is None or not baskets.held_out.targets.nnz:
+        return None
+    return evaluate_items(recommender.model, baskets, threads=threads)
+
+
+def measures_table(found: ItemEvaluation) -> list[list[str]]:
+    """A line a model, a column a measure; 95 % intervals behind the values."""
+    names = list(found.measures["model"])
+    rows = [["held-out rows", *names, "coverage"]]
+    for model, measures in found.measures.items():
+        cells = [
+            f"{one.value:.4f} ({one.interval[0]:.4f}–{one.interval[1]:.4f})" if one else "none"
+            for one in map(measures.get, names)
+        ]
+        rows.append([model, *cells, f"{found.coverage[model]:.3f}"])
+    return rows
+
+
+def measures_said(found: ItemEvaluation) -> str:
+    """What the table is of."""
+    return (
+        f"{found.targets:,} targets of {found.rows:,} held-out rows, among the items outside their "
+        "contexts; nll in nats a target, which has no floor; equal scores: items of more rows "
+        "first, then by name"
+    )
 
 
 def check_output(output: Path, *, force: bool) -> None:

@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from command_line import call, train
+from command_line import call, evaluated, train
 from item_problems import tasty_baskets
 
 NAMES = [f"item_{number}" for number in range(23)]
@@ -25,7 +25,7 @@ def run(shop):
     result = call(
         *("train", shop / "baskets.txt", "--kind", "baskets", "-o", shop / "run"),
         *("--vector-size", "4", "--epochs", "1", "--min-count", "1", "--model", "mixture"),
-        *("--validation", "0.2"),
+        *("--validation", "0.2", "--held-out", "0.1"),
     )
     assert result.exit_code == 0, result.output
     said = result.stderr
@@ -103,6 +103,22 @@ def test_a_table_in_long_form(run, tmp_path):
 def test_what_contradicts_is_refused(run, arguments, why):
     result = call("recommend", run, *arguments)
     assert (result.exit_code, why in result.stderr) == (2, True), result.stderr
+
+
+def test_evaluate_ranks_held_out_rows(run):
+    """Beside popularity and item-kNN, each measure with its interval; the mixture is best."""
+    result = call("evaluate", run)
+    assert result.exit_code == 0, result.output
+    assert "recall@20" in result.stdout
+    assert "no floor" in result.stderr
+    items = evaluated(run)["items"]
+    assert set(items["measures"]) == {"model", "popularity", "item-kNN"}
+    nll = {name: of.get("nll") for name, of in items["measures"].items()}
+    assert nll["item-kNN"] is None
+    assert nll["model"]["value"] < nll["popularity"]["value"]
+    for measures in items["measures"].values():
+        for one in measures.values():
+            assert one["interval"][0] <= one["value"] <= one["interval"][1]
 
 
 def test_a_run_of_text_recommends_nothing(shop):
