@@ -43,8 +43,9 @@ def printed(tmp_path_factory):
 
 
 def test_neighbours_are_of_the_same_meal(printed):
-    assert len(printed) == 11
-    _, _, sugar, milk, given, loaded, trained, _, _, _, nutmeg = printed
+    assert len(printed) == 16
+    _, _, sugar, milk, given, loaded, *_, nutmeg = printed
+    trained = printed[10]
     assert {line.split()[1] for line in sugar.splitlines()[1:]} < MEALS["cake"]
     assert {row["item"] for row in json.loads(milk)} < MEALS["curry"]
     best = [line.rsplit(maxsplit=2)[0] for line in given.splitlines()[1:4]]
@@ -53,6 +54,22 @@ def test_neighbours_are_of_the_same_meal(printed):
     assert "Baskets(570 rows, 16 items" in loaded
     assert set(re.findall(r"\('([a-z ]+)'", trained)) < MEALS["pasta"]
     assert {line.split()[2] for line in nutmeg.splitlines()[1:]} < MEALS["cake"]
+
+
+def test_recommendations_are_of_the_same_meal(printed):
+    cake, curry, written, from_python = printed[6:10]
+    measures = printed[12]
+    names = [line.split()[0] for line in cake.splitlines()[1:]]
+    assert names[0] in MEALS["cake"]
+    assert set(names) < MEALS["cake"] | {"salt"}
+    rows = json.loads(curry)
+    assert {row["item"] for row in rows} < MEALS["curry"] | {"salt"}
+    assert {one["item"] for row in rows for one in row["because"]} == {"rice", "lentils"}
+    assert written == ""
+    assert "recall@20" in measures
+    one, several = from_python.splitlines()
+    assert set(re.findall(r"\('([a-z ]+)'", one)) < MEALS["cake"] | {"salt"}
+    assert set(re.findall(r"\('([a-z ]+)'", several)) <= MEALS["curry"] | MEALS["pasta"] | {"salt"}
 
 
 def test_the_guide_names_the_defaults_as_they_are():
