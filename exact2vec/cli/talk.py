@@ -48,7 +48,7 @@ def talk_may_fail() -> Iterator[None]:
     """stderr is a Talk meanwhile."""
     before = sys.stderr
     if before is not None:
-        sys.stderr = Talk(before)  # type: ignore[assignment]
+        sys.stderr = Talk(before)
     try:
         yield
     finally:
