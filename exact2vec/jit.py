@@ -128,13 +128,13 @@ def inlined(function: Loop) -> Loop:
 def compilation_announced(say: Callable[[str], None]) -> Iterator[None]:
     """`say` one line when the first loop is compiled; silent when all come from the cache."""
     listener = _Announcer(say)
-    event.register("numba:compile", listener)  # type: ignore[no-untyped-call]
+    event.register("numba:compile", listener)
     _listeners.append(say)
     try:
         yield
     finally:
         _listeners.remove(say)
-        event.unregister("numba:compile", listener)  # type: ignore[no-untyped-call]
+        event.unregister("numba:compile", listener)
 
 
 class _Announcer(event.Listener):
