@@ -98,6 +98,18 @@ def stored_counts(request: Request) -> Any:
     return counts
 
 
+def stored_kind_of_rows(inputs: tuple[str, ...]) -> str:
+    """The kind of the rows of items in a run folder, "counts" where it has none.
+
+    A training on them has the defaults of that kind.
+    """
+    from exact2vec.counts.baskets import Baskets, has_baskets
+
+    if len(inputs) != 1 or not has_baskets(inputs[0]):
+        return "counts"
+    return Baskets.load(inputs[0]).kind.name
+
+
 def names_run_folder(inputs: tuple[str, ...]) -> bool:
     """Whether one of INPUT is a folder of counts or a run."""
     from exact2vec.storage.run_folder import is_run_folder

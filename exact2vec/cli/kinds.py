@@ -9,6 +9,7 @@ from exact2vec.cli.inputs import (
     is_given,
     names_run_folder,
     stored_counts,
+    stored_kind_of_rows,
     text_counts,
 )
 from exact2vec.cli.item_inputs import BASKETS, TABLE
@@ -58,11 +59,9 @@ def read_input(kind: str | None, request: Request) -> Any:
         raise UsageError(f"{request.inputs[0]} holds counts: leave out --kind {kind}")
     kind = kind or ("counts" if stored else "text")
     refuse_flags_of_others(kind, request)
-    chosen = KINDS[kind]
-    request.given.update(
-        {name: value for name, value in chosen.defaults.items() if not is_given(name)}
-    )
-    return chosen.read(request)
+    defaults = KINDS[stored_kind_of_rows(request.inputs) if stored else kind].defaults
+    request.given.update({name: value for name, value in defaults.items() if not is_given(name)})
+    return KINDS[kind].read(request)
 
 
 def flag_of(name: str) -> str:
