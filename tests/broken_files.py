@@ -361,6 +361,8 @@ def check_run(folder, files):
                 (part / other).write_bytes(data if other == name else content)
         for load in (e2v.load, Counts.load):
             with only(CorruptFileError, InputError):
-                load(folder / "damaged")
+                found = load(folder / "damaged")
+                if load is e2v.load:
+                    found.most_similar(found.index_to_key[0], topn=1)
 
     return check

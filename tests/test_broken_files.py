@@ -1,13 +1,14 @@
 """Each reader among damaged files: our error or a right answer, soon, and in little memory.
 
-A hundred inputs each in `make check`, half a minute of each in `make soak`, and 10,000 × FUZZ of
-each in `make fuzz`.
+Up to a hundred inputs each in `make check`, half a minute of each in `make soak`, and
+10,000 × FUZZ of each in `make fuzz`.
 """
 
 import warnings
 
 import broken_files as broken
 import pytest
+from altered_runs import altered
 from broken_files import damaged
 from checking import FUZZ
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ READERS = {
     "vectors": (damaged(broken.VECTORS), broken.check_table(".vec", broken.read_vectors)),
     "word2vec": (st.tuples(WORDS, st.sampled_from([".vec", ".bin"])), broken.check_word2vec),
 }
-EVERY = [*READERS, "run folder"]
+EVERY = [*READERS, "run folder", "run folder, well formed"]
 
 
 def searched(name, folder, **limits):
@@ -43,6 +44,8 @@ def searched(name, folder, **limits):
             cases, check = READERS[name]
             return broken.search(cases, check(folder), **limits)
         files = broken.run_files(folder)
+        if name == "run folder, well formed":
+            return broken.search(altered(files), broken.check_run(folder, files), **limits)
         cases = st.sampled_from(sorted(files)).flatmap(
             lambda file: st.tuples(st.just(file), damaged([files[file]]))
         )
@@ -51,7 +54,8 @@ def searched(name, folder, **limits):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_damaged_file_is_an_error_or_a_right_answer(name, tmp_path):
-    assert searched(name, tmp_path, inputs=100) > 0
+    slow = name in ("text", "word2vec") or name.startswith("run folder")
+    assert searched(name, tmp_path, inputs=40 if slow else 100) > 0
 
 
 @pytest.mark.soak
