@@ -12,13 +12,13 @@ from scipy.sparse import csr_array
 import exact2vec
 from exact2vec.counts.kinds import stored_kind
 from exact2vec.errors import CorruptFileError
-from exact2vec.storage import encoding, item_files, run_folder, schema, word_files
+from exact2vec.storage import encoding, item_files, progress_files, run_folder, schema, word_files
 from exact2vec.storage.stored_file import is_stored, optional_file
 
 ROOT = Path(exact2vec.__file__).parent
 SCHEMAS = {
     ROOT / "storage" / f"{module.__name__.rpartition('.')[2]}.py": module
-    for module in (schema, word_files, item_files)
+    for module in (schema, word_files, item_files, progress_files)
 }
 KINDS = [
     kind
@@ -50,7 +50,7 @@ def texts_in_code(path):
 
 def test_file_names_stand_in_the_schemas_alone():
     names = {kind.file for kind in KINDS}
-    assert len(names) == len(KINDS) == 23
+    assert len(names) == len(KINDS) == 25
     assert names <= set().union(*map(texts_in_code, SCHEMAS))
     for path in ROOT.rglob("*.py"):
         if path not in SCHEMAS:
