@@ -1,5 +1,6 @@
 """How the command line takes options, prints, and fails: one line and an exit code."""
 
+import contextlib
 import json
 import os
 import sys
@@ -53,8 +54,9 @@ class NamesLeftovers(click.Command):
         names = [context.params.get(name) for name in ("run", "output", "resume")]
         if not context.params.get("quiet") and not context.params.get("clean"):
             for name in names:
-                if isinstance(name, str) and name and "\0" not in name:
-                    say_leftovers(name)
+                if isinstance(name, str) and name and "\0" not in name and len(name) < 4096:
+                    with contextlib.suppress(OSError):  # the command itself says what is wrong
+                        say_leftovers(name)
         return super().invoke(context)
 
 

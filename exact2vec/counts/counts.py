@@ -35,6 +35,7 @@ from exact2vec.display import html_table
 from exact2vec.errors import InputError, UsageError
 from exact2vec.loss.background import Background
 from exact2vec.storage import graph_files, run_folder, schema
+from exact2vec.storage.content import content_checked
 from exact2vec.storage.stored_file import is_stored, optional_file
 
 
@@ -249,6 +250,11 @@ class Counts:
                 f"{run.folder} holds no counts, only vectors: "
                 "train with counts, or name a run folder"
             )
+        return cls._loaded(run)
+
+    @classmethod
+    @content_checked
+    def _loaded(cls, run: run_folder.Run) -> "Counts":
         vocabulary, contexts = stored_names(run)
         counting = schema.Counting.read(run)
         weighting = weighting_of(counting.weighting)

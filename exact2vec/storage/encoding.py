@@ -119,7 +119,11 @@ def compressed_rows(
             )
         matrix = csr_array((data, indices, indptr), shape=shape)
         matrix.check_format(full_check=True)
-    except (KeyError, ValueError) as error:
+        if indptr.ndim != 1 or data.dtype.kind not in "iuf":
+            raise ValueError("its values are no numbers")
+        if not (np.isfinite(data) & (data >= 0)).all():
+            raise ValueError("its values should be finite and at least 0")
+    except (KeyError, ValueError, TypeError, IndexError) as error:
         raise CorruptFileError(
             f"{path}: {prefix[:-1]} is no matrix of {shape[0]:,} × {shape[1]:,} in compressed "
             f"rows: {error}"

@@ -58,7 +58,7 @@ class OpenedFiles:
         """
         path = self.folder / name
         if name in self._why:
-            raise _named(path, self._why[name])
+            raise _named(path, self._why[name]) from self._why[name]
         handle = self._handles[name]
         size = os.fstat(handle).st_size
         if size > at_most:

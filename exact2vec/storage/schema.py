@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.errors import CorruptFileError
+from exact2vec.storage.content import refuse_other_maps, refuse_uneven
 from exact2vec.storage.encoding import (
     compressed_rows,
     counted_rows,
@@ -168,7 +169,7 @@ class Vectors:
     def read(cls, run: Run, names: tuple[int, int]) -> "Vectors":
         """The arrays of so many rows and columns."""
         arrays = array_fields(cls, run)
-        lengths = {name: len(array) for name, array in arrays.items()}
+        lengths = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
         rows, columns = names
         if lengths != {name: rows if name == "inputs" else columns for name in lengths}:
             rows_too = f" and {rows:,} rows" * (rows != columns)
@@ -176,6 +177,7 @@ class Vectors:
                 f"{run.folder}: the vocabulary has {columns:,} words{rows_too}, "
                 f"the vectors {lengths}; they should be as many"
             )
+        refuse_uneven(run.folder / cls.file, arrays)
         return cls(**arrays)
 
 
@@ -250,7 +252,7 @@ class Prior:
     @property
     def size(self) -> int:
         """How many features there are, the n-grams among them."""
-        return len(self.ngrams) + len(self.features or ())
+        return len(self.ngrams) + len(self.features or ()) * (self.rows is not None)
 
 
 @dataclass(frozen=True)
@@ -273,6 +275,7 @@ class PriorArrays:
             shape = len(names.rows), len(names.features or ())
             features = compressed_rows(arrays, "features.", shape, path)
         maps = arrays["input_map"], arrays["output_map"]
+        refuse_other_maps(path, maps)
         if {len(one) for one in maps} != {names.size}:
             raise CorruptFileError(
                 f"{path}: there are {names.size:,} features, the maps have "

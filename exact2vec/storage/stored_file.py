@@ -1,10 +1,12 @@
 """What the files of a run have in common: a name, and fields that are written by name."""
 
+import typing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from exact2vec.errors import CorruptFileError
+from exact2vec.storage.content import why_not
 from exact2vec.storage.encoding import write_json
 from exact2vec.storage.run_folder import Run
 
@@ -59,4 +61,8 @@ def _wanted(kind: Any, run: Run, values: Any) -> dict[str, Any]:
         raise CorruptFileError(
             f"{run.folder / kind.file} should hold {', '.join(names)}; it lacks {lacking}"
         )
+    hints = typing.get_type_hints(kind)
+    for name in names:
+        if why := why_not(values[name], hints[name]):
+            raise CorruptFileError(f"{run.folder / kind.file}: {name} {why}")
     return {name: values[name] for name in names}

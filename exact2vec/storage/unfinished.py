@@ -15,7 +15,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from exact2vec.errors import CorruptFileError, InputError, ResourceError, UsageError
-from exact2vec.storage import disk, graph_files, item_files, progress_files, schema, word_files
+from exact2vec.storage import (
+    disk,
+    graph_files,
+    item_files,
+    next_item_files,
+    progress_files,
+    schema,
+    word_files,
+)
 from exact2vec.storage.encoding import json_bytes, json_value, safetensors_pieces
 from exact2vec.storage.folders import (
     delete_folder,
@@ -57,7 +65,7 @@ Write = Callable[[Path], None]
 BESIDE = re.compile(r"(.+)\.new(-\d+)?", re.DOTALL)  # a training whose place a run has
 OF_RUNS = {
     kind.file
-    for module in (schema, word_files, item_files, graph_files, progress_files)
+    for module in (schema, word_files, item_files, next_item_files, graph_files, progress_files)
     for kind in vars(module).values()
     if hasattr(kind, "file")
 }

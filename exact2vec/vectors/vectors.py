@@ -18,8 +18,9 @@ from exact2vec.counts.word_contexts import WordContexts
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.options import strengths_of_new_rows
 from exact2vec.storage import graph_files, run_folder, schema
+from exact2vec.storage.content import content_checked
 from exact2vec.storage.next_item_files import NextItems
-from exact2vec.storage.stored_file import is_stored
+from exact2vec.storage.stored_file import field_values, is_stored
 from exact2vec.vectors.axes import Axes
 from exact2vec.vectors.embedding import Embedding
 from exact2vec.vectors.neighbours import checked_topn
@@ -371,22 +372,21 @@ class Vectors(Recommends):
 
 
 def load(folder: str | Path | run_folder.Run) -> Vectors:
-    """The vectors of a run folder, or of one that `Vectors.save` wrote.
-
-    CorruptFileError where a byte differs.
-    """
+    """The vectors of a run folder; CorruptFileError where a byte differs or makes no sense."""
     run = run_folder.open_run(folder)
     if not is_stored(schema.Vectors, run):
         raise InputError(f"{run.folder} holds counts, no vectors: train first")
+    return _loaded(run)
+
+
+@content_checked
+def _loaded(run: run_folder.Run) -> Vectors:
     vocabulary, contexts = stored_names(run)
     names = len((contexts or vocabulary).words), len(vocabulary.words)
     arrays, counting = schema.Vectors.read(run, names), schema.VectorSettings.read(run)
     return Vectors(
         vocabulary,
-        arrays.inputs,
-        arrays.outputs,
-        arrays.bias,
-        arrays.unigram,
+        *field_values(arrays).values(),
         weighting_of(counting.weighting),
         counting.settings,
         Composer.read(run),

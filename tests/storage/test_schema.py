@@ -181,7 +181,7 @@ def test_rows_of_items_are_as_many_as_their_names(tmp_path):
         run = written(
             tmp_path / f"bad{value}", names, item_files.RowCells(bad, None, None, *[cells] * 2)
         )
-        with pytest.raises(CorruptFileError, match="training has weights that are not above 0"):
+        with pytest.raises(CorruptFileError, match=r"above 0|at least 0"):
             item_files.RowCells.read(run, names, 3)
 
 

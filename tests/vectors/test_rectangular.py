@@ -16,6 +16,7 @@ from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.estimator import Exact2Vec
 from exact2vec.loss.formulas import DAMPING, metric
 from exact2vec.storage import run_folder
+from exact2vec.storage.writing import write_whole
 from exact2vec.vectors.evaluate import losses, word_analogies, word_similarity
 from exact2vec.vectors.fold_in import TOLERANCE
 from exact2vec.vectors.formats import export
@@ -248,9 +249,9 @@ def test_the_pages_say_that_they_show_words(vectors, counts, tmp_path):
         counts.write(part)
         vectors.write(part)
         for kind in ("config", "summary", "provenance"):
-            (part / f"{kind}.json").write_text("{}")
+            write_whole(part / f"{kind}.json", b"{}")
         for kind in ("history", "times"):
-            (part / f"{kind}.jsonl").write_text("")
+            write_whole(part / f"{kind}.jsonl", b"")
     for ask in (lambda: report(tmp_path / "run"), lambda: explorer(tmp_path / "run")):
         with pytest.raises(UsageError, match=r"names beside the same names.*4 rows, 5 columns"):
             ask()
