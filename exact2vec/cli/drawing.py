@@ -10,6 +10,10 @@ from exact2vec.cli.support import FORCE, JSON, MAP, main, tell
 from exact2vec.display import finite
 from exact2vec.errors import UsageError
 
+LABELS = click.option(
+    "--labels", metavar="FILE", help="lines of name TAB label, which colour the map"
+)
+
 
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("scores", nargs=-1, type=float, metavar="[SCORE…]")
@@ -76,6 +80,7 @@ def loss(
 @click.option(
     "--analogies", multiple=True, metavar="FILE", help="as in evaluate, with a 95 % interval"
 )
+@LABELS
 @FORCE
 def report(
     paths: tuple[str, ...],
@@ -83,6 +88,7 @@ def report(
     plane: str,
     similarity: tuple[str, ...],
     analogies: tuple[str, ...],
+    labels: str | None,
     force: bool,
 ) -> None:
     """One offline HTML page of a run: curves, loss by frequency, calibration, words, map.
@@ -92,9 +98,8 @@ def report(
     """
     from exact2vec.pages.report import report as written
 
-    out = written(
-        *paths, output=output, force=force, plane=plane, similarity=similarity, analogies=analogies
-    )
+    judged: dict[str, Any] = {"similarity": similarity, "analogies": analogies, "labels": labels}
+    out = written(*paths, output=output, force=force, plane=plane, **judged)
     tell(f"{out}: {out.stat().st_size / 1e6:.1f} MB; open it in a browser")
 
 
@@ -114,8 +119,11 @@ def report(
     help="of 127.0.0.1; where it is in use, the next free one",
 )
 @MAP
+@LABELS
 @FORCE
-def explore(run: str | None, output: str | None, port: int, plane: str, force: bool) -> None:
+def explore(
+    run: str | None, output: str | None, port: int, plane: str, labels: str | None, force: bool
+) -> None:
     """A page to play with the loss, and with RUN to look at its words.
 
     Nothing leaves this machine.
@@ -125,13 +133,13 @@ def explore(run: str | None, output: str | None, port: int, plane: str, force: b
     from exact2vec.pages.explorer import explorer, write_folder
 
     if output:
-        written = write_folder(output, run, force=force, plane=plane)
+        written = write_folder(output, run, force=force, plane=plane, labels=labels)
         tell(f"{written}: written; open it in a browser")
         return
     from exact2vec.pages.serve import serve
     from exact2vec.vectors.vectors import load
 
-    page = explorer(run, served=True, plane=plane)
+    page = explorer(run, served=True, plane=plane, labels=labels)
     serve(
         page,
         load(run) if run else None,

@@ -43,6 +43,22 @@ def stored_kind(name: str, path: Path) -> Kind:
     return KINDS[name]
 
 
+EDGE_TITLES = {  # what the numbers in settings["read"] of a graph are of
+    "edges_read": "edges read",
+    "doubled": "edges doubled and added up",
+    "loops": "edges dropped: loops",
+    "without_weight": "edges dropped: the weight is 0",
+    "training": "edges for training",
+    "validation": "edges for validation",
+    "held_out": "edges held out",
+    "held_out_without_nodes": "edges put aside with an end that has no other edge",
+    "isolated": "nodes without edges: no vector",
+    "components": "components",
+    "largest_component": "nodes in the largest component",
+    "cut": "cells below chance stand as a background, and word losses are of the others (1: yes)",
+}
+
+
 def entry_titles(kind: Kind) -> dict[str, str]:
     """What the numbers in `tokens` are of."""
     one, many, group, groups = kind.one, kind.many, kind.group, kind.groups

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from exact2vec.counts.features import Features
 from exact2vec.counts.kinds import TEXT
 from exact2vec.errors import ResourceError
 from exact2vec.pages.diagnostics import MAPS
 from exact2vec.pages.html import packed_array, page
-from exact2vec.pages.map_groups import map_groups
+from exact2vec.pages.map_groups import map_groups, read_labels
 from exact2vec.pages.run_view import RunView, stored_run
 from exact2vec.storage.folders import make_folders
 from exact2vec.storage.run_folder import check_page
@@ -32,13 +33,20 @@ LARGEST_BYTES = 250_000_000  # of vectors: a page of a third more, which browser
 ALL_CELLS, CELLS_A_ROW = 2_000_000, 60
 
 
-def explorer(run: str | Path | None = None, *, served: bool = False, plane: str = "pca") -> bytes:
+def explorer(
+    run: str | Path | None = None,
+    *,
+    served: bool = False,
+    plane: str = "pca",
+    labels: str | Path | None = None,
+) -> bytes:
     """The page, UTF-8, which works from disk and from any static host.
 
-    `served` lets it ask its own server for composed words.
+    `served` lets it ask its own server for composed words. `labels` is a file of lines "name TAB
+    label"; the most common ones colour the map.
     """
     seen = None if run is None else stored_run(run)
-    data = {"run": None if seen is None else run_data(seen, plane)}
+    data = {"run": None if seen is None else run_data(seen, plane, read_labels(labels))}
     return page(
         "explorer.html",
         styles=["page.css"],
@@ -50,19 +58,24 @@ def explorer(run: str | Path | None = None, *, served: bool = False, plane: str 
 
 
 def write_folder(
-    folder: str | Path, run: str | Path | None = None, *, force: bool = False, plane: str = "pca"
+    folder: str | Path,
+    run: str | Path | None = None,
+    *,
+    force: bool = False,
+    plane: str = "pca",
+    labels: str | Path | None = None,
 ) -> Path:
     """FOLDER/index.html, to open from disk or to put on any static host."""
     path = Path(folder) / "index.html"
     check_page(path, force=force)
-    data = explorer(run, plane=plane)
+    data = explorer(run, plane=plane, labels=labels)
     with failure_named(path):
         make_folders(path.parent)
     write_whole(path, data)
     return path
 
 
-def run_data(run: RunView, plane: str) -> dict[str, Any]:
+def run_data(run: RunView, plane: str, labels: Features | None = None) -> dict[str, Any]:
     """What words.js reads.
 
     The vectors go whole: the page computes p(w | c) and neighbours from the run's own numbers.
@@ -87,7 +100,7 @@ def run_data(run: RunView, plane: str) -> dict[str, Any]:
         "baselines": run.baselines,
         "map": {
             "note": map_note(found.method, found.faithful, vectors.kind.many),
-            "groups": map_groups(vectors),
+            "groups": map_groups(vectors, labels),
         },
         "arrays": {
             "inputs": packed_array(vectors.inputs),

@@ -1,5 +1,6 @@
 """Groups that colour the map: the most common features of the names, where they have some."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,19 +8,30 @@ from numpy.typing import NDArray
 
 from exact2vec.counts.features import Features
 from exact2vec.pages.html import packed_array
+from exact2vec.vectors.label_scores import Labels
 from exact2vec.vectors.vectors import Vectors
 
 GROUPS = 5  # as many as there are colours and shapes in map.js
 NONE = -1
 
 
-def map_groups(vectors: Vectors) -> dict[str, Any] | None:
+def read_labels(path: str | Path | None) -> Features | None:
+    """The labels of a file of lines "name TAB label" as features; None without a file."""
+    if path is None:
+        return None
+    labels = Labels.read(path)
+    return Features(labels.has.astype(np.float32), labels.nodes, labels.labels)
+
+
+def map_groups(vectors: Vectors, labels: Features | None = None) -> dict[str, Any] | None:
     """The names of the groups, and the number of each name's group or −1; None without features.
+
+    With `labels`, these make the groups.
 
     A group is a feature that some names have and others have not, the most common ones first. A
     name with several of them is in the one of its largest value, ties in that order.
     """
-    known = vectors.composer.describer.known if vectors.composer else None
+    known = labels or (vectors.composer.describer.known if vectors.composer else None)
     if known is None:
         return None
     rows = [known.place.get(name, NONE) for name in vectors.rows]

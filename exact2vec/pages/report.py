@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from exact2vec.counts.kinds import ROWS_OF_ITEMS, entry_titles
+from exact2vec.counts.features import Features
+from exact2vec.counts.kinds import EDGE_TITLES, EDGES, ROWS_OF_ITEMS, entry_titles
 from exact2vec.counts.weighting import numbers_of
 from exact2vec.errors import InputError, UsageError
 from exact2vec.pages.diagnostics import (
@@ -23,7 +24,7 @@ from exact2vec.pages.diagnostics import (
 )
 from exact2vec.pages.explorer import map_note
 from exact2vec.pages.html import packed_array, page
-from exact2vec.pages.map_groups import map_groups
+from exact2vec.pages.map_groups import map_groups, read_labels
 from exact2vec.pages.run_view import RunView, stored_run
 from exact2vec.storage.run_folder import check_page
 from exact2vec.storage.writing import write_whole
@@ -49,6 +50,9 @@ READ = {
 }
 
 
+UNSEEN = ("threads", "read", "isolated")  # settings that are no settings, or shown elsewhere
+
+
 def report(
     *paths: str | Path,
     output: str | Path | None = None,
@@ -56,9 +60,11 @@ def report(
     plane: str = "pca",
     similarity: Sequence[str | Path] = (),
     analogies: Sequence[str | Path] = (),
+    labels: str | Path | None = None,
 ) -> Path:
     """Write one HTML file of the runs in `paths` and return its path.
 
+    `labels` is a file of lines "name TAB label"; the most common ones colour the map.
     It is `output`, or the path of the first run with .html behind it. Raises InputError where the
     runs do not compare: other words, weighting or held-out pairs.
     """
@@ -68,7 +74,8 @@ def report(
     check_page(out, force=force)
     runs = [stored_run(path) for path in paths]
     refuse_overlay(runs)
-    write_whole(out, report_page(runs, plane=plane, similarity=similarity, analogies=analogies))
+    how: dict[str, Any] = {"plane": plane, "similarity": similarity, "analogies": analogies}
+    write_whole(out, report_page(runs, **how, labels=read_labels(labels)))
     return out
 
 
@@ -89,6 +96,7 @@ def report_page(
     plane: str = "pca",
     similarity: Sequence[str | Path] = (),
     analogies: Sequence[str | Path] = (),
+    labels: Features | None = None,
 ) -> bytes:
     """The page, UTF-8."""
     plotly = Path(str(importlib.resources.files("plotly"))) / "package_data" / "plotly.min.js"
@@ -102,7 +110,8 @@ def report_page(
         "least_pairs": LEAST_PAIRS,
         "pairs_are_held_out": first.counts.kind not in ROWS_OF_ITEMS,
         "runs": [
-            run_data(run, plane) | {"evaluation": evaluation_rows(run, similarity, analogies)}
+            run_data(run, plane, labels)
+            | {"evaluation": evaluation_rows(run, similarity, analogies)}
             for run in runs
         ],
     }
@@ -113,8 +122,10 @@ def report_page(
 
 def read_rows(run: RunView) -> list[list[Any]]:
     """What was read, and where every token went."""
-    tokens = run.counts.tokens
-    read = entry_titles(run.counts.kind) if run.counts.kind in ROWS_OF_ITEMS else READ
+    tokens, kind = run.counts.tokens, run.counts.kind
+    read = entry_titles(kind) if kind in ROWS_OF_ITEMS else READ
+    if kind == EDGES:
+        tokens, read = run.counts.settings["read"], EDGE_TITLES
     inputs = ", ".join(map(str, run.provenance.get("inputs", []))) or "Python objects"
     return [
         ["input", inputs],
@@ -126,9 +137,8 @@ def read_rows(run: RunView) -> list[list[Any]]:
 def settings(run: RunView) -> dict[str, Any]:
     """Every setting of a run by name."""
     counting = numbers_of(run.counts.weighting) | run.counts.settings
-    return {
-        name: value for name, value in (counting | dict(run.config)).items() if name != "threads"
-    }
+    every = counting | dict(run.config)
+    return {name: value for name, value in every.items() if name not in UNSEEN}
 
 
 def same_settings(runs: Sequence[RunView]) -> list[list[Any]]:
@@ -140,7 +150,7 @@ def same_settings(runs: Sequence[RunView]) -> list[list[Any]]:
     ]
 
 
-def run_data(run: RunView, plane: str) -> dict[str, Any]:
+def run_data(run: RunView, plane: str, labels: Features | None = None) -> dict[str, Any]:
     """What report.js reads of one run."""
     counts, place = run.vectors.vocabulary.counts, frequency_bands(run.vectors.vocabulary.counts)[1]
     parts: dict[str, WordLosses | None] = {
@@ -177,7 +187,7 @@ def run_data(run: RunView, plane: str) -> dict[str, Any]:
         "map": {
             "points": packed_array(plotted.points.astype(np.float32)),
             "nll": packed_array(run.training_losses.row_nll.astype(np.float32)),
-            "groups": map_groups(run.vectors),
+            "groups": map_groups(run.vectors, labels),
             "note": map_note(plotted.method, plotted.faithful, run.vectors.kind.many),
         },
         "near": packed_array(near.astype(np.int32).ravel()),

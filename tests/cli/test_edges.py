@@ -1,10 +1,17 @@
 """Commands on a graph: train, neighbors, evaluate, fold-in; what is said of the edges."""
 
 import json
+import re
 
 import pytest
 from command_line import call
 from graphs_made import edge_list, weights_of
+
+
+def page_data(page):
+    return json.loads(
+        re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.S)[1]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +82,20 @@ def test_edges_of_a_file_are_judged_where_they_were_not_trained_on(run, graph):
     assert (links["edges"], links["strangers"]) == (2, 1)
     result = call("evaluate", run, "--edges", graph / "edges.tsv")
     assert (result.exit_code, "were trained on" in result.stderr) == (3, True)
+
+
+def test_labels_colour_the_map(run, graph):
+    out = graph / "page.html"
+    result = call("report", run, "-o", out, "--labels", graph / "labels.tsv")
+    assert result.exit_code == 0, result.output
+    data = page_data(out.read_text())
+    assert data["runs"][0]["map"]["groups"]["names"] == ["high", "low"]
+    assert ["edges dropped: loops", 1] in data["read"]
+    assert (
+        call("explore", run, "-o", graph / "site", "--labels", graph / "labels.tsv").exit_code == 0
+    )
+    seen = page_data((graph / "site" / "index.html").read_text())["run"]
+    assert seen["map"]["groups"]["names"] == ["high", "low"]
 
 
 def test_what_is_cut_is_said(graph):
