@@ -5,7 +5,7 @@ FUZZ ?= 10
 OLDEST := .venv-oldest
 EXTRAS := gensim parquet umap zst
 
-.PHONY: demo check soak fuzz check-oldest bench bench-losses bench-training bench-speed bench-rare bench-settings clean
+.PHONY: demo check soak fuzz check-oldest bench bench-losses bench-training bench-speed bench-rare bench-settings bench-graphs clean
 
 demo: .venv/installed
 	$(BIN)/exact2vec train python-docs -o runs/python-docs --force
@@ -36,7 +36,7 @@ check-oldest: .venv/installed
 	$(OLDEST)/bin/pip install -q -c $(OLDEST).txt -e '.[dev,gensim,parquet,umap,zst]'
 	$(OLDEST)/bin/python -m pytest -q -n auto -m "not soak"
 
-bench: bench-losses bench-speed bench-training bench-rare bench-settings
+bench: bench-losses bench-speed bench-training bench-rare bench-settings bench-graphs
 
 bench-training: .venv/installed
 	$(BIN)/python benchmarks/training.py $(DATA) benchmarks/results/training.jsonl
@@ -49,6 +49,10 @@ bench-training: .venv/installed
 bench-speed: .venv/installed
 	$(BIN)/python benchmarks/speed.py $(DATA) runs/speed benchmarks/results/speed.jsonl
 	$(BIN)/python benchmarks/speed.py figure docs/see/scaling.svg
+
+bench-graphs: .venv/installed
+	$(BIN)/python benchmarks/graphs.py run $(DATA) benchmarks/results/graphs.jsonl
+	$(BIN)/python benchmarks/graphs.py table
 
 bench-settings: .venv/installed
 	$(BIN)/python benchmarks/start.py $(DATA) benchmarks/results/start.jsonl

@@ -17,6 +17,36 @@ ROOT = Path(__file__).parents[1]
 
 MUTANTS = [
     (
+        "counts/walk_loops.py",
+        "hop_weights[hop] * ahead[node, lane]",
+        "ahead[node, lane]",
+        "counts/test_walks",
+    ),
+    (
+        "counts/walk_loops.py",
+        "amounts[lane] = rest / (1 - share[lane])",
+        "amounts[lane] = rest",
+        "counts/test_walks",
+    ),
+    (
+        "loss/engine/background.py",
+        "gradient -= (shares",
+        "gradient += (shares",
+        "loss/test_engine_blocks",
+    ),
+    (
+        "loss/engine/background.py",
+        "return -pulled.to",
+        "return pulled.to",
+        "loss/test_engine_blocks",
+    ),
+    (
+        "vectors/node_embedding.py",
+        "u + x @ rotation.T",
+        "u + x @ rotation",
+        "vectors/test_nodes",
+    ),
+    (
         "loss/engine/reference.py",
         "cells.totals * scores.logsumexp(dim=1) - counted",
         "scores.logsumexp(dim=1) - counted",

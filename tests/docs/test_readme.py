@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import embedding
+import graphs
 import grid
 import losses
 import peers_table
@@ -116,6 +117,7 @@ TABLES = [
     (peers_table.table, "peers", "docs/measured.md"),
     (speed_table.tables, "speed", "docs/measured.md"),
     (grid.table, "grid", "docs/measured.md"),
+    (graphs.table, "graphs", "docs/measured.md"),
     (steps.table, "steps", "docs/measured.md"),
     (start.table, "start", "docs/measured.md"),
     (embedding.table, "embedding", "docs/measured.md"),
