@@ -275,6 +275,31 @@ MUTANTS = [
         "self._line + len(block)",
         "counts/test_long_form::test_blocks_keep_their_lines",
     ),
+    (
+        "counts/credit.py",
+        "max(sums[word] - shares[row + target], 0.0)",
+        "sums[word]",
+        "counts/test_credit",
+    ),
+    ("counts/credit.py", "max(total - own, 0.0) + kappa", "total + kappa", "counts/test_credit"),
+    (
+        "vectors/item_parts.py",
+        "    probabilities[_entries(contexts)] = 0\n",
+        "",
+        "vectors/test_item_model",
+    ),
+    (
+        "vectors/ranking.py",
+        "above += here[item] >= value",
+        "above += here[item] > value",
+        "vectors/test_ranking",
+    ),
+    (
+        "train/composed_items.py",
+        "kept[np.flatnonzero(np.repeat(sizes > 1, sizes))[at]] = stays",
+        "pass",
+        "train/test_composed_items",
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import embedding
 import graphs
 import grid
+import items
 import losses
 import peers_table
 import pytest
@@ -121,6 +122,7 @@ TABLES = [
     (steps.table, "steps", "docs/measured.md"),
     (start.table, "start", "docs/measured.md"),
     (embedding.table, "embedding", "docs/measured.md"),
+    (items.table, "items", "docs/measured.md"),
     (training_pass.table, "training_pass", "docs/measured.md"),
     (losses.table, "losses", "docs/torch.md"),
     (rare.sets_table, "rare", "docs/choosing.md"),
