@@ -395,6 +395,6 @@ def _loaded(run: run_folder.Run) -> Vectors:
         Embedding.read(run, arrays.inputs.shape[1]) if contexts is None else None,
         WordContexts.read(run, len(vocabulary.words)),
         stored_kind(counting.kind, run.folder / schema.VectorSettings.file),
-        stored_next_items(run) if is_stored(NextItems, run) else None,
-        graph_files.Edges.of_nodes(run, names[1]),
+        next_items=stored_next_items(run) if is_stored(NextItems, run) else None,
+        edges=graph_files.Edges.of_nodes(run, names[1]),
     )
