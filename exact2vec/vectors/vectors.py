@@ -20,7 +20,7 @@ from exact2vec.options import strengths_of_new_rows
 from exact2vec.storage import graph_files, run_folder, schema
 from exact2vec.storage.content import content_checked
 from exact2vec.storage.next_item_files import NextItems
-from exact2vec.storage.stored_file import field_values, is_stored
+from exact2vec.storage.stored_file import is_stored
 from exact2vec.vectors.axes import Axes
 from exact2vec.vectors.embedding import Embedding
 from exact2vec.vectors.neighbours import checked_topn
@@ -386,7 +386,7 @@ def _loaded(run: run_folder.Run) -> Vectors:
     arrays, counting = schema.Vectors.read(run, names), schema.VectorSettings.read(run)
     return Vectors(
         vocabulary,
-        *field_values(arrays).values(),
+        *(arrays.inputs, arrays.outputs, arrays.bias, arrays.unigram),
         weighting_of(counting.weighting),
         counting.settings,
         Composer.read(run),
