@@ -28,7 +28,7 @@ class Workers:
         self.threads = available_threads() if threads is None else threads
         if self.threads < 1:
             raise UsageError(f"threads must be at least 1; got {threads}")
-        self._pool = ThreadPoolExecutor(self.threads, initializer=_one_thread_without_autograd)
+        self._pool = _started(self.threads)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """The results in the order of `items`; the first error is raised."""
@@ -52,9 +52,11 @@ class Workers:
             with torch.inference_mode(inference), torch.no_grad():
                 return function()
 
+        if self._pool is None:
+            return _done_here(seen)
         try:
             return self._pool.submit(seen)
-        except RuntimeError:  # the interpreter is shutting down and lends no threads
+        except RuntimeError:  # the interpreter is shutting down
             return _done_here(seen)
 
     def run(self, function: Callable[[], Result]) -> Result:
@@ -70,7 +72,8 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown()
 
 
 @functools.cache
@@ -78,17 +81,31 @@ def workers(threads: int) -> Workers:
     """A pool that lives as long as the process; making it changes no setting of the caller."""
     before = torch.get_num_threads()
     pool = Workers(threads)
-    all_started = threading.Barrier(threads)
-    try:
-        for started in [pool._pool.submit(all_started.wait) for _ in range(threads)]:
-            started.result()
-    except RuntimeError:  # no more threads are to be had: `start` does without
-        all_started.abort()
     torch.set_num_threads(before)
     return pool
 
 
 os.register_at_fork(after_in_child=workers.cache_clear)
+
+
+def _started(threads: int) -> ThreadPoolExecutor | None:
+    """A pool whose threads all run; of fewer where the system lends no more, None without any.
+
+    A pool that fails to start a thread has queued the call already, and may make it all the same:
+    so none is started later.
+    """
+    pool = ThreadPoolExecutor(threads, initializer=_one_thread_without_autograd)
+    go_on = threading.Event()
+    try:
+        begun = [pool.submit(go_on.wait) for _ in range(threads)]  # none is idle: each starts one
+    except RuntimeError:
+        go_on.set()
+        pool.shutdown()
+        return _started(threads // 2) if threads > 1 else None
+    go_on.set()
+    for one in begun:
+        one.result()
+    return pool
 
 
 def _done_here(function: Callable[[], Result]) -> "Future[Result]":
