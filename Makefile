@@ -5,7 +5,7 @@ FUZZ ?= 10
 OLDEST := .venv-oldest
 EXTRAS := gensim parquet umap zst
 
-.PHONY: demo check soak fuzz check-oldest bench bench-losses bench-training bench-speed bench-rare bench-settings bench-graphs clean
+.PHONY: demo check soak fuzz check-oldest bench bench-losses bench-training bench-speed bench-rare bench-settings bench-graphs clean bench-forecast
 
 demo: .venv/installed
 	$(BIN)/exact2vec train python-docs -o runs/python-docs --force
@@ -36,7 +36,7 @@ check-oldest: .venv/installed
 	$(OLDEST)/bin/pip install -q -c $(OLDEST).txt -e '.[dev,gensim,parquet,umap,zst]'
 	$(OLDEST)/bin/python -m pytest -q -n auto -m "not soak"
 
-bench: bench-losses bench-speed bench-training bench-rare bench-settings bench-graphs
+bench: bench-losses bench-speed bench-training bench-rare bench-settings bench-graphs bench-forecast
 
 bench-training: .venv/installed
 	$(BIN)/python benchmarks/training.py $(DATA) benchmarks/results/training.jsonl
@@ -63,6 +63,10 @@ bench-rare: .venv/installed
 	$(BIN)/python benchmarks/rare.py small $(DATA) benchmarks/results/rare.jsonl
 	$(BIN)/python benchmarks/rare.py wiki $(DATA) benchmarks/results/rare.jsonl
 	$(BIN)/python benchmarks/rare.py strengths $(DATA) benchmarks/results/rare.jsonl
+
+bench-forecast: .venv/installed
+	$(BIN)/python benchmarks/forecast.py $(DATA) runs/forecast benchmarks/results/forecast.jsonl
+	$(BIN)/python benchmarks/forecast.py table
 
 bench-losses: .venv/installed
 	$(BIN)/python -W ignore benchmarks/losses.py benchmarks/results/losses.jsonl

@@ -19,6 +19,7 @@ ROOT = Path(exact2vec.__file__).parent
 ROOMS = [
     "errors",
     "options",
+    "machine",
     "parallel",
     "jit",
     "display",
@@ -27,6 +28,7 @@ ROOMS = [
     "counts",
     "vectors",
     "train",
+    "forecast",
     "pages",
     "estimator",
     "cli",
@@ -127,7 +129,7 @@ def test_help_loads_click_and_the_commands_alone():
     loaded = modules_after(code) - modules_after("pass")
     ours = {name for name in loaded if name.partition(".")[0] == "exact2vec"}
     assert {name.partition(".")[0] for name in loaded} == {"exact2vec", "click"}
-    below = {"errors", "options", "display"}
+    below = {"errors", "options", "machine", "display"}
     assert {name.split(".")[1] for name in ours - {"exact2vec"}} == {"cli", *below}
 
 

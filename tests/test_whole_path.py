@@ -70,7 +70,7 @@ def test_the_losses_stand_where_they_must(trained):
     assert found["training"]["nll"] == pytest.approx(
         found["training"]["floor"] + found["training"]["excess"], abs=1e-6
     )
-    for word in ("epoch 0", "epoch 3", "held-out", "unigram", "floor", "ln V", "rough estimate"):
+    for word in ("epoch 0", "epoch 3", "held-out", "unigram", "floor", "ln V", "forecast"):
         assert word in result.stderr
     history = [
         json.loads(line) for line in (folder / "cli" / "history.jsonl").read_text().splitlines()

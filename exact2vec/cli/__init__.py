@@ -1,10 +1,10 @@
 """The command line: arguments ↔ calls, nothing else. stdout is data, stderr is talk."""
 
-from exact2vec.cli import commands, drawing, recommending, training
+from exact2vec.cli import checking, commands, drawing, recommending, training
 from exact2vec.cli.support import main
 from exact2vec.cli.talk import open_closed_streams
 
-__all__ = ["commands", "drawing", "main", "recommending", "run", "training"]
+__all__ = ["checking", "commands", "drawing", "main", "recommending", "run", "training"]
 
 
 def run() -> None:

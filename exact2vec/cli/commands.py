@@ -1,4 +1,4 @@
-"""The commands that ask a run: neighbors, evaluate, fold-in, export, check."""
+"""The commands that ask a run: neighbors, evaluate, fold-in, export."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,6 @@ from exact2vec.cli.support import (
     emit,
     main,
     options,
-    printable,
     tell,
     text_like,
 )
@@ -289,25 +288,3 @@ def export(
     composed = f", {more:,} of them composed or folded in" if others else ""
     names = f"{vectors.kind.number(written)}{composed}"
     tell(f"{output}: {names}, {vectors.vector_size} numbers each ({which})")
-
-
-@main.command()
-@click.argument("run")
-@click.option("--clean", is_flag=True, help="delete what killed commands left beside RUN and in it")
-def check(run: str, clean: bool) -> None:
-    """Verify the SHA-256 of every file of RUN.
-
-    Example: exact2vec check runs/python-docs
-    """
-    if clean:
-        from exact2vec.storage.unfinished import clean as cleaned
-
-        for path in cleaned(Path(run)):
-            tell(f"{path}: deleted")
-        if not Path(run).exists():
-            return
-    from exact2vec.storage import run_folder
-
-    for name, size in run_folder.open_run(Path(run)).check():
-        click.echo(f"{size:>12,} bytes  {printable(name)}")
-    tell(f"{run}: every file is as it was written")

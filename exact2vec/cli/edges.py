@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from exact2vec.cli.inputs import Request
+from exact2vec.cli.request import Request
 from exact2vec.display import spinner
 
 if TYPE_CHECKING:

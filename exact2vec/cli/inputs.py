@@ -8,34 +8,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from exact2vec.cli import forecasting
+from exact2vec.cli.request import Request
 from exact2vec.cli.support import option_values, tell
 from exact2vec.display import spinner
 from exact2vec.errors import UsageError
 from exact2vec.options import COUNTING, READING, validation_share
-
-
-@dataclass(frozen=True)
-class Request:
-    """What train was asked for: INPUT, the values of its flags, and where to say things.
-
-    `left_out` is for what of INPUT was not read: it is said again at the end.
-    """
-
-    inputs: tuple[str, ...]
-    given: dict[str, Any]
-    say: Callable[[str], None]
-    quiet: bool
-    left_out: list[str] = field(default_factory=list)
-
-    def values(self, *names: str) -> dict[str, Any]:
-        """The values of these flags."""
-        return {name: self.given[name] for name in names}
-
-    @property
-    def size(self) -> tuple[int, int, int | None]:
-        """Numbers in a vector, at most so many epochs, and threads: what a forecast needs."""
-        epochs = self.given["max_epochs" if self.given["epochs"] == "auto" else "epochs"]
-        return self.given["vector_size"], epochs, self.given["threads"]
 
 
 @dataclass(frozen=True)
@@ -66,12 +44,18 @@ def text_counts(request: Request) -> Any:
     given = request.given
     text = Text(*(request.inputs or ("-",)), **option_values(READING, given))
     given["validation"] = validation_share(given["validation"], given["epochs"])
+    forecasting.say_roughly(text, request)
     with spinner("reading and counting", quiet=request.quiet):
-        counts = count_text(text, threads=given["threads"], **option_values(COUNTING, given))
+        counts = count_text(
+            text,
+            threads=given["threads"],
+            look=forecasting.refuse_words(request),
+            **option_values(COUNTING, given),
+        )
     request.left_out.extend(text.left_out)
     for line in [*text.left_out, *text.doubts]:
         tell(line)
-    for line in [*text.advice, *messages.opening(counts, *request.size)]:
+    for line in [*text.advice, *messages.opening(counts)]:
         request.say(line)
     return counts
 
@@ -89,11 +73,11 @@ def stored_counts(request: Request) -> Any:
     folder = request.inputs[0]
     if has_baskets(folder):
         baskets = Baskets.load(folder)
-        for line in item_messages.opening(baskets, *request.size):
+        for line in item_messages.opening(baskets):
             request.say(line)
         return baskets
     counts = Counts.load(folder)
-    for line in messages.opening(counts, *request.size):
+    for line in messages.opening(counts):
         request.say(line)
     return counts
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from exact2vec.cli.inputs import InputKind, Request
+from exact2vec.cli.inputs import InputKind
+from exact2vec.cli.request import Request
 from exact2vec.display import spinner
 
 SHARED = (
@@ -47,7 +48,7 @@ def _counted(request: Request, entries: Any) -> Any:
     given = request.values("held_out", "validation", "held_out_by", "target_share")
     least = request.values("min_count", "max_vocab")
     baskets = baskets_of(entries, Shares(*given.values()), **least)
-    for line in [*entries.notes, *opening(baskets, *request.size)]:
+    for line in [*entries.notes, *opening(baskets)]:
         request.say(line)
     return baskets
 

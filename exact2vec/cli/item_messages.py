@@ -1,9 +1,8 @@
 """The lines that a run on rows of items begins with."""
 
-from exact2vec.cli.messages import duration, forecast, short
+from exact2vec.cli.messages import short
 from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.kinds import entry_titles
-from exact2vec.options import available_threads
 
 SAID = (  # beside where every entry went
     *("dropped_doubled", "dropped_missing", "dropped_negative", "dropped_zero"),
@@ -11,10 +10,9 @@ SAID = (  # beside where every entry went
 )
 
 
-def opening(baskets: Baskets, vector_size: int, epochs: int, threads: int | None) -> list[str]:
-    """What was read and where every entry went, and a rough forecast of memory and time."""
+def opening(baskets: Baskets) -> list[str]:
+    """What was read and where every entry went."""
     tokens, kind, counts = baskets.tokens, baskets.kind, baskets.pair_counts()
-    seconds, gigabytes = forecast(counts, vector_size, epochs, threads or available_threads())
     not_kept = sum(tokens[f"dropped_{part}"] for part in ("training", "validation", "held_out"))
     more = sum(tokens.get(name, 0) for name in (*SAID[:4], "dropped_uncut"))
     dropped = f"{not_kept:,} of {kind.many} that are not kept" + f" + {more:,} dropped" * (more > 0)
@@ -29,8 +27,7 @@ def opening(baskets: Baskets, vector_size: int, epochs: int, threads: int | None
     return [
         f"{tokens['read']:,} entries of {tokens['rows_read']:,} {kind.groups}, "
         f"{kind.number(len(baskets.items.words))} of {tokens['distinct']:,} "
-        f"(min-count {baskets.settings['min_count']}), {short(counts.training.nnz)} pairs; "
-        f"a rough estimate: {gigabytes:.1f} GB and {duration(seconds)}",
+        f"(min-count {baskets.settings['min_count']}), {short(counts.training.nnz)} pairs",
         f"entries: {tokens['training']:,} training + {tokens['validation']:,} for validation "
         f"+ {tokens['held_out']:,} held out + {dropped}",
         f"{kind.groups}: {rows}",

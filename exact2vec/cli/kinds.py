@@ -5,7 +5,6 @@ from typing import Any
 from exact2vec.cli.edges import EDGE_DEFAULTS, EDGE_FLAGS, edge_counts
 from exact2vec.cli.inputs import (
     InputKind,
-    Request,
     is_given,
     names_run_folder,
     stored_counts,
@@ -13,6 +12,7 @@ from exact2vec.cli.inputs import (
     text_counts,
 )
 from exact2vec.cli.item_inputs import BASKETS, TABLE
+from exact2vec.cli.request import Request
 from exact2vec.errors import UsageError
 from exact2vec.options import COUNTING, EDGES, ITEM_MODEL, ITEMS, READING
 

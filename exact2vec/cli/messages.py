@@ -10,7 +10,6 @@ from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.kinds import KINDS, ROWS_OF_ITEMS
 from exact2vec.errors import UnknownWordError
-from exact2vec.options import available_threads
 from exact2vec.vectors.queries import Which, signed_words
 from exact2vec.vectors.vectors import Vectors
 
@@ -19,23 +18,19 @@ if TYPE_CHECKING:  # they import torch, which a query does not need
     from exact2vec.train.state import Record
     from exact2vec.vectors.evaluate import Evaluation, NewText, Similarity
 
-FLOPS_A_THREAD = 55e9  # of a pass, on a common core
-SWEEP_SHARE = 0.4  # of a pass
 OVERFITTED = ": worse than the frequencies alone; fewer --epochs, or a stronger --prior"
 
 
-def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) -> list[str]:
-    """What was read and where every token went, and a rough forecast of memory and time."""
+def opening(counts: Counts) -> list[str]:
+    """What was read and where every token went."""
     tokens = counts.tokens
     pairs = int(counts.training.data.sum() // counts.weighting.unit)
-    seconds, gigabytes = forecast(counts, vector_size, epochs, threads or available_threads())
     if not tokens or counts.kind in ROWS_OF_ITEMS:
         rows = "" if counts.square else f"{len(counts.rows):,} rows, "
         held_out = 0 if counts.held_out is None else counts.held_out.nnz
         return [
             f"{rows}{len(counts.columns):,} columns, {short(pairs)} counts in "
-            f"{counts.training.nnz:,} cells, {held_out:,} cells held out; "
-            f"a rough estimate: {gigabytes:.1f} GB and {duration(seconds)}"
+            f"{counts.training.nnz:,} cells, {held_out:,} cells held out"
         ]
     dropped = sum(number for name, number in tokens.items() if name.startswith("dropped_"))
     validation = f" + {tokens['validation']:,} for validation" if tokens["validation"] else ""
@@ -44,22 +39,11 @@ def opening(counts: Counts, vector_size: int, epochs: int, threads: int | None) 
     return [
         f"{tokens['read']:,} tokens, {len(counts.words):,} words of {tokens['distinct']:,} "
         f"(min-count {counts.settings['min_count']}), {rare}"
-        f"{short(pairs)} pairs (weighted by distance); "
-        f"a rough estimate: {gigabytes:.1f} GB and {duration(seconds)}",
+        f"{short(pairs)} pairs (weighted by distance)",
         f"tokens: {tokens['training']:,} training + {tokens['held_out']:,} held out{validation} "
         f"+ {dropped:,} of words that are not kept{context_only}, "
         f"in {tokens['documents']:,} documents",
     ]
-
-
-def forecast(counts: Counts, vector_size: int, epochs: int, threads: int) -> tuple[float, float]:
-    """Roughly how many seconds training takes, and how many gigabytes."""
-    rows, words, cells = len(counts.rows), len(counts.columns), counts.training.nnz
-    passes = epochs + SWEEP_SHARE * (epochs + 1)
-    seconds = passes * 6 * rows * words * vector_size / (FLOPS_A_THREAD * threads)
-    seconds += 1e-7 * (1 + epochs / 2) * cells
-    numbers = 256 * words + 6 * (rows + words) * vector_size
-    return seconds, (57 * cells + 4 * numbers) / 1e9 + 0.4
 
 
 def closing(vectors: Vectors, last: "Record", output: str) -> list[str]:

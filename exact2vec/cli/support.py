@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from exact2vec import __version__
+from exact2vec import __version__, machine
 from exact2vec.cli.talk import talk_may_fail
 from exact2vec.display import finite
 from exact2vec.errors import Exact2VecError, ResourceError
@@ -24,7 +24,11 @@ WHICH = click.option(
     "column]",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
-OUT_OF_MEMORY = "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size"
+LACKING = {
+    "memory": "out of memory: use --max-vocab, a larger --min-count or a smaller --vector-size",
+    "threads": "no thread could be started: the system allows no more processes (ulimit -u) or "
+    "memory (ulimit -v); use fewer --threads, or allow more",
+}
 QUIET = click.option(
     "-q",
     "--quiet",
@@ -100,8 +104,11 @@ class Commands(click.Group):
             return super().invoke(context)
         except Exact2VecError as error:
             fail(str(error), error.exit_code)
-        except MemoryError:
-            fail(OUT_OF_MEMORY, ResourceError.exit_code)
+        except (MemoryError, RuntimeError, ImportError, SystemError) as error:
+            lacking = machine.lacking(error)
+            if lacking is None:
+                raise
+            fail(LACKING[lacking], ResourceError.exit_code)
         except KeyboardInterrupt:
             fail("interrupted", 130)
         except BrokenPipeError:
@@ -109,15 +116,13 @@ class Commands(click.Group):
             raise click.exceptions.Exit(0) from None
         except OSError as error:
             fail(
-                f"{error.filename}: {error.strerror}"
+                LACKING["memory"]
+                if machine.lacking(error) == "memory"
+                else f"{error.filename}: {error.strerror}"
                 if error.filename and error.strerror
                 else str(error),
                 ResourceError.exit_code,
             )
-        except RuntimeError as error:
-            if "allocate memory" not in str(error):
-                raise
-            fail(OUT_OF_MEMORY, ResourceError.exit_code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,38 +7,23 @@ from typing import Any
 
 import click
 
-from exact2vec.cli.inputs import Request, is_given
-from exact2vec.cli.kinds import KINDS, read_input
+from exact2vec.cli.forecasting import ANYWAY, announce
+from exact2vec.cli.inputs import is_given
+from exact2vec.cli.kinds import read_input
+from exact2vec.cli.request import Request
 from exact2vec.cli.support import (
     FORCE,
     QUIET,
     announce_compilation,
     main,
     option_values,
-    options,
     silent,
     tell,
 )
+from exact2vec.cli.training_flags import of_training
 from exact2vec.errors import UsageError
-from exact2vec.options import (
-    COUNTING,
-    EDGES,
-    ITEM_MODEL,
-    ITEMS,
-    READING,
-    TRAINING,
-    subword_lengths,
-)
-
-SUBWORDS_HELP = (
-    "character n-grams of these lengths describe a word; no: none  "
-    "[default: 3-6 for words, no for --tokens space and --regex]"
-)
-
-DIRECTED_HELP = (
-    "edges: keep their direction, rows are sources and columns targets; otherwise an edge goes "
-    "both ways"
-)
+from exact2vec.machine import give_back_large_arrays
+from exact2vec.options import COUNTING, ITEM_MODEL, TRAINING
 
 
 @main.command()
@@ -50,28 +35,7 @@ DIRECTED_HELP = (
     help="go on with a training that was interrupted; with --threads, -q and --checkpoint-minutes "
     "alone",
 )
-@click.option(
-    "--kind",
-    type=click.Choice(list(KINDS)),
-    help="what INPUT holds  [default: text; counts where INPUT is a folder of counts]",
-)
-@options(READING + COUNTING + ITEMS + ITEM_MODEL + EDGES + TRAINING)
-@click.option("--directed", is_flag=True, help=DIRECTED_HELP)
-@click.option(
-    "--nodes", metavar="FILE", help="edges: names of nodes, one a line, which may have none"
-)
-@click.option(
-    "--subwords",
-    metavar="MIN-MAX",
-    callback=lambda _, __, given: subword_lengths(given),
-    help=SUBWORDS_HELP,
-)
-@click.option(
-    "--features",
-    metavar="FILE",
-    help="what is known of rows beside their counts: "
-    ".csv or .parquet of row, feature, value, or .npz",
-)
+@of_training
 @click.option(
     "--checkpoint-minutes",
     default=5.0,
@@ -79,6 +43,7 @@ DIRECTED_HELP = (
     type=click.FloatRange(min=0),
     help="write a checkpoint this often, and behind each epoch; 0: behind each step",
 )
+@ANYWAY
 @FORCE
 @QUIET
 def train(
@@ -101,6 +66,7 @@ def train(
     Examples: exact2vec train corpus.txt -o runs/corpus;
     exact2vec train orders.csv --kind table --group-by user --item item -o runs/orders
     """
+    give_back_large_arrays()
     say = silent if quiet else tell
     if resume is not None:
         refuse_other_flags()
@@ -131,6 +97,7 @@ def train(
         data = read_input(kind, request)
         model = Exact2Vec(**option_values(COUNTING + ITEM_MODEL + TRAINING, given))
         counts, command = model.count(data, say), ["exact2vec", *sys.argv[1:]]
+        announce(counts, request, known)
         provenance = {"inputs": list(inputs), "files": files, "command": command}
         how = checkpoint_minutes, asking, say, quiet, request.left_out
         Training(run, model, counts, known, provenance, *how).begin()

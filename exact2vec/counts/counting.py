@@ -1,7 +1,7 @@
 """Ways to count text: in one call, or in passes that can be called one by one."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from exact2vec.counts.words import tokenizer
 from exact2vec.errors import InputError, UsageError
 from exact2vec.options import checked, documented
 
+Look = Callable[[TokenCounts, Vocabulary], None]
 TEXT_SETTINGS = ("tokens", "regex", "document")
 
 
@@ -30,6 +31,7 @@ TEXT_SETTINGS = ("tokens", "regex", "document")
     texts="a Text (files), or an iterable of documents: strings, or lists of tokens",
     vocabulary="the words to count, whatever their number in these texts; default None: those of "
     "the texts",
+    look="called with the TokenCounts and the Vocabulary before pairs are counted; it may raise",
 )
 def count_text(
     texts: Iterable[object],
@@ -43,6 +45,7 @@ def count_text(
     rare: int | None = None,
     vocabulary: Vocabulary | None = None,
     threads: int | None = None,
+    look: Look | None = None,
 ) -> Counts:
     """Count the words near each word.
 
@@ -77,7 +80,7 @@ def count_text(
         "held_out": held_out,
         "validation": validation,
     }
-    words = vocabulary or _vocabulary(corpus, texts, min_count, max_vocab)
+    words = vocabulary or _vocabulary(corpus, texts, min_count, max_vocab, look)
     counts = _counted(corpus, words, WindowWeighting(window, sample), settings, rare, threads)
     if vocabulary is None and counts.training.nnz == 0:
         raise InputError(
@@ -88,14 +91,22 @@ def count_text(
 
 
 def _vocabulary(
-    corpus: Corpus, texts: Iterable[object], min_count: int, max_vocab: int | None
+    corpus: Corpus,
+    texts: Iterable[object],
+    min_count: int,
+    max_vocab: int | None,
+    look: Look | None,
 ) -> Vocabulary:
+    tokens = token_counts(corpus)
     try:
-        return token_counts(corpus).vocabulary(min_count, max_vocab)
+        words = tokens.vocabulary(min_count, max_vocab)
     except InputError as error:
         if isinstance(texts, Text) and texts.unsegmented:
             raise InputError(f"too few words: {texts.unsegmented}") from error
         raise
+    if look is not None:
+        look(tokens, words)
+    return words
 
 
 def count_tokens(

@@ -61,6 +61,15 @@ class TokenCounts:
         tokens = sum(part.tokens for part in parts)
         return TokenCounts(list(place), counts, tokens, sum(part.documents for part in parts))
 
+    def out_of_vocabulary(self, min_count: int) -> tuple[int, float]:
+        """How many words are counted so often, and the share of the tokens that are of others.
+
+        >>> TokenCounts(["a", "b"], np.array([3, 1]), 4, 1).out_of_vocabulary(2)
+        (1, 0.25)
+        """
+        kept = self.counts >= min_count
+        return int(kept.sum()), float(self.counts[~kept].sum() / max(1, self.counts.sum()))
+
     def vocabulary(self, min_count: int = 5, max_vocab: int | None = None) -> Vocabulary:
         """The words counted at least `min_count` times, at most `max_vocab` of them.
 

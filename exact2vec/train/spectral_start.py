@@ -169,7 +169,7 @@ def _eigenvectors(
     basis = random.standard_normal((matrix.shape[0], size)).astype(np.float32)
     image = product(matrix, basis, workers)
     for _ in range(PRODUCTS - 1):
-        basis = workers.run(lambda image=image: _orthonormal(image))  # type: ignore[misc]
+        basis = workers.run(lambda image=image: orthonormal(image))  # type: ignore[misc]
         image = product(matrix, basis, workers)
 
     def rayleigh_ritz() -> Factors:
@@ -195,7 +195,7 @@ def singular_vectors(
     image = random.standard_normal((matrix.shape[1], size)).astype(np.float32)
     for _ in range(PRODUCTS // 2):
         image = product(matrix, image, workers)
-        basis = workers.run(lambda image=image: _orthonormal(image))  # type: ignore[misc]
+        basis = workers.run(lambda image=image: orthonormal(image))  # type: ignore[misc]
         image = product(transposed, basis, workers)
 
     def factors() -> Factors:
@@ -212,7 +212,8 @@ def singular_vectors(
     return workers.run(factors)
 
 
-def _orthonormal(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+def orthonormal(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """An orthonormal basis of the columns of a matrix, in as many columns."""
     return np.ascontiguousarray(torch.linalg.qr(torch.from_numpy(matrix))[0].numpy())
 
 

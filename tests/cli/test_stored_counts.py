@@ -39,10 +39,8 @@ def test_flags_of_counting_and_other_inputs_contradict_it(counts, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_the_forecast_of_a_matrix_is_of_its_rows_and_columns():
+def test_what_was_read_of_a_matrix_are_rows_and_columns():
     from exact2vec.cli.messages import opening
 
     wide = e2v.Counts.from_matrix(np.ones((3, 400)))
-    assert opening(wide, 10, 4, 1)[0].startswith(
-        "3 rows, 400 columns, 1.2 k counts in 1,200 cells, 0 cells held out; a rough estimate: "
-    )
+    assert opening(wide) == ["3 rows, 400 columns, 1.2 k counts in 1,200 cells, 0 cells held out"]
