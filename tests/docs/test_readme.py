@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import embedding
+import forecast
 import graphs
 import grid
 import items
@@ -124,6 +125,7 @@ TABLES = [
     (embedding.table, "embedding", "docs/measured.md"),
     (items.table, "items", "docs/measured.md"),
     (training_pass.table, "training_pass", "docs/measured.md"),
+    (forecast.table, "forecast", "docs/scale.md"),
     (losses.table, "losses", "docs/torch.md"),
     (rare.sets_table, "rare", "docs/choosing.md"),
     (rare.small_table, "rare", "docs/measured.md"),

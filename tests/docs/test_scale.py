@@ -1,0 +1,38 @@
+"""docs/scale.md: its block runs, and the forecast holds as it says."""
+
+import re
+from pathlib import Path
+
+import raw
+from processes import output_of
+
+PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
+ROWS = raw.read(raw.RESULTS / "forecast.jsonl")
+
+
+def shares(name, use):
+    return [
+        row["forecast"][name] / row["measured"][name]
+        for row in ROWS
+        if row["settings"]["use"] == use
+    ]
+
+
+def test_the_block_runs(tmp_path):
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.DOTALL)
+    assert re.fullmatch(r"\d+\.\d GB, \d+ s\n", output_of("-c", code, folder=tmp_path))
+
+
+def test_memory_was_within_15_and_cpu_seconds_within_25_per_cent():
+    """Of the lines that no constant was set on."""
+    assert len(shares("peak_bytes", "report")) >= 5
+    assert all(0.85 <= share <= 1.15 for share in shares("peak_bytes", "report"))
+    assert all(0.75 <= share <= 1.25 for share in shares("cpu_seconds", "report"))
+
+
+def test_it_was_so_where_counting_had_not_made_the_peak():
+    beyond = [row for row in ROWS if row["held_before_bytes"] < 0.8 * row["measured"]["peak_bytes"]]
+    assert len(beyond) >= 5
+    for row in beyond:
+        said, taken = row["forecast"]["peak_bytes"], row["measured"]["peak_bytes"]
+        assert 0.85 <= said / taken <= 1.15, row["settings"]
