@@ -20,6 +20,7 @@ from exact2vec.cli.support import (
 from exact2vec.errors import UsageError
 from exact2vec.options import OPTIONS, strengths_of_new_rows
 
+ITEM_FORM = ("group_by", "item", "separator")
 FOLD_IN_PRIOR = (
     "strengths, the first of which pulls the new rows; needed where RUN has no prior  "
     "[default: RUN's]"
@@ -139,6 +140,7 @@ def neighbors(
     help="what a document of TEXT is  [default: as in the run]",
 )
 @options([OPTIONS[name] for name in ("encoding", "errors", "threads")])
+@options([OPTIONS[name] for name in ITEM_FORM])
 @JSON
 def evaluate(
     run: str,
@@ -154,33 +156,38 @@ def evaluate(
     """The exact NLL of RUN beside its baselines, computed anew; of new TEXT too.
 
     Of baskets and tables: how well the items of held-out rows are recommended, beside popularity
-    and item-kNN, with 95 % intervals over rows.
-    Example: exact2vec evaluate runs/python-docs news.txt
+    and item-kNN, with 95 % intervals over rows. Of new rows instead, where TEXT names files of
+    them: what RUN holds of a row's name is its context, rows of other names are cut in two.
+    Examples: exact2vec evaluate runs/python-docs news.txt;
+    exact2vec evaluate runs/orders new.csv --group-by user --item item
     """
     announce_compilation(tell)
     from exact2vec.cli import messages, node_messages
-    from exact2vec.cli.recommendations import held_out_ranking, measures_said, measures_table
+    from exact2vec.cli.recommendations import measures_said, measures_table, ranking
     from exact2vec.storage.run_folder import open_run
     from exact2vec.vectors.evaluate import evaluate as evaluated
     from exact2vec.vectors.evaluate_nodes import run_of_nodes
     from exact2vec.vectors.vectors import load
 
     text, opened = None, open_run(run)
-    if texts:
+    form = {name: extra.pop(name) for name in ITEM_FORM} | {"encoding": encoding, "errors": errors}
+    ranked = ranking(opened, texts, form, extra["threads"])
+    if texts and ranked is None:
         changed = {"document": document} if document else {}
         text = text_like(load(opened), texts, encoding=encoding, errors=errors, **changed)
     nodes = run_of_nodes(opened, labels, edges, extra["which"])
     found = evaluated(opened, text, **extra)
     for note in text.notes if text else ():
         tell(note)
-    ranking = None if texts else held_out_ranking(opened, extra["threads"])
     data = asdict(found) | (asdict(nodes) if nodes else {})
-    data |= {"items": asdict(ranking)} if ranking else {}
+    data |= {"items": asdict(ranked[0])} if ranked else {}
     table = messages.evaluation(found) + (node_messages.evaluation(nodes) if nodes else [])
     emit(data if as_json else None, table)
-    if ranking and not as_json:
-        emit(None, measures_table(ranking))
-        tell(measures_said(ranking))
+    if ranked and not as_json:
+        emit(None, measures_table(ranked[0]))
+    if ranked:
+        for line in [*ranked[1], measures_said(ranked[0])]:
+            tell(line)
 
 
 @main.command("fold-in")

@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from exact2vec.cli.messages import Answer
+from exact2vec.counts.asked_rows import asked_rows
 from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.entries import Entries, file_entries, line_entries
 from exact2vec.counts.long_form import Columns
@@ -85,7 +87,7 @@ def for_file(
     exclude_seen: bool,
 ) -> Iterator[str]:
     """Write the recommendations for every row of a file; what is to be said of them."""
-    entries = _entries(source, form)
+    entries = _entries((source,), form)
     contexts = _contexts(recommender, entries)
     found = recommender.recommend(contexts, topn, exclude_seen=exclude_seen)
     lines = [
@@ -104,21 +106,29 @@ def for_file(
     yield f"{output}: {len(lines):,} recommendations for {len(entries.rows):,} rows"
 
 
-def held_out_ranking(run: Run, threads: int | None) -> ItemEvaluation | None:
-    """How well a run recommends the items of its held-out rows; None where it has none of them."""
+def ranking(
+    run: Run, files: Sequence[str], form: dict[str, Any], threads: int | None
+) -> tuple[ItemEvaluation, list[str]] | None:
+    """How well a run recommends items of its held-out rows, or of files; what is to be said.
+
+    None where it recommends nothing, or nothing is held out and no file given.
+    """
     recommender = load(run).recommender
     if recommender is None:
         return None
-    baskets = Baskets.load(run.folder)
+    baskets, notes = Baskets.load(run.folder), list[str]()
+    if files:
+        asked = asked_rows(baskets, _entries(files, form))
+        baskets, notes = replace(baskets, held_out=asked.cut), asked.notes()
     if baskets.held_out is None or not baskets.held_out.targets.nnz:
         return None
-    return evaluate_items(recommender.model, baskets, threads=threads)
+    return evaluate_items(recommender.model, baskets, threads=threads), notes
 
 
 def measures_table(found: ItemEvaluation) -> list[list[str]]:
     """A line a model, a column a measure; 95 % intervals behind the values."""
     names = list(found.measures["model"])
-    rows = [["held-out rows", *names, "coverage"]]
+    rows = [["rows asked", *names, "coverage"]]
     for model, measures in found.measures.items():
         cells = [
             f"{one.value:.4f} ({one.interval[0]:.4f}–{one.interval[1]:.4f})" if one else "none"
@@ -131,7 +141,7 @@ def measures_table(found: ItemEvaluation) -> list[list[str]]:
 def measures_said(found: ItemEvaluation) -> str:
     """What the table is of."""
     return (
-        f"{found.targets:,} targets of {found.rows:,} held-out rows, among the items outside their "
+        f"{found.targets:,} targets of {found.rows:,} rows, among the items outside their "
         "contexts; nll in nats a target, which has no floor; equal scores: items of more rows "
         "first, then by name"
     )
@@ -144,14 +154,14 @@ def check_output(output: Path, *, force: bool) -> None:
     check_page(output, force=force)
 
 
-def _entries(source: str, form: dict[str, Any]) -> Entries:
+def _entries(sources: Sequence[str], form: dict[str, Any]) -> Entries:
     group_by, item = form["group_by"], form["item"]
     if (group_by is None) != (item is None):
         raise UsageError("a table has rows and items: give --group-by and --item, or neither")
     how = Form(separator_of(form["separator"]), form["encoding"], form["errors"])
     if group_by is None:
-        return line_entries((source,), how)
-    return file_entries((source,), Columns((group_by, item)), how)
+        return line_entries(sources, how)
+    return file_entries(sources, Columns((group_by, item)), how)
 
 
 def _contexts(recommender: Recommender, entries: Entries) -> csr_array:
