@@ -214,8 +214,8 @@ MUTANTS = [
     ),
     (
         "pages/serve.py",
-        'if self.headers.get("Host") not in',
-        'if self.headers.get("Host") is None and "" in',
+        "if not hosts or any(host not in own for host in asked):",
+        "if not hosts:",
         "pages/test_serve",
     ),
     (

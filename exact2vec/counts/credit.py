@@ -107,7 +107,7 @@ def longest_uncut(sizes: NDArray[np.int64], most: int) -> int:
     """The largest L for which parts of at most L items have no more than `most` pairs, at least 2.
 
     >>> longest_uncut(np.array([2, 10]), 104), longest_uncut(np.array([2, 10]), 60)
-    (10, 5)
+    (10, 9)
     """
     low, high = 2, max(2, int(sizes.max(initial=2)))
     while low < high:

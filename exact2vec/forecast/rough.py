@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def text_files(inputs: list[str]) -> list[Path] | None:
     found: list[Path] = []
     files = InputFiles()
     for name in inputs:
-        if name in (PYTHON_DOCS, STDIN) or not Path(name).exists():
+        if name in (PYTHON_DOCS, STDIN) or not os.path.exists(name):
             return None
         found += files.of(Path(name))
     return [path for path in found if path.is_file()] or None

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from exact2vec.counts.walks import transitions
 from exact2vec.vectors.embedding import Sides, leant, nearest_rotation
 from exact2vec.vectors.queries import unit_rows
 
@@ -41,6 +40,8 @@ class NodeEmbedding:
         x, u = (side.astype(np.float64) for side in leant(sides, composed, 1.0))
         rotation = nearest_rotation(u.T @ x)
         own, outputs = x + u @ rotation, (u + x @ rotation.T).astype(np.float32)
+        from exact2vec.counts.walks import transitions  # which needs torch
+
         spoken = transitions(edges) @ outputs
         return cls(rotation, _summed(own, spoken), outputs)
 

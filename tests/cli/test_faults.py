@@ -40,7 +40,7 @@ OTHER_FAULTS = [
         2,
         "no pairs of the 1 documents fell into it",
     ),
-    (["train", "{good}", "--vector-size", "99999999999"], 5, "out of memory"),
+    (["train", "{good}", "--vector-size", "99999999999"], 5, "GB of memory"),
     (["evaluate", "{counts}"], 3, "holds counts, no vectors"),
     (["evaluate", "{run}", "--similarity", "{nan}"], 3, "line 1"),
     (["evaluate", "{run}", "--similarity", "{equal}"], 3, "all 3 scores are equal"),

@@ -59,7 +59,7 @@ def same_matrices(one, other):
 def test_the_counts_of_parts_merge_to_the_counts_of_the_whole(seed, cuts):
     texts = documents(seed)
     edges = [0, *sorted(cuts), len(texts)]
-    parts = [texts[start:stop] for start, stop in pairwise(edges)]
+    parts = [texts[start:stop] for start, stop in pairwise(edges) if start < stop]
     same(counted_in_parts(parts), count_text(texts, **OPTIONS))
 
 

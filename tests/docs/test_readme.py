@@ -77,7 +77,12 @@ def test_prose_is_short():
 def test_the_commands(folder):
     commands = [line for line in blocks("sh")[1].splitlines() if line]
     assert len(commands) == 6
-    named = {shlex.split(command)[1] for command in commands} | {"loss", "explore", "report"}
+    named = {shlex.split(command)[1] for command in commands} | {
+        "loss",
+        "explore",
+        "report",
+        "recommend",
+    }
     assert named == set(cli.main.commands)
     for command in commands:
         output_of("-m", *shlex.split(command), folder=folder)

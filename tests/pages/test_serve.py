@@ -145,4 +145,7 @@ def test_the_folder_is_not_replaced_without_force(tmp_path):
     assert call(*command).exit_code == 2
     assert call(*command, "--force").exit_code == 0
     page = (tmp_path / "play" / "index.html").read_text()
-    assert json.loads(re.search(r'id="data">(.*?)</script>', page)[1]) == {"run": None}
+    assert json.loads(re.search(r'id="data">(.*?)</script>', page)[1]) == {
+        "run": None,
+        "kind": {"one": "word", "many": "words"},
+    }

@@ -96,7 +96,7 @@ def test_the_model_of_a_plan():
     model = parts.model(counts.training, lambda: vectors)
     np.testing.assert_array_equal(model.mixture.table, softmax_table(*vectors))
     np.testing.assert_allclose(model.mixture.table.sum(axis=1), 1, rtol=1e-12)
-    assert replace(parts, table=False).model(counts.training, None).mixture.table is None
+    assert replace(parts, table=False).model(counts.training, tuple).mixture.table is None
     assert mean_nll(target_probabilities(model.mixture, *LATER)) < plan.unigram
 
 

@@ -90,10 +90,10 @@ def test_the_start_is_the_weighted_positive_pmi_from_both_sides():
 def test_a_start_of_small_rank_keeps_the_largest_singular_values():
     counts = csr_array(table(40, 25, pairs=2.0, rank=6).astype(np.float32))
     with Workers(1) as workers:
-        sums = (np.asarray(counts.sum(axis=axis)).ravel() for axis in (1, 0))
+        sums = (np.asarray(counts.sum(axis=axis), np.float64).ravel() for axis in (1, 0))
         rows, columns = map(start.Margin.of, sums)
         matrix = start.weighted_pmi(counts, rows, columns, workers)
-        found = start._singular_vectors(matrix, 4, np.random.default_rng(1), workers)
+        found = start.singular_vectors(matrix, 4, np.random.default_rng(1), workers)
     sizes = np.linalg.svd(matrix.toarray().astype(float), compute_uv=False)
     error = np.linalg.norm(matrix - (found.left * found.sizes) @ found.right.T)
     # the sketch holds 12 columns more than are kept: what it misses is a small part of the rest

@@ -96,7 +96,7 @@ def test_unknown_words_of_counts_are_named_with_their_share(model):
     ).folded
     assert (folded.unknown, folded.unknown_share) == (["nobody"], 0.25)
     with pytest.raises(
-        InputError, match="none of the 1 words counted is among the run's 15: 'nobody'"
+        InputError, match="none of the 1 names counted is among the run's 15: 'nobody'"
     ):
         model.wv.fold_in(RowCounts(csr_array([[1.0]]), ["new"], ["nobody"]))
 

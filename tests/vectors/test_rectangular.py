@@ -269,11 +269,11 @@ def folder(vectors, counts, tmp_path_factory):
 def test_the_command_line_answers_for_both_sides(folder, vectors, tmp_path):
     result = call("neighbors", folder, "ann", "tea", "--json", "-n", "1")
     assert result.exit_code == 0, result.output
-    asked = {row["query"]: row["word"] for row in json.loads(result.stdout)}
+    asked = {row["query"]: row["name"] for row in json.loads(result.stdout)}
     assert asked["ann"] == vectors.most_similar("ann", topn=1)[0][0]
     assert asked["tea"] == vectors.most_similar("tea", topn=1)[0][0]
     given = call("neighbors", folder, "cy", "--given", "-n", "1", "--json")
-    assert json.loads(given.stdout)[0]["word"] == vectors.predict_output_word("cy", topn=1)[0][0]
+    assert json.loads(given.stdout)[0]["name"] == vectors.predict_output_word("cy", topn=1)[0][0]
     assert call("neighbors", folder, "both").exit_code == 2
     assert call("neighbors", folder, "both", "--which", "outputs").exit_code == 0
     evaluated = json.loads(call("evaluate", folder, "--json").stdout)
@@ -295,9 +295,9 @@ def test_names_may_hold_spaces(vectors, counts, tmp_path):
     )
     Vectors.from_state(state, named).save(tmp_path / "run")
     near = json.loads(call("neighbors", str(tmp_path / "run"), "row 2", "--json").stdout)
-    assert {row["word"] for row in near} == {"row 0", "row 1", "row 3"}
+    assert {row["name"] for row in near} == {"row 0", "row 1", "row 3"}
     given = call("neighbors", str(tmp_path / "run"), "row 2", "--given", "-n", "1", "--json")
-    assert json.loads(given.stdout)[0]["word"].startswith("column ")
+    assert json.loads(given.stdout)[0]["name"].startswith("column ")
 
 
 def test_the_command_line_folds_in_new_rows(folder, tmp_path):
