@@ -146,7 +146,7 @@ def test_a_run_killed_at_some_file_operations_ends_with_the_same_bytes(tmp_path,
         check_kill(text, tmp_path, number, undisturbed["fixed"])
 
 
-@pytest.mark.soak
+@pytest.mark.fuzz
 def test_a_run_killed_at_any_file_operation_ends_with_the_same_bytes(tmp_path, text, undisturbed):
     for number in every(text, tmp_path):
         check_kill(text, tmp_path, number, undisturbed["fixed"])
@@ -177,7 +177,7 @@ def test_failing_file_operations_cost_no_run(tmp_path, text, undisturbed):
         check_failure(text, tmp_path, number, ERRORS[place % 5], undisturbed["fixed"])
 
 
-@pytest.mark.soak
+@pytest.mark.fuzz
 @pytest.mark.parametrize("error", ERRORS)
 def test_any_failing_file_operation_costs_no_run(tmp_path, text, undisturbed, error):
     for number in every(text, tmp_path):
@@ -274,7 +274,7 @@ def started(text, run, *flags, **more):
     return subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True, **more)
 
 
-SOAK = pytest.mark.soak
+SOAK = pytest.mark.fuzz
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def kill_at_random(text, folder, number, seconds, expected):
     assert found == expected
 
 
-@pytest.mark.soak
+@pytest.mark.fuzz
 @pytest.mark.parametrize("times", [200])
 def test_kills_at_random_instants_cost_nothing(tmp_path, text, undisturbed, times):
     began = time.perf_counter()
