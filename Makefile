@@ -5,7 +5,8 @@ FUZZ ?= 10
 OLDEST := .venv-oldest
 EXTRAS := gensim parquet umap zst
 
-.PHONY: demo check soak fuzz check-oldest bench bench-losses bench-training bench-speed bench-rare bench-settings bench-graphs clean bench-forecast
+.PHONY: demo check soak fuzz check-oldest bench bench-forecast bench-graphs bench-losses \
+	bench-rare bench-settings bench-speed bench-training clean
 
 demo: .venv/installed
 	$(BIN)/exact2vec train python-docs -o runs/python-docs --force

@@ -5,6 +5,7 @@ import io
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def list_entries(baskets: Iterable[object], times: Any) -> Entries:
     """
     numbering, ids, sizes = Numbering("item"), array("i"), array("q")
     for place, basket in _numbered(baskets):
-        ids.extend(numbering.numbers(basket, lambda at, place=place: f"{place}, item {at + 1}"))  # type: ignore[misc]
+        ids.extend(numbering.numbers(basket, partial(_item_place, place)))
         sizes.append(len(basket))
     row = np.repeat(np.arange(len(sizes), dtype=np.int32), np.frombuffer(sizes, np.int64))
     item = np.frombuffer(ids, np.int32) if ids else np.empty(0, np.int32)
@@ -136,6 +137,10 @@ def list_entries(baskets: Iterable[object], times: Any) -> Entries:
     return Entries(
         names, list(numbering.place), row, item, None, _row_times(times, len(sizes), row)
     )
+
+
+def _item_place(basket: str, at: int) -> str:
+    return f"{basket}, item {at + 1}"
 
 
 def _numbered(baskets: Iterable[object]) -> Iterator[tuple[str, list[Any]]]:

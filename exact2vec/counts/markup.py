@@ -6,7 +6,8 @@ from collections import Counter
 
 SAMPLE = 65_536  # characters of a file that are looked at
 TAG = re.compile(
-    r"</?(?!(?:unk|s|eos|bos|pad|num|mask)>)[A-Za-z][\w:.-]{0,40}(?:\s[^<>]{0,400})?/?>|<!--|<\?xml|<!DOCTYPE",
+    r"</?(?!(?:unk|s|eos|bos|pad|num|mask)>)[A-Za-z][\w:.-]{0,40}(?:\s[^<>]{0,400})?/?>"
+    r"|<!--|<\?xml|<!DOCTYPE",
     re.I,
 )
 CLOSING = re.compile(r"^</|/>$|^<[?!]")

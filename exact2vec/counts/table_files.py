@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -315,7 +316,7 @@ def _json_lines(lines: Iterator[str], name: str, wanted: Sequence[str]) -> Itera
                 if column not in row:
                     raise no_column(column, row, f"{name}, line {number}")
         columns = [[row[column] for row in rows] for column in wanted]
-        yield Batch(columns, lambda row, at=numbers: f"{name}, line {at[row]}")  # type: ignore[misc]
+        yield Batch(columns, partial(_line_place, name, numbers))
 
 
 def _json_row(read: Callable[[str], Any], line: str, where: str) -> dict[str, Any]:
@@ -352,3 +353,7 @@ def _parquet(data: bytes, name: str, wanted: Sequence[str]) -> Iterator[Batch]:
     except (pyarrow.ArrowException, *PARQUET_FAULTS) as error:
         what = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{name}: wanted a parquet file; {what}") from error
+
+
+def _line_place(name: str, numbers: Sequence[int], row: int) -> str:
+    return f"{name}, line {numbers[row]}"

@@ -90,9 +90,13 @@ def test_baskets_are_lines_and_separators_part_them(tmp_path):
 
 def test_commas_that_parted_nothing_are_said(tmp_path):
     result, _ = trained(
-        tmp_path, "whole milk,tea\nale,rye bread\n" * 30, "--min-count", "1",
-        name="a.txt", kind="baskets",
-    )  # fmt: skip
+        tmp_path,
+        "whole milk,tea\nale,rye bread\n" * 30,
+        "--min-count",
+        "1",
+        name="a.txt",
+        kind="baskets",
+    )
     assert "use --separator , where commas part them" in result.stderr
 
 
@@ -102,9 +106,16 @@ def test_stdin_is_read(tmp_path):
     assert result.exit_code == 0, result.output
     columns = "--group-by", "user", "--item", "item"
     result = call(
-        "train", "--kind", "table", *columns, "-", "-o", tmp_path / "two", *FLAGS,
+        "train",
+        "--kind",
+        "table",
+        *columns,
+        "-",
+        "-o",
+        tmp_path / "two",
+        *FLAGS,
         given=table_of(BASKETS),
-    )  # fmt: skip
+    )
     assert result.exit_code == 0, result.output
     one, two = (e2v.Baskets.load(tmp_path / name) for name in ("one", "two"))
     assert one.items.words == two.items.words

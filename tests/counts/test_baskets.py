@@ -143,8 +143,11 @@ def test_bad_weights_are_dropped_and_counted(tmp_path):
     ]
     dropped = {name[8:]: size for name, size in found.tokens.items() if name[:8] == "dropped_"}
     assert {name: size for name, size in dropped.items() if size} == {
-        "missing": 1, "negative": 1, "zero": 1, "doubled": 1,
-    }  # fmt: skip
+        "missing": 1,
+        "negative": 1,
+        "zero": 1,
+        "doubled": 1,
+    }
     entries_add_up(found)
     path.write_text("user,item,n\nann,tea,inf\n")
     with pytest.raises(InputError, match="line 2: weights are finite"):
@@ -162,10 +165,13 @@ def test_the_order_of_doubled_weights_does_not_matter():
     sums = [
         e2v.count_baskets(
             {"user": ["ann"] * 6, "item": ["tea"] * 5 + ["rye"], "n": [*order, 1.0]},
-            group_by="user", item="item", weight="n", **ALL,
+            group_by="user",
+            item="item",
+            weight="n",
+            **ALL,
         ).training.data.tolist()
         for order in (weights, weights[::-1])
-    ]  # fmt: skip
+    ]
     assert sums[0] == sums[1]
 
 
@@ -188,8 +194,12 @@ def test_ids_stay_text():
         ([[], []], ALL, InputError, "no entries"),
         ([["a"]] * 9, ALL, InputError, "one item, 'a': nothing to predict"),
         ([["a", "b"]] * 3, {"held_out": 0, "validation": 0}, InputError, "--min-count 3 would"),
-        ([["a", "b"]] * 5 + [["a"]] * 3, {"min_count": 6, **{"held_out": 0, "validation": 0}},
-         InputError, "one item alone is held by 6 training rows, .* --min-count 5 would"),
+        (
+            [["a", "b"]] * 5 + [["a"]] * 3,
+            {"min_count": 6, **{"held_out": 0, "validation": 0}},
+            InputError,
+            "one item alone is held by 6 training rows, .* --min-count 5 would",
+        ),
         ([["a", "b"]], {"held_out": 0.6, "validation": 0.4}, UsageError, "below 1; got 0.6"),
         ([["a", "b"]], {"held_out_by": "user"}, UsageError, "held_out_by must be one of row, item"),
         ([["a", "b"]], {"target_share": 1}, UsageError, "target_share must be a number"),
@@ -205,7 +215,7 @@ def test_ids_stay_text():
         (np.array([[1, 1]]), {"rows": ["a", "b"]}, InputError, "there are 2 row names"),
         (Path("nowhere.txt"), {}, InputError, "no such file"),
     ],
-)  # fmt: skip
+)
 def test_errors_say_what_was_wanted(baskets, options, error, message):
     with pytest.raises(error, match=message):
         e2v.count_baskets(baskets, **options)

@@ -116,9 +116,15 @@ def test_the_last_items_by_time_have_one_cut_off_and_rows_beyond_it_are_said():
         "day": [f"2024-01-{day:02d}" for day in (1, 2, 8, 9, 3, 4, 5, 10, 9, 11)],
     }
     found = e2v.count_baskets(
-        frame, group_by="user", item="item", time="day", held_out_by="item",
-        held_out=0.45, validation=0, min_count=1,
-    )  # fmt: skip
+        frame,
+        group_by="user",
+        item="item",
+        time="day",
+        held_out_by="item",
+        held_out=0.45,
+        validation=0,
+        min_count=1,
+    )
     names = found.items.words
     assert dict(zip(found.rows, sets(names, found.training), strict=True)) == {
         "ann": {"tea": 1, "milk": 1},

@@ -67,7 +67,7 @@ def made_up():
                     yield path.name, f"{field}, change {number}", data
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.fuzz)])
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.soak)])
 def test_content_that_makes_no_sense_is_refused_or_harmless(tmp_path, every):
     folder, bad = tmp_path / "run", []
     shutil.copytree(GOLDEN, folder)

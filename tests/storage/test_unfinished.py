@@ -155,7 +155,11 @@ def no_exchange(one, other):
     [
         (errno.EINVAL, True),
         (errno.ENOSPC, False),
-        *(pytest.param(error, old, marks=pytest.mark.fuzz) for error in ERRORS for old in (0, 1)),
+        *(
+            pytest.param(error, old, marks=pytest.mark.soak)
+            for error in ERRORS
+            for old in (False, True)
+        ),
     ],
 )
 def test_whatever_fails_is_named_and_costs_no_run(tmp_path, undisturbed, error, old):
