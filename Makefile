@@ -5,7 +5,7 @@ FUZZ ?= 10
 OLDEST := .venv-oldest
 EXTRAS := gensim parquet umap zst
 
-.PHONY: demo check soak fuzz check-oldest bench bench-forecast bench-graphs bench-losses \
+.PHONY: demo check soak fuzz check-oldest bench bench-forecast bench-graphs bench-items bench-losses \
 	bench-rare bench-settings bench-speed bench-training clean
 
 demo: .venv/installed
@@ -37,7 +37,7 @@ check-oldest: .venv/installed
 	$(OLDEST)/bin/pip install -q -c $(OLDEST).txt -e '.[dev,gensim,parquet,umap,zst]'
 	$(OLDEST)/bin/python -m pytest -q -n auto -m "not soak"
 
-bench: bench-losses bench-speed bench-training bench-rare bench-settings bench-graphs bench-forecast
+bench: bench-losses bench-speed bench-training bench-rare bench-settings bench-graphs bench-items bench-forecast
 
 bench-training: .venv/installed
 	$(BIN)/python benchmarks/training.py $(DATA) benchmarks/results/training.jsonl
@@ -54,6 +54,10 @@ bench-speed: .venv/installed
 bench-graphs: .venv/installed
 	$(BIN)/python benchmarks/graphs.py run $(DATA) benchmarks/results/graphs.jsonl
 	$(BIN)/python benchmarks/graphs.py table
+
+bench-items: .venv/installed
+	$(BIN)/python benchmarks/items.py $(DATA) benchmarks/results/items.jsonl
+	$(BIN)/python benchmarks/items.py table
 
 bench-settings: .venv/installed
 	$(BIN)/python benchmarks/start.py $(DATA) benchmarks/results/start.jsonl
