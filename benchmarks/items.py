@@ -28,10 +28,10 @@ from scipy.sparse import csr_array
 from exact2vec.counts.counts import unigram
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.options import available_threads
+from exact2vec.options.items import PAIR_TRAINING
 from exact2vec.parallel import Workers
 from exact2vec.train.fit import fit
 from exact2vec.train.item_training import (
-    PAIR_PRIOR,
     PRESETS,
     Plan,
     item_counts,
@@ -253,7 +253,7 @@ def finished(data: Data, plan: Plan, workers: Workers) -> tuple[ItemModel, Any]:
     counts = item_counts(data.baskets, items, plan, workers)
     vectors: list[Any] = []
     if table_fits(len(items.words)):
-        *_, last = fit(counts, vector_size=100, epochs=4, prior=PAIR_PRIOR, exact_every=0)
+        *_, last = fit(counts, exact_every=0, **PAIR_TRAINING)
         state = last.state
         vectors = [one.numpy() for one in (state.inputs, state.outputs, state.bias)]
     model = item_parts(data.baskets, plan).model(counts.training, lambda: vectors)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from exact2vec.options import COUNTING, ITEM_MODEL, TRAINING, checked, documente
 from exact2vec.pages.report import report_page
 from exact2vec.pages.run_view import RunView
 from exact2vec.storage import run_folder, schema
-from exact2vec.train.checkpoint import history_row, summary
+from exact2vec.train.checkpoint import Earlier, history_row, summary
 from exact2vec.train.fit import fit
 from exact2vec.train.item_training import item_settings, parts_and_counts
 from exact2vec.train.problem import Strengths
@@ -40,15 +40,6 @@ from exact2vec.vectors.vectors import Vectors
 
 PARAMETERS = COUNTING + ITEM_MODEL + TRAINING
 Listener = Callable[[Iterator[Record]], Iterator[Record]]
-
-
-class Earlier(NamedTuple):
-    """Where a `fit` was: its progress, its last measured record, and what it noted until then."""
-
-    progress: Progress
-    measured: Record
-    history: list[dict[str, Any]]
-    times: list[dict[str, Any]]
 
 
 @documented()
@@ -282,10 +273,13 @@ class Exact2Vec:
         """p(w | c) for each context c (rows) and each word of `classes_` (columns).
 
         Contexts are names of rows, or a matrix of new rows as `transform` takes it. Unless
-        `weighted`, the subsampling is divided out.
+        `weighted`, the subsampling is divided out. Of `Baskets` contexts are baskets of names, or
+        a matrix of them, and p is that of what comes next, as in `Vectors.recommend`.
         """
         if isinstance(words, str):
             raise TypeError(f"got a string; did you mean [{words!r}]?")
+        if self.wv.recommender is not None:
+            return self.wv.recommender.probabilities(words)
         if is_matrix(words):
             log_p = self.wv.log_softmax(self.transform(words))
             return np.exp(log_p if weighted else log_softmax(log_p - np.log(self.wv.keep)))
@@ -358,7 +352,7 @@ class Exact2Vec:
         if isinstance(data, Baskets):
             return parts_and_counts(
                 data,
-                item_settings(data.kind.name, self.model, self.validate, self.seed),
+                item_settings(data.kind.name, self.model, self.validate, self._config()),
                 threads=self.threads,
                 say=say,
                 merged=self.epochs != "auto",

@@ -163,9 +163,9 @@ MUTANTS = [
     ),
     (
         "storage/zstd.py",
-        "if not frame.eof:",
+        "if stated not in (library.CONTENTSIZE_UNKNOWN, size):",
         "if False:",
-        "cli/test_texts",
+        "storage/test_zstd",
     ),
     (
         "storage/run_folder.py",

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from exact2vec.cli.inputs import refuse_flags_of_files
 from exact2vec.cli.support import (
     FORCE,
     JSON,
@@ -20,7 +21,7 @@ from exact2vec.cli.support import (
 from exact2vec.errors import UsageError
 from exact2vec.options import OPTIONS, strengths_of_new_rows
 
-ITEM_FORM = ("group_by", "item", "separator")
+ITEM_FORM = ("group_by", "item", "weight", "separator")
 FOLD_IN_PRIOR = (
     "strengths, the first of which pulls the new rows; needed where RUN has no prior  "
     "[default: RUN's]"
@@ -172,6 +173,8 @@ def evaluate(
     text, opened = None, open_run(run)
     form = {name: extra.pop(name) for name in ITEM_FORM} | {"encoding": encoding, "errors": errors}
     ranked = ranking(opened, texts, form, extra["threads"])
+    if not texts or ranked is None:
+        refuse_flags_of_files(ITEM_FORM, "files of rows of items")
     if texts and ranked is None:
         changed = {"document": document} if document else {}
         text = text_like(load(opened), texts, encoding=encoding, errors=errors, **changed)

@@ -1,6 +1,6 @@
 """What a kind of INPUT is read with, and the readers of text and of stored counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from exact2vec.cli.request import Request
 from exact2vec.cli.support import option_values, tell
 from exact2vec.display import spinner
 from exact2vec.errors import UsageError
-from exact2vec.options import COUNTING, READING, validation_share
+from exact2vec.options import COUNTING, OPTIONS, READING, validation_share
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ def is_given(flag: str) -> bool:
     """Whether a flag of the present command stands on the command line."""
     source = click.get_current_context().get_parameter_source(flag)
     return source is not None and source is not ParameterSource.DEFAULT
+
+
+def refuse_flags_of_files(names: Iterable[str], files: str) -> None:
+    """UsageError for flags that say how files are read, where there are none."""
+    if given := [OPTIONS[name].flag for name in names if is_given(name)]:
+        raise UsageError(f"{', '.join(given)} say how {files} are read; there are none here")
 
 
 def text_counts(request: Request) -> Any:

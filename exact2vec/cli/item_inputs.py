@@ -5,13 +5,14 @@ from typing import Any
 from exact2vec.cli.inputs import InputKind
 from exact2vec.cli.request import Request
 from exact2vec.display import spinner
+from exact2vec.options.items import PAIR_TRAINING
 
 SHARED = (
     *("encoding", "errors", "separator", "min_count", "max_vocab"),
     *("held_out", "validation", "held_out_by", "target_share"),
     *("model", "validate"),
 )
-DEFAULTS = {"validation": 0.02, "prior": (5.0, 20.0), "epochs": 4}
+DEFAULTS = {"validation": 0.02, **PAIR_TRAINING}
 
 
 def basket_rows(request: Request) -> Any:

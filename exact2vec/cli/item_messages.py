@@ -1,6 +1,5 @@
 """The lines that a run on rows of items begins with."""
 
-from exact2vec.cli.messages import short
 from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.kinds import entry_titles
 
@@ -12,7 +11,7 @@ SAID = (  # beside where every entry went
 
 def opening(baskets: Baskets) -> list[str]:
     """What was read and where every entry went."""
-    tokens, kind, counts = baskets.tokens, baskets.kind, baskets.pair_counts()
+    tokens, kind = baskets.tokens, baskets.kind
     not_kept = sum(tokens[f"dropped_{part}"] for part in ("training", "validation", "held_out"))
     more = sum(tokens.get(name, 0) for name in (*SAID[:4], "dropped_uncut"))
     dropped = f"{not_kept:,} of {kind.many} that are not kept" + f" + {more:,} dropped" * (more > 0)
@@ -27,7 +26,7 @@ def opening(baskets: Baskets) -> list[str]:
     return [
         f"{tokens['read']:,} entries of {tokens['rows_read']:,} {kind.groups}, "
         f"{kind.number(len(baskets.items.words))} of {tokens['distinct']:,} "
-        f"(min-count {baskets.settings['min_count']}), {short(counts.training.nnz)} pairs",
+        f"(min-count {baskets.settings['min_count']})",
         f"entries: {tokens['training']:,} training + {tokens['validation']:,} for validation "
         f"+ {tokens['held_out']:,} held out + {dropped}",
         f"{kind.groups}: {rows}",

@@ -15,8 +15,7 @@ from scipy.sparse import csr_array
 from exact2vec.cli.messages import Answer
 from exact2vec.counts.asked_rows import asked_rows
 from exact2vec.counts.baskets import Baskets
-from exact2vec.counts.entries import Entries, file_entries, line_entries
-from exact2vec.counts.long_form import Columns
+from exact2vec.counts.entries import Entries, file_entries, line_entries, table_columns
 from exact2vec.counts.table_files import Form, separator_of
 from exact2vec.errors import UsageError
 from exact2vec.storage.run_folder import Run, check_page
@@ -88,6 +87,7 @@ def for_file(
 ) -> Iterator[str]:
     """Write the recommendations for every row of a file; what is to be said of them."""
     entries = _entries((source,), form)
+    yield from entries.notes
     contexts = _contexts(recommender, entries)
     found = recommender.recommend(contexts, topn, exclude_seen=exclude_seen)
     lines = [
@@ -118,8 +118,9 @@ def ranking(
         return None
     baskets, notes = Baskets.load(run.folder), list[str]()
     if files:
-        asked = asked_rows(baskets, _entries(files, form))
-        baskets, notes = replace(baskets, held_out=asked.cut), asked.notes()
+        entries = _entries(files, form)
+        asked = asked_rows(baskets, entries)
+        baskets, notes = replace(baskets, held_out=asked.cut), [*entries.notes, *asked.notes()]
     if baskets.held_out is None or not baskets.held_out.targets.nnz:
         return None
     return evaluate_items(recommender.model, baskets, threads=threads), notes
@@ -156,12 +157,10 @@ def check_output(output: Path, *, force: bool) -> None:
 
 def _entries(sources: Sequence[str], form: dict[str, Any]) -> Entries:
     group_by, item = form["group_by"], form["item"]
-    if (group_by is None) != (item is None):
-        raise UsageError("a table has rows and items: give --group-by and --item, or neither")
     how = Form(separator_of(form["separator"]), form["encoding"], form["errors"])
-    if group_by is None:
+    if group_by is None and item is None:
         return line_entries(sources, how)
-    return file_entries(sources, Columns((group_by, item)), how)
+    return file_entries(sources, table_columns(group_by, item, form["weight"]), how)
 
 
 def _contexts(recommender: Recommender, entries: Entries) -> csr_array:
@@ -169,6 +168,8 @@ def _contexts(recommender: Recommender, entries: Entries) -> csr_array:
     place = np.array([recommender.places.get(name, -1) for name in entries.items], np.int64)
     items = place[entries.item] if len(place) else np.empty(0, np.int64)
     known = items >= 0
+    if entries.weights is not None:  # a returned item, as in training, is not in the basket
+        known &= entries.weights > 0
     shape = (len(entries.rows), len(recommender.names))
     cells = np.unique(entries.row[known].astype(np.int64) * shape[1] + items[known])
     rows, columns = np.divmod(cells, shape[1])

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from exact2vec.cli.inputs import refuse_flags_of_files
 from exact2vec.cli.support import (
     FORCE,
     JSON,
@@ -17,7 +18,7 @@ from exact2vec.cli.support import (
 from exact2vec.errors import UsageError
 from exact2vec.options import OPTIONS
 
-FROM_FLAGS = ("group_by", "item", "separator", "encoding", "errors")
+FROM_FLAGS = ("group_by", "item", "weight", "separator", "encoding", "errors")
 
 
 @main.command()
@@ -65,6 +66,8 @@ def recommend(
         raise UsageError(
             "name ITEMs, or give a file of baskets and where to write: --from FILE -o OUT.csv"
         )
+    if source is None:
+        refuse_flags_of_files(FROM_FLAGS, "files of --from")
     announce_compilation(tell)
     from exact2vec.cli import recommendations
     from exact2vec.vectors.vectors import load

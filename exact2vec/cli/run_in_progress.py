@@ -21,14 +21,14 @@ from exact2vec.errors import (
     ResourceError,
     UsageError,
 )
-from exact2vec.estimator import Earlier, Exact2Vec
+from exact2vec.estimator import Exact2Vec
 from exact2vec.options import OPTIONS, TRAINING
 from exact2vec.pages.report import QUICK_CELLS
 from exact2vec.storage import progress_files, schema
 from exact2vec.storage.run_folder import check_output
 from exact2vec.storage.stored_file import optional_file
 from exact2vec.storage.unfinished import Unfinished
-from exact2vec.train.checkpoint import Checkpoint, Sizes, record_of
+from exact2vec.train.checkpoint import Checkpoint, Earlier, Sizes, record_of
 from exact2vec.train.problem import prior_of_counts
 from exact2vec.train.state import Record
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 
-from exact2vec.counts.baskets import Baskets, Cut
+from exact2vec.counts.baskets import Baskets, Cut, held_by_name
 from exact2vec.counts.entries import Entries
 from exact2vec.counts.item_table import ItemTable, item_table
 from exact2vec.counts.row_parts import target_cells
@@ -57,7 +57,7 @@ def asked_rows(baskets: Baskets, entries: Entries) -> AskedRows:
     table, _ = item_table(entries)
     place = {name: number for number, name in enumerate(baskets.items.words)}
     item = np.array([place.get(name, -1) for name in table.items], np.int64)[table.item]
-    held = _held(baskets) if entries.named else ({}, csr_array((0, len(place))))
+    held = held_by_name(baskets) if entries.named else ({}, csr_array((0, len(place))))
     run_row = np.array([held[0].get(name, -1) for name in table.rows], np.int64)
     known, kept = run_row[table.row] >= 0, item >= 0
     shown = kept & known
@@ -81,20 +81,6 @@ def asked_rows(baskets: Baskets, entries: Entries) -> AskedRows:
     names = int((of_run >= 0).sum())
     sizes = int(shown.sum()), int((~kept).sum()), len(table.rows) - len(rows)
     return AskedRows(cut, names, len(rows) - names, *sizes)
-
-
-def _held(baskets: Baskets) -> tuple[dict[str, int], csr_array]:
-    """All that the baskets hold of each name: the numbers of the names, and names × items."""
-    cuts = [cut for cut in (baskets.validation, baskets.held_out) if cut is not None]
-    names = [*baskets.rows, *(name for cut in cuts for _ in range(2) for name in cut.rows)]
-    sides = [side for cut in cuts for side in (cut.contexts, cut.targets)]
-    number: dict[str, int] = {}
-    rows = np.array([number.setdefault(name, len(number)) for name in names], np.int64)
-    cells = vstack([baskets.training, *sides]).tocoo()
-    shape = len(number), len(baskets.items.words)
-    held = csr_array((np.ones(cells.nnz), (rows[cells.row], cells.col)), shape=shape)
-    held.data[:] = 1  # one that stands in several parts
-    return number, held
 
 
 def _stored(matrix: csr_array, rows: NDArray[np.int64], items: NDArray[np.int64]) -> Mask:

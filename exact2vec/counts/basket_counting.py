@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from exact2vec.counts.baskets import Baskets, Cut
 from exact2vec.counts.corpus import HELD_OUT, PARTS, TRAINING, VALIDATION
@@ -21,6 +21,7 @@ from exact2vec.counts.entries import (
     matrix_entries,
     table_columns,
 )
+from exact2vec.counts.features import is_matrix
 from exact2vec.counts.item_table import ItemTable, item_table
 from exact2vec.counts.row_parts import Numbers, Shares, target_cells
 from exact2vec.counts.table_files import Form
@@ -32,7 +33,7 @@ PARTS_CUT = (VALIDATION, HELD_OUT)
 
 
 @documented(
-    baskets="lists of items, a matrix of rows × items, a data frame, or the path of a file",
+    baskets="lists of items, a matrix of rows × items, a data frame, or the Path of a file",
     group_by="of a data frame or a table: the column that names the row of an entry",
     item="of a data frame or a table: the column that names the item of an entry",
     weight="of a data frame or a table: the column of weights; default None: each entry weighs 1",
@@ -60,7 +61,7 @@ def count_baskets(
     held_out_by: str = "row",
     target_share: float = 0.2,
 ) -> Baskets:
-    """The rows of items of baskets, orders, or the users of a table; `pair_counts` trains them.
+    """The rows of items of baskets, orders, or the users of a table; `Exact2Vec.fit` trains them.
 
     A basket is a set: an item that stands in it twice is counted once, with the sum of its weights
     where it has some. Entries with a negative, missing or zero weight are dropped and counted.
@@ -83,13 +84,13 @@ def count_baskets(
         found = _of_columns(baskets, group_by, item, weight, time, table=table)
     elif weight is not None:
         raise UsageError("weight names a column of a data frame or of a table: see group_by, item")
-    elif issparse(baskets) or (isinstance(baskets, np.ndarray) and baskets.ndim == 2):
+    elif is_matrix(baskets):
         found = matrix_entries(baskets, rows, items, time)
     elif isinstance(baskets, Path):
         found = line_entries([str(baskets)], Form())
     else:
         found = list_entries(baskets, time)
-    if (rows is not None or items is not None) and not hasattr(baskets, "shape"):
+    if (rows is not None or items is not None) and not is_matrix(baskets):
         raise UsageError("rows and items name the rows and columns of a matrix")
     shares = Shares(held_out, validation, held_out_by, target_share)
     return baskets_of(found, shares, min_count=min_count, max_vocab=max_vocab)

@@ -1,14 +1,14 @@
 """Baskets: rows of items, some of them held out and cut into context and target."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.kinds import BASKETS, Kind, entry_rows, stored_kind
@@ -109,6 +109,11 @@ class Baskets:
             kind=self.kind,
         )
 
+    @cached_property
+    def known_rows(self) -> csr_array:
+        """What may be counted when choosing is over: training and validation, 1 for each item."""
+        return held_by_name(replace(self, held_out=None))[1]
+
     def write(self, folder: Path) -> None:
         """Put the rows into an open run folder; the names of the items are written apart."""
         item_files.Rows(
@@ -162,6 +167,24 @@ class Baskets:
     def _repr_html_(self) -> str:
         rows = entry_rows(self.kind, self.tokens, len(self.items.words))
         return html_table(["Baskets", ""], rows)
+
+
+def held_by_name(baskets: Baskets) -> tuple[dict[str, int], csr_array]:
+    """All that baskets hold of each name, in whatever part: numbers of the names, names × items.
+
+    A row stands once, also where its items are in several parts.
+    """
+    cuts = [cut for cut in (baskets.validation, baskets.held_out) if cut is not None]
+    names = [*baskets.rows, *(name for cut in cuts for _ in range(2) for name in cut.rows)]
+    sides = [side for cut in cuts for side in (cut.contexts, cut.targets)]
+    number: dict[str, int] = {}
+    rows = np.array([number.setdefault(name, len(number)) for name in names], np.int64)
+    cells = vstack([baskets.training, *sides]).tocoo()
+    shape = len(number), len(baskets.items.words)
+    held = csr_array((np.ones(cells.nnz), (rows[cells.row], cells.col)), shape=shape)
+    held.sum_duplicates()
+    held.data[:] = 1  # one that stands in several parts
+    return number, held
 
 
 def has_baskets(folder: str | Path) -> bool:

@@ -189,7 +189,8 @@ def _weights(values: Sequence[Any], place: Place, *, anything: bool) -> NDArray[
         row = int(np.flatnonzero(bad)[0])
         least = "" if anything else ", from 0"
         raise InputError(
-            f"{place(row)}: weights are finite numbers{least} to {LARGEST:g}; got {values[row]!r}"
+            f"{place(row)}: weights are finite numbers{least} to {LARGEST:g}; "
+            f"got {str(values[row])[:40]!r}"
         )
     return weights
 

@@ -2,6 +2,8 @@
 
 from exact2vec.options.option import Option
 
+PAIR_TRAINING = {"prior": (5.0, 20.0), "epochs": 4}  # of vectors on credit counts
+
 ITEM_MODEL = (
     Option(
         "model",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from exact2vec.loss.formulas import Pull
 from exact2vec.train.row_schedule import Position
 from exact2vec.train.schedule import Schedule
 from exact2vec.train.shrinkage import Prior, Shrinkage
-from exact2vec.train.state import Record, State
+from exact2vec.train.state import Progress, Record, State
 
 PARTS = ("training", "held_out", "validation")
 
@@ -196,3 +196,12 @@ def summary(record: Record, words: int, held_out_digest: str | None) -> dict[str
         "held_out": held_out,
         "held_out_digest": held_out_digest,
     }
+
+
+class Earlier(NamedTuple):
+    """Where a `fit` was: its progress, its last measured record, and what it noted until then."""
+
+    progress: Progress
+    measured: Record
+    history: list[dict[str, Any]]
+    times: list[dict[str, Any]]

@@ -20,14 +20,19 @@ TARGET_POWERS = (0.5,)
 SOURCE_POWERS = (0.25, 0.5)
 BACKGROUNDS = (0.3, 1.0)
 MOST_ROUNDS = 6
+MOST_KAPPA_STEPS = 3
 
 
 @dataclass(frozen=True)
 class Try:
-    """A rule, and what it is worth on the validation part: `loss` is what is chosen by."""
+    """A rule, and what it is worth on the validation part: `loss` is what is chosen by.
+
+    The counts were made by the `counting`, p(w | i) of them by the `rule`.
+    """
 
     rule: CreditRule
     loss: float
+    counting: CreditRule
 
 
 @dataclass
@@ -62,9 +67,9 @@ class Choice:
         found = ranked(ItemModel((mixture,), (1.0,)).probabilities, contexts, targets)
         return -float(found.recall.mean())
 
-    def tried(self, counts: csr_array, rules: Sequence[CreditRule]) -> Try:
+    def tried(self, counts: csr_array, counting: CreditRule, rules: Sequence[CreditRule]) -> Try:
         """The best of these rules on the same counts; each is noted."""
-        found = [Try(rule, self.loss(self.mixture(counts, rule))) for rule in rules]
+        found = [Try(rule, self.loss(self.mixture(counts, rule)), counting) for rule in rules]
         self.tries.extend(found)
         return min(found, key=lambda one: one.loss)
 
@@ -80,15 +85,17 @@ def choose_rule(choice: Choice) -> Try:
     First κ without rounds. Then rounds of EM, as long as the loss falls, for κ around 5, and for
     targets of large baskets that weigh less. Then the weights of the sources and of popularity.
     """
-    counts = next(choice.rounds(CreditRule()))
-    best = choice.tried(counts, [CreditRule(kappa=kappa) for kappa in KAPPAS])
+    counting = CreditRule()
+    counts = next(choice.rounds(counting))
+    best = choice.tried(counts, counting, [CreditRule(kappa=kappa) for kappa in KAPPAS])
     if choice.most_rounds:
         best = _better(best, _with_rounds(choice))
-        counts = _counts_of(choice, best.rule)
+        counting = best.counting
+        counts = _counts_of(choice, counting)
     powers = [replace(best.rule, source_power=power) for power in SOURCE_POWERS]
-    best = _better(best, choice.tried(counts, powers))
+    best = _better(best, choice.tried(counts, counting, powers))
     grounds = [replace(best.rule, background=weight) for weight in BACKGROUNDS]
-    return _better(best, choice.tried(counts, grounds))
+    return _better(best, choice.tried(counts, counting, grounds))
 
 
 def _with_rounds(choice: Choice) -> Try:
@@ -96,7 +103,7 @@ def _with_rounds(choice: Choice) -> Try:
     best = _best_round(choice, CreditRule(kappa=FIRST_KAPPA))
     for factor in (KAPPA_STEP, 1 / KAPPA_STEP):
         before = best
-        while True:
+        for _ in range(MOST_KAPPA_STEPS):
             found = _best_round(choice, replace(best.rule, kappa=best.rule.kappa * factor))
             if found.loss >= best.loss:
                 break
@@ -115,7 +122,8 @@ def _best_round(choice: Choice, rule: CreditRule) -> Try:
     for number, counts in zip(range(choice.most_rounds + 1), choice.rounds(rule), strict=False):
         if number == 0:
             continue
-        found = choice.tried(counts, [replace(rule, rounds=number)])
+        counting = replace(rule, rounds=number)
+        found = choice.tried(counts, counting, [counting])
         if best is not None and found.loss >= best.loss:
             break
         best = found

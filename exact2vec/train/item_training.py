@@ -3,16 +3,20 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 
 from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.counts import Counts, unigram
 from exact2vec.counts.credit import CreditRule, credit_counts
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import PlainWeighting
+from exact2vec.errors import InputError
+from exact2vec.options import OPTIONS
+from exact2vec.options.items import PAIR_TRAINING
 from exact2vec.parallel import Workers
 from exact2vec.train.composed_items import ComposedSettings, train_composed
 from exact2vec.train.fit import fit
@@ -34,11 +38,8 @@ from exact2vec.vectors.item_parts import (
 from exact2vec.vectors.ranking import Questions, ranked
 from exact2vec.vectors.stored_items import NextItemParts
 
-MODELS = ("mixture", "composed", "all")
-VALIDATE = ("nll", "recall@20")
 TABLE_KAPPAS = (1.0, 4.0, 16.0)  # times κ, where the mixture is backed off to the embedding
 LEAST_TARGETS = 50
-PAIR_PRIOR = (5.0, 20.0)
 GRID = np.linspace(0, 1, 21)
 Said = Callable[[str], None]
 
@@ -47,16 +48,15 @@ Said = Callable[[str], None]
 class ItemSettings:
     """Which parts are tried, and what decides: the NLL of the validation part, or its recall@20.
 
-    `rounds` are the most of EM. The embedding behind the mixture has `vector_size` numbers.
+    `rounds` are the most of EM. `training` are the arguments of `fit` for the vectors, which the
+    mixture is backed off to where that is better.
     """
 
     model: str = "all"
     validate: str = "nll"
     rounds: int = MOST_ROUNDS
-    vector_size: int = 100
-    epochs: int = 4
+    training: dict[str, Any] = field(default_factory=lambda: dict(PAIR_TRAINING))
     composed: ComposedSettings = field(default_factory=ComposedSettings)
-    seed: int = 1
 
 
 # Of users it is asked what they do later. What was left out at random would favour rounds of EM,
@@ -107,11 +107,11 @@ class Plan:
     unigram: float | None = None
 
 
-def item_settings(kind: str, model: str, validate: str, seed: int) -> ItemSettings:
-    """The preset of a kind of data, with what was asked for."""
+def item_settings(kind: str, model: str, validate: str, training: dict[str, Any]) -> ItemSettings:
+    """The preset of a kind of data, with what was asked for; `training` are arguments of `fit`."""
     preset = PRESETS[kind]
-    composed = replace(preset.composed, seed=seed)
-    return replace(preset, model=model, validate=validate, seed=seed, composed=composed)
+    composed = replace(preset.composed, seed=training["seed"])
+    return replace(preset, model=model, validate=validate, training=training, composed=composed)
 
 
 def parts_and_counts(
@@ -132,6 +132,12 @@ def parts_and_counts(
         if cut is not None and cut.targets.nnz >= LEAST_TARGETS:
             questions = Questions(cut.contexts, cut.targets)
             plan = plan_items(rows, questions, settings, workers=workers, say=say)
+        elif settings.model == "composed":
+            asked = 0 if cut is None else cut.targets.nnz
+            raise InputError(
+                f"the composed model needs {LEAST_TARGETS} targets for validation, and there are "
+                f"{asked}: raise --validation, or use --model mixture"
+            )
         else:
             plan = unchosen_plan(baskets.kind.name)
             say(
@@ -139,7 +145,7 @@ def parts_and_counts(
                 f"the mixture alone, with {plan.rule}"
             )
         if merged and cut is not None:
-            rows = csr_array(vstack([rows, cut.contexts + cut.targets], format="csr"))
+            rows = baskets.known_rows
         counts = item_counts(rows, baskets.items, plan, workers)
     for line in said_of(plan):
         say(line)
@@ -199,7 +205,9 @@ def item_parts(baskets: csr_array, plan: Plan) -> NextItemParts:
     chosen = {
         "nll": plan.nll,
         "unigram": plan.unigram,
-        "parts": [asdict(part) for part in plan.parts],
+        "parts": [
+            {"name": part.name, "share": part.share, "nll": part.nll} for part in plan.parts
+        ],  # no seconds: a run is the same bytes
         "tries": [asdict(one.rule) | {"loss": one.loss} for one in plan.tries],
     }
     numbers = plan.counting, plan.rule, plan.table, plan.shares, plan.composed
@@ -260,33 +268,28 @@ class _Planning:
     def _mixture(self) -> tuple[CreditRule, Mixture]:
         """The best mixture, backed off to an embedding of its own counts where that is better."""
         best = choose_rule(self.choice)
-        rule, popularity = best.rule, unigram(self.choice.times.astype(np.float64))
-        counts = credit_counts(self.baskets, popularity, rule, workers=self.workers)
-        found = self.choice.mixture(counts, rule)
-        self.say(f"mixture: {rule}, validation {self.settings.validate} {best.loss:.4f}")
+        rule, counting = best.rule, best.counting
+        popularity = unigram(self.choice.times.astype(np.float64))
+        counts = credit_counts(self.baskets, popularity, counting, workers=self.workers)
+        found, least = self.choice.mixture(counts, rule), best.loss
+        self.say(f"mixture: {rule}, validation {self.settings.validate} {least:.4f}")
         if not table_fits(len(popularity)):
-            return rule, found
+            return counting, found
         table = self._table(counts)
         for factor in TABLE_KAPPAS:
             backed = replace(found, table=table, rule=replace(rule, kappa=factor * rule.kappa))
-            one = Try(backed.rule, self.choice.loss(backed))
-            if one.loss < best.loss:
-                best, found = one, backed
-        return rule, found
+            if (loss := self.choice.loss(backed)) < least:
+                least, found = loss, backed
+        return counting, found
 
     def _table(self, counts: csr_array) -> NDArray[np.float64]:
         """p_θ(w | i) of an embedding trained on these counts."""
         names = Vocabulary([str(item) for item in range(counts.shape[0])], self.choice.times)
-        trained = fit(
-            Counts(names, counts, None, PlainWeighting(), {}),
-            vector_size=self.settings.vector_size,
-            epochs=self.settings.epochs,
-            prior=PAIR_PRIOR,
-            exact_every=0,
-            seed=self.settings.seed,
-            threads=self.workers.threads,
-        )
-        *_, last = trained
+        how: dict[str, Any] = {**self.settings.training, "max_n": 0, "exact_every": 0}
+        if how.get("epochs") == "auto":  # the validation part is asked for targets already
+            how["epochs"] = OPTIONS["epochs"].default
+        how["threads"] = self.workers.threads
+        *_, last = fit(Counts(names, counts, None, PlainWeighting(), {}), **how)
         state = last.state
         return softmax_table(state.inputs.numpy(), state.outputs.numpy(), state.bias.numpy())
 

@@ -51,14 +51,15 @@ def evaluate_items(
         raise InputError(
             "no rows are held out, so nothing can be asked: train with --held-out above 0"
         )
-    times = np.bincount(baskets.training.indices, minlength=baskets.training.shape[1])
+    rows = baskets.known_rows  # as the model counts them, when its numbers are chosen
+    times = np.bincount(rows.indices, minlength=rows.shape[1])
     popular = Popularity(unigram(times.astype(np.float64)))
     with Workers(threads or available_threads()) as workers:
         rule = NeighbourRule()
         if baskets.validation is not None:
             asked = Questions(baskets.validation.contexts, baskets.validation.targets)
             rule = choose_neighbours(baskets.training, asked, K, workers=workers)
-        pairs = pair_counts(baskets.training, shared=rule.shared, workers=workers)
+        pairs = pair_counts(rows, shared=rule.shared, workers=workers)
     scorers = {
         "model": model.probabilities,
         "popularity": ItemModel((popular,), (1.0,)).probabilities,

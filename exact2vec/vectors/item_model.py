@@ -35,6 +35,20 @@ class ItemModel:
                 found += share * (outside(p, contexts) if exclude_seen else p)
         return found
 
+    def share_of_mixture(self, context: NDArray[np.int64], item: int) -> float:
+        """The share of p(item | context) that the mixture gives, 0 where p is 0."""
+        mixture = self.mixture
+        if mixture is None:
+            return 0.0
+        starts = np.array([0, len(context)])
+        shape = 1, len(mixture.popularity)
+        row = csr_array((np.ones(len(context)), np.sort(context), starts), shape=shape)
+        seen = item not in context
+        whole = float(self.probabilities(row, exclude_seen=seen)[0, item])
+        share = sum(s for s, part in zip(self.shares, self.parts, strict=True) if part is mixture)
+        alone = ItemModel((mixture,), (1.0,)).probabilities(row, exclude_seen=seen)[0, item]
+        return float(share * alone / whole) if whole else 0.0
+
     @property
     def mixture(self) -> Mixture | None:
         """The part that can say because of which items."""

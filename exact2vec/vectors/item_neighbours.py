@@ -70,7 +70,10 @@ def nearest_of_rows(matrix: csr_array, nearest: int) -> csr_array:
 
 
 def pair_counts(baskets: csr_array, *, shared: bool, workers: Workers) -> csr_array:
-    """How many baskets hold both items; `shared`: 1 / (k − 1) for a basket of k items."""
+    """How many baskets hold both items; `shared`: 1 / (k − 1) for a basket of k items.
+
+    Very long baskets count in parts: see `cut_long`.
+    """
     popularity = np.ones(baskets.shape[1])
     rule = CreditRule(target_power=0.0 if shared else -1.0)
     return credit_counts(baskets, popularity, rule, workers=workers)

@@ -38,7 +38,7 @@ class ItemPart(Protocol):
 
 @dataclass(frozen=True)
 class Popularity:
-    """p_0(w), whatever the context: the share of the training pairs that w is in."""
+    """p_0(w), whatever the context: the share of the training entries that w is."""
 
     popularity: Float64[np.ndarray, " item"]
     name: str = "popularity"

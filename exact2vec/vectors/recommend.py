@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.errors import InputError, UnknownWordError, UsageError
@@ -81,6 +82,22 @@ class Recommender:
             )
         return found
 
+    def probabilities(self, baskets: Any) -> NDArray[np.float64]:
+        """p(item | basket) among the items outside it: baskets of names, or a matrix of them."""
+        if hasattr(baskets, "shape") and len(baskets.shape) == 2:
+            contexts = csr_array(baskets)
+            if contexts.shape[1] != len(self.names):
+                raise InputError(
+                    f"wanted a matrix of baskets × the {len(self.names):,} items; "
+                    f"got {contexts.shape}"
+                )
+        else:
+            named = [[one] if isinstance(one, str) else list(one) for one in baskets]
+            _refuse_what_is_no_name(named)
+            contexts = self.contexts(named)
+        found: NDArray[np.float64] = self.model.probabilities(contexts)
+        return found
+
     def because(self, context: Sequence[int], item: int) -> list[tuple[int, float]]:
         """The items of the context that make `item` probable, with their shares of p.
 
@@ -90,7 +107,7 @@ class Recommender:
         if mixture is None or not context:
             return []
         sources = np.array(sorted(context))
-        shares = mixture.reasons(sources, item)
+        shares = self.model.share_of_mixture(sources, item) * mixture.reasons(sources, item)
         order = largest_places(shares, min(MOST_REASONS, len(shares)))
         return [(int(sources[at]), float(shares[at])) for at in order if shares[at] >= LEAST_REASON]
 
@@ -156,6 +173,11 @@ class Recommends:
 
         Raises UnknownWordError where a single name is unknown, InputError for vectors of no items.
         """
+        if not isinstance(items, str | list | tuple | set | np.ndarray):
+            raise UsageError(
+                "recommend takes a name, a basket of names, or a list of baskets; "
+                f"got {type(items).__name__}"
+            )
         many = not isinstance(items, str) and any(not isinstance(one, str) for one in items)
         baskets = [[items]] if isinstance(items, str) else list(items) if many else [list(items)]
         _refuse_what_is_no_name(baskets)

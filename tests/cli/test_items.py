@@ -46,7 +46,7 @@ def test_a_table_is_trained_on_and_speaks_of_items(tmp_path):
     result, run = trained(tmp_path, table_of(BASKETS), "--held-out", "0.1")
     assert result.exit_code == 0, result.output
     said = result.stderr
-    assert "300 entries of 120 rows, 6 items of 6 (min-count 5), " in said
+    assert "300 entries of 120 rows, 6 items of 6 (min-count 5)\n" in said
     baskets = e2v.Baskets.load(run)
     tokens = baskets.tokens
     assert (

@@ -4,9 +4,12 @@ import csv
 import json
 import math
 
+import numpy as np
 import pytest
 from command_line import call, evaluated, train
 from item_problems import tasty_baskets
+
+from exact2vec import Exact2Vec, count_baskets
 
 NAMES = [f"item_{number}" for number in range(23)]
 
@@ -88,7 +91,7 @@ def test_a_table_in_long_form(run, tmp_path):
     rows = list(csv.DictReader(output.read_text().splitlines()))
     assert [row["row"] for row in rows] == ["7", "8"]
     refused = call(*asked, "--force", "--group-by", "order")
-    assert (refused.exit_code, "--group-by and --item" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "(--group-by, --item)" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +129,45 @@ def test_a_run_of_text_recommends_nothing(shop):
     assert train(shop / "text", shop / "words.txt", "--min-count", "1").exit_code == 0
     result = call("recommend", shop / "text" / "run", "cat")
     assert (result.exit_code, "--kind baskets" in result.stderr) == (3, True)
+
+
+def test_rows_of_a_table_are_asked_as_they_are_trained(shop, tmp_path):
+    """A returned item is no target; what is not read of files is refused, and notes are said."""
+    rows = [
+        (f"u{number}", NAMES[item]) for number, one in enumerate(tasty_baskets(300)) for item in one
+    ]
+    (tmp_path / "all.csv").write_text("user,item\n" + "".join(f"{u},{i}\n" for u, i in rows))
+    columns = "--group-by", "user", "--item", "item"
+    made = call(
+        *("train", tmp_path / "all.csv", "--kind", "table", *columns, "-o", tmp_path / "run"),
+        *("--vector-size", "4", "--epochs", "1", "--min-count", "1", "--model", "mixture"),
+        *("--held-out", "0.1"),
+    )
+    assert made.exit_code == 0, made.output
+    known = {item for user, item in rows if user == "u1"}
+    one, other = sorted(set(NAMES[:22]) - known)[:2]
+    (tmp_path / "new.csv").write_text(f"user,item,n\nu1,{one},1\nu1,{other},-1\n")
+    found = call("evaluate", tmp_path / "run", tmp_path / "new.csv", *columns, "--weight", "n")
+    assert found.exit_code == 0, found.output
+    assert "1 targets of 1 rows" in found.stderr
+    refused = call("evaluate", tmp_path / "run", *columns)
+    assert (refused.exit_code, "--group-by, --item say how" in refused.stderr) == (2, True)
+    assert call("recommend", tmp_path / "run", NAMES[1], *columns).exit_code == 2
+    twice = call(
+        "evaluate", tmp_path / "run", tmp_path / "new.csv", "--group-by=user", "--item=user"
+    )
+    assert (twice.exit_code, "different columns" in twice.stderr) == (2, True)
+
+
+def test_probabilities_of_the_estimator_are_those_of_what_comes_next():
+    baskets = [[NAMES[item] for item in one] for one in tasty_baskets(300)]
+    model = Exact2Vec(vector_size=4, epochs=1, prior=(5, 20), model="mixture")
+    model.fit(count_baskets(baskets, min_count=1))
+    p = model.predict_proba([[NAMES[1], NAMES[4]], [NAMES[2]]])
+    assert p.shape == (2, len(model.classes_))
+    assert p.sum(axis=1) == pytest.approx(1, abs=1e-9)
+    best = model.wv.recommend([NAMES[1], NAMES[4]], topn=1)[0]
+    assert best == (model.classes_[p[0].argmax()], p[0].max())
+    again = np.zeros((1, len(model.classes_)))
+    again[0, [model.classes_.index(NAMES[2])]] = 1
+    assert model.predict_proba(again) == pytest.approx(p[1:])

@@ -14,7 +14,7 @@ from exact2vec.vectors.item_model import (
     mean_nll,
     target_probabilities,
 )
-from exact2vec.vectors.item_parts import Mixture, Popularity, outside
+from exact2vec.vectors.item_parts import Popularity, outside
 
 CONTEXTS = [set(), {0}, {1, 4, 7}, {ITEMS - 1}, set(range(ITEMS - 1)), set(range(ITEMS))]
 TABLE = np.random.default_rng(3).dirichlet(np.full(ITEMS, 0.5), ITEMS)
@@ -129,7 +129,6 @@ def test_blocks_cover_all_rows_whatever_fits():
     for largest in (1, 8 * ITEMS * 5, 10**9):
         some = list(blocks(contexts, largest))
         assert [row for rows in some for row in range(rows.start, rows.stop)] == list(range(37))
-    assert isinstance(made_mixture(), Mixture)
     some = matrix_of(CONTEXTS)
     asked = matrix_of([{3}, {1, 2}, set(), {0}, {ITEMS - 1}, set()])
     whole = target_probabilities(made_mixture(), some, asked)

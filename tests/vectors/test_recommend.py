@@ -6,6 +6,9 @@ from item_problems import tasty_baskets
 
 import exact2vec as e2v
 from exact2vec.errors import CorruptFileError, InputError, UnknownWordError, UsageError
+from exact2vec.vectors.item_model import ItemModel
+from exact2vec.vectors.item_parts import Popularity
+from exact2vec.vectors.recommend import Recommender
 
 NAMES = [f"item {number}" for number in range(23)]
 BASKETS = [[NAMES[item] for item in sorted(basket)] for basket in tasty_baskets(900)]
@@ -66,6 +69,9 @@ def test_odd_baskets(model):
         model.wv.recommend("item 99")
     with pytest.raises(UsageError, match="names"):
         model.wv.recommend([1, 2])
+    for given in (map(str, NAMES[:2]), None, 5):
+        with pytest.raises(UsageError, match="recommend takes a name, a basket of names"):
+            model.wv.recommend(given)
     with pytest.raises(UsageError, match="topn"):
         model.wv.recommend([NAMES[1]], 0)
 
@@ -74,6 +80,21 @@ def test_vectors_of_text_have_no_next_item():
     model = e2v.Exact2Vec(vector_size=2, epochs=1).fit([["sun", "moon"]] * 20)
     with pytest.raises(InputError, match="--kind baskets"):
         model.wv.recommend(["sun"])
+
+
+def test_reasons_are_shares_of_p(model):
+    """Where another part has a share too, the mixture's reasons are of what it gives."""
+    names, mixture = model.wv.index_to_key, model.wv.recommender.model.mixture
+    popular = Popularity(mixture.popularity)
+    both = Recommender(names, lambda: ItemModel((popular, mixture), (0.6, 0.4)))
+    basket, item = [1, 2], 5
+    context = both.contexts([[names[one] for one in basket]])
+    p = both.model.probabilities(context)[0, item]
+    alone = ItemModel((mixture,), (1.0,)).probabilities(context)[0, item]
+    wanted = mixture.reasons(np.array(basket), item) * 0.4 * alone / p
+    shares = {one: share for one, share in zip(basket, wanted, strict=True) if share >= 0.01}
+    assert dict(both.because(basket, item)) == pytest.approx(shares)
+    assert sum(shares.values()) < 0.9
 
 
 @pytest.mark.parametrize("kind", ["mixture", "all"])
