@@ -72,6 +72,8 @@ bench-rare: .venv/installed
 bench-forecast: .venv/installed
 	$(BIN)/python benchmarks/forecast.py $(DATA) runs/forecast benchmarks/results/forecast.jsonl
 	$(BIN)/python benchmarks/forecast.py table
+	$(BIN)/python benchmarks/pairs_memory.py $(DATA) benchmarks/results/pairs_memory.jsonl
+	$(BIN)/python benchmarks/pairs_memory.py table
 
 bench-losses: .venv/installed
 	$(BIN)/python -W ignore benchmarks/losses.py benchmarks/results/losses.jsonl

@@ -25,7 +25,7 @@ import numpy as np
 import raw
 from scipy.sparse import csr_array
 
-from exact2vec.counts.counts import unigram
+from exact2vec.counts.counts import Counts, unigram
 from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.options import available_threads
 from exact2vec.options.items import PAIR_TRAINING
@@ -245,14 +245,17 @@ def said(plan: Plan) -> dict[str, Any]:
     return chosen | {"shares": plan.shares, "validation": plan.nll, "parts": parts}
 
 
+def counted(data: Data, plan: Plan, workers: Workers) -> Counts:
+    """The credit counts of all training rows."""
+    names = [str(item) for item in range(data.baskets.shape[1])]
+    return item_counts(data.baskets, Vocabulary(names, item_times(data.baskets)), plan, workers)
+
+
 def finished(data: Data, plan: Plan, workers: Workers) -> tuple[ItemModel, Any]:
     """The model of all training rows, and the embedding's probabilities where they fit."""
-    items = Vocabulary(
-        [str(item) for item in range(data.baskets.shape[1])], item_times(data.baskets)
-    )
-    counts = item_counts(data.baskets, items, plan, workers)
+    counts = counted(data, plan, workers)
     vectors: list[Any] = []
-    if table_fits(len(items.words)):
+    if table_fits(len(counts.words)):
         *_, last = fit(counts, exact_every=0, **PAIR_TRAINING)
         state = last.state
         vectors = [one.numpy() for one in (state.inputs, state.outputs, state.bias)]

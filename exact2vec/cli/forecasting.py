@@ -21,6 +21,7 @@ ANYWAY = click.option(
 LARGE = 30_000_000  # bytes of files that take a while to count, so that a rough forecast helps
 SLOWLY = 0.7  # power of the share of the words
 TEXT_FLAGS = "a larger --min-count or a smaller --vector-size"
+ITEM_FLAGS = "a larger --min-count, or --max-vocab"
 OTHER_FLAGS = "fewer rows and columns, or a smaller --vector-size"
 SHAPE_FLAGS = (
     *("min_n", "max_n", "epochs", "max_epochs", "vector_size"),
@@ -82,6 +83,24 @@ def refuse_words(request: "Request") -> Callable[["TokenCounts", "Vocabulary"], 
     return look
 
 
+def announce_pairs(data: Any, request: "Request", *, quiet: bool | None = None) -> None:
+    """What choosing the mixture of Baskets will hold; ResourceError where that cannot be had."""
+    from exact2vec import machine
+    from exact2vec.counts.baskets import Baskets
+    from exact2vec.forecast.pairs import pairing_bytes
+    from exact2vec.forecast.refusal import refuse_what_cannot_fit
+    from exact2vec.train.item_training import PRESETS
+
+    if not isinstance(data, Baskets):
+        return
+    needed = pairing_bytes(data.training, rounds=PRESETS[data.kind.name].rounds > 0)
+    held = machine.resident_bytes()
+    if not request.given["anyway"]:
+        refuse_what_cannot_fit(needed, held, ITEM_FLAGS)
+    if not (request.quiet if quiet is None else quiet):
+        request.say(f"forecast: {(held + needed) / 1e9:.2f} GB while pairs are counted")
+
+
 def announce(data: Any, request: "Request", features: Any, *, quiet: bool | None = None) -> None:
     """The forecast of counts; ResourceError where they cannot be trained on with what is left."""
     from exact2vec import machine
@@ -93,6 +112,7 @@ def announce(data: Any, request: "Request", features: Any, *, quiet: bool | None
     from exact2vec.pages.report import QUICK_CELLS
 
     if not isinstance(data, Counts):
+        announce_pairs(data, request, quiet=quiet)
         return
     chosen = {name: request.given[name] for name in SHAPE_FLAGS}
     quick = data.square and data.training.nnz <= QUICK_CELLS

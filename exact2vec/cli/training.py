@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from exact2vec.cli.forecasting import ANYWAY, announce
+from exact2vec.cli.forecasting import ANYWAY, announce, announce_pairs
 from exact2vec.cli.inputs import is_given
 from exact2vec.cli.kinds import read_input
 from exact2vec.cli.request import Request
@@ -95,6 +95,7 @@ def train(
         known = read_features(features) if features else None
         request = Request(inputs, given, say, quiet)
         data = read_input(kind, request)
+        announce_pairs(data, request)
         model = Exact2Vec(**option_values(COUNTING + ITEM_MODEL + TRAINING, given))
         counts, command = model.count(data, say), ["exact2vec", *sys.argv[1:]]
         announce(counts, request, known)

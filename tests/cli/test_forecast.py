@@ -156,3 +156,36 @@ def test_check_of_counts_and_of_a_run(run, tmp_path):
     foreseen = call("check", tmp_path / "counts", *FLAGS)
     assert foreseen.exit_code == 0, foreseen.output
     assert "forecast: " in foreseen.stderr
+
+
+def test_pairs_of_baskets_that_cannot_be_held_are_refused_before_they_are_counted(
+    tmp_path, monkeypatch
+):
+    from exact2vec.train import item_training
+
+    monkeypatch.setattr(item_training, "credit_counts", lambda *_, **__: pytest.fail("counted"))
+    monkeypatch.setattr(machine, "room", lambda: machine.Room(1_000_000, "the container"))
+    (tmp_path / "baskets.txt").write_text("a b c\nb c d\n" * 40)
+    result = call("train", tmp_path / "baskets.txt", "--kind", "baskets", "-o", tmp_path / "run")
+    assert result.exit_code == 5, result.output
+    assert "the container leaves 1 MB: use a larger --min-count, or --max-vocab; " in result.stderr
+    looked = call("check", tmp_path / "baskets.txt", "--kind", "baskets")
+    assert looked.exit_code == 0, looked.output
+    assert "GB while pairs are counted" in looked.stderr
+    assert "train would refuse this: this would take about" in looked.stderr
+
+
+def test_the_cells_of_pairs_are_foreseen_from_some_items():
+    from scipy.sparse import csr_array
+
+    from exact2vec.forecast.pairs import SAMPLED, expected_cells
+
+    random = np.random.default_rng(0)
+    popularity = 1 / np.arange(2, 2502)
+    drawn = random.random((3000, 2500)) < 6 * popularity / popularity.sum()
+    baskets = csr_array(drawn.astype(float))
+    baskets = baskets[:, np.argsort(-baskets.sum(0))]
+    together = (baskets.T @ baskets).tocsr()
+    true = together.nnz - np.count_nonzero(together.diagonal())
+    assert baskets.shape[1] > 4 * SAMPLED
+    assert abs(expected_cells(baskets) / true - 1) < 0.1

@@ -10,6 +10,7 @@ import graphs
 import grid
 import items
 import losses
+import pairs_memory
 import peers_table
 import pytest
 import rare
@@ -131,6 +132,7 @@ TABLES = [
     (items.table, "items", "docs/measured.md"),
     (training_pass.table, "training_pass", "docs/measured.md"),
     (forecast.table, "forecast", "docs/scale.md"),
+    (pairs_memory.table, "pairs_memory", "docs/scale.md"),
     (losses.table, "losses", "docs/torch.md"),
     (rare.sets_table, "rare", "docs/choosing.md"),
     (rare.small_table, "rare", "docs/measured.md"),

@@ -36,3 +36,11 @@ def test_it_was_so_where_counting_had_not_made_the_peak():
     for row in beyond:
         said, taken = row["forecast"]["peak_bytes"], row["measured"]["peak_bytes"]
         assert 0.85 <= said / taken <= 1.15, row["settings"]
+
+
+def test_pairs_of_baskets_were_forecast_within_15_per_cent_where_they_take_much():
+    rows = [
+        row for row in raw.read(raw.RESULTS / "pairs_memory.jsonl") if row["pairs"] > 10_000_000
+    ]
+    assert len(rows) >= 3
+    assert all(0.85 <= row["forecast"] / row["peak"] <= 1.15 for row in rows)
