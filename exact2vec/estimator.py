@@ -335,7 +335,8 @@ class Exact2Vec:
     ) -> None:
         """Put the report into an open run folder, as a run of this name."""
         arguments = self._config(), self._summary(), origin_of(provenance)
-        seen = RunView(name, self.wv, self.counts_, *arguments, self.history_, self.times_)
+        rows = self.history_, self.times_, self.baskets_
+        seen = RunView(name, self.wv, self.counts_, *arguments, *rows)
         schema.Report(report_page([seen])).write(folder)
 
     def _config(self) -> dict[str, Any]:

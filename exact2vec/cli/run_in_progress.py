@@ -23,7 +23,8 @@ from exact2vec.errors import (
 )
 from exact2vec.estimator import Exact2Vec
 from exact2vec.options import OPTIONS, TRAINING
-from exact2vec.pages.report import QUICK_CELLS
+from exact2vec.pages.report import QUICK_CELLS, report_page
+from exact2vec.pages.run_view import stored_run
 from exact2vec.storage import progress_files, schema
 from exact2vec.storage.run_folder import check_output
 from exact2vec.storage.stored_file import optional_file
@@ -119,7 +120,7 @@ class Training:
     def _add_report(self, folder: str) -> bool:
         """Whether there is a report: it is not needed, and costs no run."""
         try:
-            self.run.add(lambda to: self.model.write_report(to, folder, self.provenance))
+            self.run.add(lambda to: schema.Report(report_page([stored_run(folder)])).write(to))
         except (Exact2VecError, MemoryError, KeyboardInterrupt) as error:
             self.say(f"no report: {error or type(error).__name__}")
             return False

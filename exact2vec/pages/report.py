@@ -25,6 +25,7 @@ from exact2vec.pages.diagnostics import (
 from exact2vec.pages.explorer import map_note
 from exact2vec.pages.html import packed_array, page
 from exact2vec.pages.map_groups import map_groups, read_labels
+from exact2vec.pages.next_items import next_item_calibration, next_item_parts
 from exact2vec.pages.run_view import RunView, stored_run
 from exact2vec.storage.run_folder import check_page
 from exact2vec.storage.writing import write_whole
@@ -161,6 +162,7 @@ def run_data(run: RunView, plane: str, labels: Features | None = None) -> dict[s
     plotted = MAPS[plane](run.vectors.vectors)
     near, cosines = nearest(run.vectors, range(min(NEIGHBOURS_OF, len(counts))), NEIGHBOURS)
     bands = int(place.max()) + 1
+    next_items = next_item_calibration(run.vectors, run.baskets)
     return {
         "name": run.name,
         "path": run.path,
@@ -181,7 +183,9 @@ def run_data(run: RunView, plane: str, labels: Features | None = None) -> dict[s
             name: calibration_data(calibration(run.vectors, run.counts.weigh(part)))
             for name, part in weighted.items()
             if part is not None
-        },
+        }
+        | ({} if next_items is None else {"next": calibration_data(next_items)}),
+        "parts": next_item_parts(run.vectors),
         "best": word_predictions(run, best=True),
         "worst": word_predictions(run, best=False),
         "map": {

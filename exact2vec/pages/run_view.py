@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.counts import Counts
 from exact2vec.errors import InputError, UsageError
 from exact2vec.pages.diagnostics import WordLosses, word_losses
@@ -31,6 +32,7 @@ class RunView:
     provenance: Mapping[str, Any]
     history: list[dict[str, Any]]
     times: list[dict[str, Any]]
+    baskets: Baskets | None = None
 
     def __post_init__(self) -> None:
         if not self.vectors.square:
@@ -89,9 +91,10 @@ def stored_run(folder: str | Path) -> RunView:
         kind.read(run).values for kind in (schema.Config, schema.Summary, schema.Provenance)
     )
     history, times = (kind.read(run).rows for kind in (schema.History, schema.Times))
-    return RunView(
-        str(folder), load(run), Counts.load(run), config, summary, provenance, history, times
-    )
+    vectors, counts = load(run), Counts.load(run)
+    baskets = Baskets.read(run, vectors.vocabulary)
+    files = config, summary, provenance, history, times
+    return RunView(str(folder), vectors, counts, *files, baskets)
 
 
 def hash_of(counts: Counts) -> str:

@@ -1,7 +1,8 @@
 """What comes next: an exact probability, interpolated of parts; each among the items outside."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -20,11 +21,12 @@ class ItemModel:
     """p(w | I) = Σ_m λ_m q_m(w | I), q_m a part's probability among the items outside I.
 
     `shares` are the λ_m, ≥ 0, of sum 1. Items of the context have probability 0, and the others
-    sum to 1, so nothing needs calibrating.
+    sum to 1, so nothing needs calibrating. `chosen` says what was tried.
     """
 
     parts: tuple[ItemPart, ...]
     shares: tuple[float, ...]
+    chosen: dict[str, Any] = field(default_factory=dict)
 
     def probabilities(self, contexts: csr_array, *, exclude_seen: bool = True) -> Probabilities:
         """One row a context, over all items; without `exclude_seen` those of the context too."""

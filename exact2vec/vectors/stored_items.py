@@ -46,9 +46,8 @@ class NextItemParts:
         if self.composed is not None:
             parts["composed"] = self.composed
         names = [name for name in parts if self.shares.get(name, 0) > 0]
-        return ItemModel(
-            tuple(parts[name] for name in names), tuple(self.shares[name] for name in names)
-        )
+        shares = tuple(self.shares[name] for name in names)
+        return ItemModel(tuple(parts[name] for name in names), shares, self.chosen)
 
     def write(self, folder: Path) -> None:
         """Put the parts into an open run folder."""

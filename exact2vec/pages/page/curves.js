@@ -69,12 +69,23 @@ const Curves = {
     Curves.draw(id, traces, Curves.layout(xTitle, "NLL [nats a pair]", { xaxis: { type: "category" } }));
   },
 
+  // The λ of each part: one bar a run
+  shares(runs, id) {
+    const names = [...new Set(runs.flatMap((run) => run.parts.map((part) => part.name)))];
+    const share = (run, name) => (run.parts.find((part) => part.name === name) || { share: 0 }).share;
+    const traces = names.map((name, number) => ({
+      type: "bar", orientation: "h", name, y: runs.map((run) => Curves.text(run.name)), x: runs.map((run) => share(run, name)),
+      marker: { color: Dom.colour(`k${number}`) }, text: runs.map((run) => (share(run, name) > 0.03 ? Dom.number(share(run, name), 2) : "")), insidetextanchor: "middle",
+    }));
+    Curves.draw(id, traces, Curves.layout("share λ of p", "", { barmode: "stack", height: 150 + 40 * runs.length, xaxis: { range: [0, 1] }, yaxis: { type: "category" } }));
+  },
+
   calibration(runs, id) {
     /** @type {object[]} */
     const traces = [{ type: "scatter", mode: "lines", name: "as predicted", x: [1e-8, 1], y: [1e-8, 1], line: { color: Dom.colour("soft"), dash: "dot", width: 1.3 }, hoverinfo: "skip" }];
     let least = 1;
     runs.forEach((run, number) => {
-      for (const [kind, part, name] of [[0, "training", "training"], [1, "held_out", "held-out"]]) {
+      for (const [kind, part, name] of [[0, "training", "training"], [1, "held_out", "held-out"], [2, "next", "what comes next, held-out"]]) {
         const found = run.calibration[part];
         if (!found) continue;
         const shown = found.predicted.map((_, place) => place).filter((place) => found.counted[place] > 0 && found.cells[place] >= 20);

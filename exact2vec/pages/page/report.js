@@ -50,6 +50,7 @@
     Curves.bands(runs, data.bands, "context", "contextBands", `times the context ${one} was counted`);
     Curves.bands(runs, data.bands, "target", "targetBands", `times the predicted ${one} was counted`);
     Curves.calibration(runs, "calibration");
+    if (runs.some((run) => run.parts.length)) Curves.shares(runs, "shares");
   }
 
   function predicted() {
@@ -65,6 +66,15 @@
     const table = Dom.table(["", ...(several ? ["run"] : []), "value", "95 %", "of"], runs.flatMap((run) => run.evaluation.map(([what, value, interval, of]) => [what, ...(several ? [run.name] : []), Dom.number(value, 4), interval, of])));
     table.className = "words";
     Dom.find("evaluation").append(table);
+  }
+
+  function parts() {
+    if (!runs.some((run) => run.parts.length)) return;
+    Dom.find("nextSection").hidden = false;
+    const rows = runs.flatMap((run) => run.parts.map((part) => [...(several ? [run.name] : []), part.name, Dom.number(part.share, 4), part.nll === null ? "not asked" : Dom.number(part.nll, 4)]));
+    const table = Dom.table([...(several ? ["run"] : []), "part", "share", "NLL alone"], rows);
+    table.className = "words";
+    Dom.find("parts").append(table);
   }
 
   const link = (word) => Dom.make("button", { type: "button", class: "word", text: word, onclick: () => show(word) });
@@ -101,6 +111,7 @@
   cards();
   about();
   evaluation();
+  parts();
   if (several) {
     Dom.find("which").hidden = false;
     Dom.find("run").append(...runs.map((run, number) => Dom.make("option", { value: number, text: run.name })));
