@@ -27,7 +27,7 @@ from scipy.sparse import csr_array
 
 from exact2vec.counts.counts import Counts, unigram
 from exact2vec.counts.vocabulary import Vocabulary
-from exact2vec.options import available_threads
+from exact2vec.options import OPTIONS, available_threads
 from exact2vec.options.items import PAIR_TRAINING
 from exact2vec.parallel import Workers
 from exact2vec.train.fit import fit
@@ -223,7 +223,7 @@ def ours(
         yield "mixture", said(plan), ItemModel((mixture_of(whole),), (1.0,)).probabilities, spent
         if table is not None:
             alone = replace(mixture_of(whole), table=table, counts=csr_array(table.shape))
-            yield "embedding", {"size": settings.vector_size}, alone_scorer(alone), spent
+            yield "embedding", {"size": OPTIONS["vector_size"].default}, alone_scorer(alone), spent
     else:
         name = f"mixture and composed, D = {size}"
         yield name, said(plan) | asdict(composed), whole.probabilities, spent

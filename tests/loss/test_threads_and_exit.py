@@ -11,7 +11,9 @@ import exact2vec as e2v
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 MANY = 10_000_003
-ROWS = [100_003, 1_000_003, pytest.param(MANY, marks=pytest.mark.soak)]
+SIZES = [(dtype, rows) for dtype in DTYPES for rows in (100_003, 1_000_003)]
+SIZES += [pytest.param(DTYPES[0], MANY, marks=pytest.mark.soak)]
+SIZES += [pytest.param(dtype, MANY, marks=pytest.mark.fuzz) for dtype in DTYPES[1:]]
 TWO = {
     "index": lambda z, y, how: e2v.cross_entropy(z, y, reduction=how),
     "weights": lambda z, y, how: e2v.cross_entropy(
@@ -56,8 +58,7 @@ def same_bits(loss, leaves, thread_counts):
     )
 
 
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("dtype", "rows"), SIZES, ids=str)
 @pytest.mark.parametrize("kind", TWO)
 def test_no_bit_depends_on_threads(kind, dtype, rows, thread_counts):
     torch.manual_seed(0)
@@ -67,8 +68,7 @@ def test_no_bit_depends_on_threads(kind, dtype, rows, thread_counts):
         assert same_bits(lambda z, how=how: TWO[kind](z, target, how), [scores], thread_counts), how
 
 
-@pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("dtype", "rows"), SIZES, ids=str)
 def test_no_bit_of_the_linear_loss_depends_on_threads(dtype, rows, thread_counts):
     torch.manual_seed(0)
     inputs = torch.randn(rows, 3).to(dtype).requires_grad_()
