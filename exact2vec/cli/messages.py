@@ -25,6 +25,8 @@ def opening(counts: Counts) -> list[str]:
     """What was read and where every token went."""
     tokens = counts.tokens
     pairs = int(counts.training.data.sum() // counts.weighting.unit)
+    if counts.background is not None:
+        pairs += round(counts.background.row_totals(counts.training).sum())
     if not tokens or counts.kind in ROWS_OF_ITEMS:
         rows = "" if counts.square else f"{len(counts.rows):,} rows, "
         held_out = 0 if counts.held_out is None else counts.held_out.nnz

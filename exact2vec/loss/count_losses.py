@@ -45,11 +45,14 @@ class WeightedCounts:
         """N times the floor, nats."""
         if self.background is None:
             return float(_entropy(self.matrix.indptr, self.matrix.data, self.totals.numpy()))
+        return float(self.row_entropies().sum())
+
+    def row_entropies(self) -> NDArray[np.float64]:
+        """N_c times the floor of each row of counts with a background, nats."""
         rows = np.arange(self.shape[0])
-        nats = 0.0
-        for start in range(0, len(rows), BLOCK_ROWS):
-            nats += float(entropies(self.block(rows[start : start + BLOCK_ROWS])).sum())
-        return nats
+        starts = range(0, len(rows), BLOCK_ROWS)
+        blocks = [entropies(self.block(rows[start : start + BLOCK_ROWS])) for start in starts]
+        return np.concatenate(blocks)
 
     def unigram_nll(self, log_unigram: Float[Tensor, " word"]) -> float:
         """−Σ_w N_w log p(w) / N, nats: what one distribution for every context loses."""

@@ -13,6 +13,8 @@ from scipy.sparse import csr_array
 
 from exact2vec.counts.counts import Counts
 from exact2vec.errors import UsageError
+from exact2vec.loss.background import Background
+from exact2vec.loss.count_losses import WeightedCounts
 from exact2vec.vectors.evaluate import cell_nll
 from exact2vec.vectors.vectors import Vectors
 
@@ -44,22 +46,28 @@ def word_losses(
 ) -> WordLosses:
     """−log p(w | c), summed over the counted cells of `part` by row and by column.
 
-    One stretch of rows is computed at a time.
+    One stretch of rows is computed at a time. Of the cells only what is beyond a background is
+    added to what that loses in all columns.
     """
     size, unigram = len(vectors), -np.log(vectors.unigram)
     rows_of, columns_of = np.zeros((4, size)), np.zeros((2, size))
+    background = counts.background_of(part)
+    if background is not None:
+        rows_of, columns_of = background_losses(vectors, background, unigram, threads)
     for stretch in stretches(part):
         weighted = counts.weigh(stretch)
         pairs = weighted.data.astype(np.float64)
-        loss = pairs * cell_nll(vectors, stretch, threads).data
         rows = np.repeat(np.arange(size), np.diff(stretch.indptr))
-        share = pairs / np.bincount(rows, pairs, size)[rows]
-        for number, values in enumerate(
-            (pairs, loss, pairs * unigram[stretch.indices], -pairs * np.log(share))
-        ):
+        floor = -pairs * np.log(pairs / np.bincount(rows, pairs, size)[rows])
+        if background is not None:
+            pairs -= background.amounts[rows] * background.shares[stretch.indices]
+        loss = pairs * cell_nll(vectors, stretch, threads).data
+        for number, values in enumerate((pairs, loss, pairs * unigram[stretch.indices], floor)):
             rows_of[number] += np.bincount(rows, values, size)
         for number, values in enumerate((pairs, loss)):
             columns_of[number] += np.bincount(stretch.indices, values, size)
+    if background is not None:
+        rows_of[3] = WeightedCounts(counts.weigh(part), background).row_entropies()
     with np.errstate(invalid="ignore"):
         row_nll, row_unigram, row_floor = rows_of[1:] / rows_of[0]
         column_nll = columns_of[1] / columns_of[0]
@@ -72,6 +80,27 @@ def word_losses(
         np.where(columns_of[0] > 0, unigram, np.nan),
         columns_of[0],
     )
+
+
+def background_losses(
+    vectors: Vectors, background: Background, unigram: Numbers, threads: int | None
+) -> tuple[Numbers, Numbers]:
+    """Pairs, losses and unigram's losses of a background, by row; pairs and losses by column.
+
+        Σ_w a_c p_w (lse_c − z_cw) = a_c (lse_c − x_c·ū − b̄)
+        Σ_c a_c p_w (lse_c − z_cw) = p_w (Σ_c a_c lse_c − u_w·Σ_c a_c x_c − b_w Σ_c a_c)
+
+    A fourth line of the rows is 0.
+    """
+    amounts, shares, size = background.amounts, background.shares, len(vectors)
+    inputs, outputs = (side.astype(np.float64) for side in (vectors.inputs, vectors.outputs))
+    first = csr_array((np.ones(size), np.zeros(size, np.int32), np.arange(size + 1)), (size, size))
+    sums = cell_nll(vectors, first, threads).data + inputs @ outputs[0] + vectors.bias[0]
+    means = inputs @ (shares @ outputs) + shares @ vectors.bias
+    by_row = [amounts, amounts * (sums - means), amounts * (shares @ unigram), np.zeros(size)]
+    pulls = outputs @ (amounts @ inputs) + background.total * vectors.bias
+    by_column = [shares * background.total, shares * (amounts @ sums - pulls)]
+    return np.array(by_row), np.array(by_column)
 
 
 def stretches(counts: csr_array, cells: int = 2_000_000) -> Iterator[csr_array]:
@@ -157,7 +186,12 @@ class Calibration:
 
 
 def calibration(
-    vectors: Vectors, weighted: csr_array, *, rows: int = CALIBRATION_ROWS, seed: int = 1
+    vectors: Vectors,
+    weighted: csr_array,
+    background: Background | None = None,
+    *,
+    rows: int = CALIBRATION_ROWS,
+    seed: int = 1,
 ) -> Calibration:
     """Predicted against counted probability, over all words of some contexts.
 
@@ -165,7 +199,7 @@ def calibration(
     Every draw weighs the same, so that a bin's means are those over the pairs (Hansen and Hurwitz
     1943).
     """
-    totals = np.asarray(weighted.sum(axis=1, dtype=np.float64)).ravel()
+    totals = WeightedCounts(weighted, background).totals.numpy()
     draws = np.random.default_rng([seed, rows]).choice(len(totals), rows, p=totals / totals.sum())
     bins = len(CALIBRATION_EDGES) + 1
     sums = np.zeros((3, bins))
@@ -174,15 +208,17 @@ def calibration(
         place = np.digitize(log_p / math.log(10), CALIBRATION_EDGES)
         cells = slice(weighted.indptr[row], weighted.indptr[row + 1])
         sums[0] += np.bincount(place, np.exp(log_p), bins)
-        sums[1] += np.bincount(
-            place[weighted.indices[cells]], weighted.data[cells] / totals[row], bins
-        )
+        counted = np.zeros(len(place))
+        if background is not None:
+            counted += background.amounts[row] * background.shares
+        counted[weighted.indices[cells]] = weighted.data[cells]
+        sums[1] += np.bincount(place, counted / totals[row], bins)
         sums[2] += np.bincount(place, minlength=bins)
-    predicted, counted, cells_of = sums[:, sums[2] > 0]
+    predicted, found, cells_of = sums[:, sums[2] > 0]
     return Calibration(
         (predicted / cells_of).tolist(),
-        (counted / cells_of).tolist(),
-        (counted / rows).tolist(),
+        (found / cells_of).tolist(),
+        (found / rows).tolist(),
         cells_of.astype(int).tolist(),
         rows,
     )

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from exact2vec.counts.features import Features
 from exact2vec.counts.kinds import TEXT
 from exact2vec.errors import ResourceError
+from exact2vec.loss.background import Background
 from exact2vec.pages.diagnostics import MAPS
 from exact2vec.pages.html import packed_array, page
 from exact2vec.pages.map_groups import map_groups, read_labels
@@ -112,7 +113,7 @@ def run_data(run: RunView, plane: str, labels: Features | None = None) -> dict[s
             "nll": packed_array(losses.row_nll),
             "row_unigram": packed_array(losses.row_unigram),
             "row_floor": packed_array(losses.row_floor),
-            **cells(run.counts.training),
+            **cells(run.counts.training, run.counts.background),
         },
     }
 
@@ -130,20 +131,24 @@ def map_note(method: str, faithful: float | None, many: str) -> str:
     )
 
 
-def cells(counts: csr_array) -> dict[str, Any]:
+def cells(counts: csr_array, background: Background | None = None) -> dict[str, Any]:
     """k(c, w) of every cell where there are few, of the largest of each row otherwise.
 
-    With them goes what each row holds in all.
+    With them goes what each row holds in all. A background stands in all other cells.
     """
     row_cells, row_total = (
         np.diff(counts.indptr),
         np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel(),
     )
+    if background is not None:
+        row_total += background.row_totals(counts)
     kept = (
         np.arange(counts.nnz) if counts.nnz <= ALL_CELLS else largest_of_rows(counts, CELLS_A_ROW)
     )
     rows = np.repeat(np.arange(counts.shape[0]), row_cells)[kept]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=counts.shape[0]))])
+    if background is not None:
+        row_cells = np.where(background.amounts > 0, counts.shape[1], row_cells)
     whole = counts.data.dtype.kind in "iu" and counts.data.max(initial=0) < 2**31
     kind = np.int32 if whole else np.float64
     return {

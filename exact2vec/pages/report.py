@@ -180,7 +180,9 @@ def run_data(run: RunView, plane: str, labels: Features | None = None) -> dict[s
             if losses is not None
         },
         "calibration": {
-            name: calibration_data(calibration(run.vectors, run.counts.weigh(part)))
+            name: calibration_data(
+                calibration(run.vectors, run.counts.weigh(part), run.counts.background_of(part))
+            )
             for name, part in weighted.items()
             if part is not None
         }

@@ -1,16 +1,20 @@
 """The numbers that the pages show, by hand."""
 
+import base64
 import math
 import sys
 
 import numpy as np
 import pytest
+from graphs_made import edge_list, weights_of
 from scipy.sparse import csr_array
 from scipy.stats import norm
 
 import exact2vec as e2v
+from exact2vec.cli import messages
 from exact2vec.errors import UsageError
 from exact2vec.pages import diagnostics as measures
+from exact2vec.pages.explorer import cells
 from exact2vec.pages.run_view import stored_run
 
 
@@ -59,6 +63,59 @@ def test_word_losses_are_the_dense_sums(runs, monkeypatch):
             assert np.nansum(values * pairs) / pairs.sum() == pytest.approx(
                 run.summary[name]["unigram"], rel=1e-5
             )
+
+
+@pytest.fixture(scope="module")
+def cut_run(tmp_path_factory):
+    """A run whose cells below chance are a background."""
+    counts = e2v.count_edges(edge_list(weights_of(60)), hops=4, whole_cells=0)
+    model = e2v.Exact2Vec(vector_size=6, prior=(5.0, 5.0), epochs=2, threads=1)
+    folder = tmp_path_factory.mktemp("cut") / "run"
+    model.fit(counts).save(folder)
+    return stored_run(folder)
+
+
+def dense_pairs(run):
+    """n(c, w) with the background where no cell is, and −log p(w | c)."""
+    background, cells = run.counts.background, run.counts.training.toarray()
+    n = np.where(cells > 0, cells, background.amounts[:, None] * background.shares)
+    words = run.vectors.index_to_key
+    return n, -np.array([run.vectors.log_probabilities(word, weighted=True) for word in words])
+
+
+def test_word_losses_of_a_cut_run_have_its_background(cut_run):
+    losses, summary = cut_run.training_losses, cut_run.summary["training"]
+    n, nll = dense_pairs(cut_run)
+    rows, columns = n.sum(axis=1), n.sum(axis=0)
+    floor = (n * np.log(rows[:, None] / n)).sum(axis=1)
+    for found, wanted in (
+        (losses.row_pairs, rows),
+        (losses.row_nll, (n * nll).sum(axis=1) / rows),
+        (losses.row_unigram, n @ -np.log(cut_run.vectors.unigram) / rows),
+        (losses.row_floor, floor / rows),
+        (losses.column_pairs, columns),
+        (losses.column_nll, (n * nll).sum(axis=0) / columns),
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    for name in ("nll", "unigram", "floor"):
+        mean = (getattr(losses, f"row_{name}") * losses.row_pairs).sum() / losses.row_pairs.sum()
+        assert mean == pytest.approx(summary[name], rel=1e-5), name
+
+
+def test_calibration_of_a_cut_run_has_its_background(cut_run):
+    counts = cut_run.counts
+    weighted = counts.weigh(counts.training)
+    found = measures.calibration(cut_run.vectors, weighted, counts.background)
+    assert sum(found.pairs) == pytest.approx(1, rel=1e-6)
+    assert min(found.counted) > 0
+
+
+def test_pages_of_a_cut_run_count_all_pairs(cut_run):
+    n, _ = dense_pairs(cut_run)
+    found = cells(cut_run.counts.training, cut_run.counts.background)
+    totals = np.frombuffer(base64.b64decode(found["row_total"]["base64"]), np.float64)
+    np.testing.assert_allclose(totals, n.sum(axis=1), rtol=1e-12)
+    assert f"{messages.short(round(n.sum()))} counts in" in messages.opening(cut_run.counts)[0]
 
 
 def test_stretches_hold_every_cell_once():

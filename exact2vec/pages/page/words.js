@@ -66,8 +66,8 @@ class Words {
     const { indptr, indices, counts } = this.arrays;
     const found = new Map();
     for (let cell = indptr[row]; cell < indptr[row + 1]; cell++) found.set(indices[cell], counts[cell]);
-    const whole = found.size === this.arrays.row_cells[row];
-    return { found, least: whole ? 0 : Math.min(...found.values()), total: this.arrays.row_total[row] };
+    const whole = found.size === this.arrays.row_cells[row], total = this.arrays.row_total[row];
+    return { found, least: whole ? 0 : Math.min(total, ...found.values()), total };
   }
 
   top(values, most, without = -1) {
