@@ -14,7 +14,7 @@ import exact2vec as e2v
 from exact2vec.cli import messages
 from exact2vec.errors import UsageError
 from exact2vec.pages import diagnostics as measures
-from exact2vec.pages.explorer import cells
+from exact2vec.pages import explorer
 from exact2vec.pages.run_view import stored_run
 
 
@@ -112,7 +112,7 @@ def test_calibration_of_a_cut_run_has_its_background(cut_run):
 
 def test_pages_of_a_cut_run_count_all_pairs(cut_run):
     n, _ = dense_pairs(cut_run)
-    found = cells(cut_run.counts.training, cut_run.counts.background)
+    found = explorer.cells(cut_run.counts.training, cut_run.counts.background)
     totals = np.frombuffer(base64.b64decode(found["row_total"]["base64"]), np.float64)
     np.testing.assert_allclose(totals, n.sum(axis=1), rtol=1e-12)
     assert f"{messages.short(round(n.sum()))} counts in" in messages.opening(cut_run.counts)[0]
