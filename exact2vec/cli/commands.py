@@ -18,6 +18,7 @@ from exact2vec.cli.support import (
     tell,
     text_like,
 )
+from exact2vec.display import spinner
 from exact2vec.errors import UsageError
 from exact2vec.options import OPTIONS, strengths_of_new_rows
 
@@ -178,7 +179,8 @@ def evaluate(
     if texts and ranked is None:
         changed = {"document": document} if document else {}
         text = text_like(load(opened), texts, encoding=encoding, errors=errors, **changed)
-    nodes = run_of_nodes(opened, labels, edges, extra["which"])
+    with spinner("judging labels and edges", quiet=not (labels or edges)):
+        nodes = run_of_nodes(opened, labels, edges, extra["which"], extra["threads"])
     found = evaluated(opened, text, **extra)
     for note in text.notes if text else ():
         tell(note)

@@ -40,6 +40,7 @@ def evaluate_nodes(
     labels: Sequence[str | Path] = (),
     edges: Sequence[str | Path] = (),
     which: Any = None,
+    threads: int | None = None,
 ) -> NodeEvaluation:
     """Labels and edges of files, and the held-out edges of the run where there are some."""
     if vectors.kind != EDGES:
@@ -50,7 +51,8 @@ def evaluate_nodes(
             )
         return NodeEvaluation({}, {}, None)
     of_labels = {
-        str(path): label_scores(vectors, Labels.read(path), which=which) for path in labels
+        str(path): label_scores(vectors, Labels.read(path), which=which, threads=threads)
+        for path in labels
     }
     links: dict[str, LinkScores] = {}
     if counts is not None and vectors.edges is not None:
@@ -63,14 +65,14 @@ def evaluate_nodes(
 
 
 def run_of_nodes(
-    run: Run, labels: Sequence[str], edges: Sequence[str], which: Any
+    run: Run, labels: Sequence[str], edges: Sequence[str], which: Any, threads: int | None
 ) -> NodeEvaluation | None:
     """That of a run folder; None where it is of something else and nothing of nodes is asked."""
     vectors = load(run)
     if vectors.kind != EDGES and not (labels or edges):
         return None
     counts = Counts.load(run) if has_counts(run) else None
-    return evaluate_nodes(vectors, counts, labels=labels, edges=edges, which=which)
+    return evaluate_nodes(vectors, counts, labels=labels, edges=edges, which=which, threads=threads)
 
 
 def cut_nats(vectors: Vectors, counts: Counts) -> float | None:

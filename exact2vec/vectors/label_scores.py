@@ -9,6 +9,7 @@ Source: Tang and Liu 2009; Perozzi, Al-Rfou and Skiena 2014 (the protocol).
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exact2vec.errors import InputError, UsageError
+from exact2vec.parallel import Workers
 from exact2vec.storage.files import text_lines
 from exact2vec.vectors.queries import unit_rows
 from exact2vec.vectors.vectors import Vectors
@@ -94,7 +96,11 @@ class Labels:
         return cls(nodes, labels, has)
 
     def of_nodes(self, kept: Sequence[int]) -> "Labels":
-        return Labels([self.nodes[number] for number in kept], self.labels, self.has[list(kept)])
+        """Those of some nodes, with the labels that these have."""
+        has = self.has[list(kept)]
+        used = has.any(axis=0)
+        labels = [label for label, there in zip(self.labels, used, strict=True) if there]
+        return Labels([self.nodes[number] for number in kept], labels, has[:, used])
 
 
 def label_scores(
@@ -105,12 +111,9 @@ def label_scores(
     shares: Sequence[float] = SHARES,
     splits: int = SPLITS,
     seed: int = 1,
-    fit: Fit | None = None,
+    threads: int | None = None,
 ) -> LabelScores:
-    """F1 of the labels of nodes, at each share of them that is trained on.
-
-    `fit(rows, has, new rows)` gives the scores of labels; by default scikit-learn's liblinear.
-    """
+    """F1 of the labels of nodes, at each share of them that is trained on, by liblinear."""
     isolated = set(vectors.settings.get("isolated", ()))
     kept = [at for at, node in enumerate(labels.nodes) if node in vectors or node in isolated]
     known = labels.of_nodes(kept)
@@ -123,9 +126,8 @@ def label_scores(
     rows = np.zeros((len(known.nodes), vectors.vector_size))
     rows[with_vector] = np.stack([vectors.vector(known.nodes[at], which) for at in with_vector])
     rows = np.asarray(unit_rows(rows.astype(np.float32)), np.float64)
-    scores = [
-        share_score(rows, known.has, share, splits, seed, fit or liblinear) for share in shares
-    ]
+    fit = partial(liblinear, threads=threads)
+    scores = [share_score(rows, known.has, share, splits, seed, fit) for share in shares]
     return LabelScores(
         len(known.nodes),
         len(known.labels),
@@ -138,11 +140,14 @@ def label_scores(
 def share_score(
     rows: NDArray[Any], has: NDArray[np.bool_], share: float, splits: int, seed: int, fit: Fit
 ) -> LabelScore:
-    """F1 where this share of the nodes is trained on."""
-    found = []
+    """F1 where this share of the nodes is trained on; one at least is, and one is judged.
+
+    `fit(rows, has, new rows)` gives the scores of labels.
+    """
+    found, wanted = [], max(1, min(len(rows) - 1, round(share * len(rows))))
     for split in range(splits):
         order = np.random.default_rng([seed, split]).permutation(len(rows))
-        trained, tested = np.split(order, [round(share * len(rows))])
+        trained, tested = np.split(order, [wanted])
         scores = fit(rows[trained], has[trained], rows[tested])
         found.append(f1_scores(as_many_labels(scores, has[tested]), has[tested]))
     micro, macro = np.array(found).T
@@ -173,7 +178,9 @@ def f1_scores(given: NDArray[np.bool_], has: NDArray[np.bool_]) -> tuple[float, 
     return float(2 * right.sum() / max(1, both.sum())), float(each.mean())
 
 
-def liblinear(rows: NDArray[Any], has: NDArray[np.bool_], new: NDArray[Any]) -> NDArray[np.float64]:
+def liblinear(
+    rows: NDArray[Any], has: NDArray[np.bool_], new: NDArray[Any], *, threads: int | None = None
+) -> NDArray[np.float64]:
     """The scores of each label for new rows, one regression a label."""
     try:
         from sklearn.linear_model import LogisticRegression
@@ -181,13 +188,13 @@ def liblinear(rows: NDArray[Any], has: NDArray[np.bool_], new: NDArray[Any]) -> 
         raise UsageError(
             "labels are judged with scikit-learn: pip install 'exact2vec[labels]'"
         ) from error
-    scores = np.empty((len(new), has.shape[1]))
-    for label, those in enumerate(has.T):
+
+    def scores(those: NDArray[np.bool_]) -> NDArray[np.float64]:
         if those.all() or not those.any():
-            scores[:, label] = np.inf if those.all() else -np.inf
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            model = LogisticRegression(C=1.0, solver="liblinear").fit(rows, those)
-        scores[:, label] = model.decision_function(new)
-    return scores
+            return np.full(len(new), np.inf if those.all() else -np.inf)
+        model = LogisticRegression(C=1.0, solver="liblinear").fit(rows, those)
+        return np.asarray(model.decision_function(new))
+
+    with Workers(threads) as workers, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return np.column_stack(workers.map(scores, has.T))

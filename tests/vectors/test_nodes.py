@@ -10,7 +10,7 @@ import exact2vec as e2v
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.vectors import link_scores
 from exact2vec.vectors.evaluate_nodes import evaluate_nodes
-from exact2vec.vectors.label_scores import Labels, label_scores, liblinear
+from exact2vec.vectors.label_scores import Labels, label_scores, liblinear, share_score
 
 SMALL = {"vector_size": 6, "prior": (5.0, 5.0), "epochs": 3, "threads": 1}
 
@@ -82,6 +82,7 @@ def test_the_fast_regression_is_liblinear():
     found, wanted = (fit(rows[:60], has[:60], rows[60:]) for fit in (logistic.fit, liblinear))
     np.testing.assert_allclose(found[:, :3], wanted[:, :3], atol=2e-3)  # liblinear's own tolerance
     assert np.isneginf(found[:, 3]).all()
+    assert wanted.tobytes() == liblinear(rows[:60], has[:60], rows[60:], threads=1).tobytes()
 
 
 def test_labels_that_follow_the_graph_are_found(vectors, counts):
@@ -94,6 +95,28 @@ def test_labels_that_follow_the_graph_are_found(vectors, counts):
     assert half.micro > 0.8
     errors = np.std(half.micro_of_splits, ddof=1) / np.sqrt(3)
     assert half.micro_error == pytest.approx(errors)
+
+
+def test_labels_that_strangers_alone_have_count_for_nothing(vectors, counts):
+    pairs = [(name, "low" if int(name[1:]) < 20 else "high") for name in counts.rows]
+    some, more = (
+        label_scores(vectors, Labels.of_pairs(labels), splits=2)
+        for labels in (pairs, [("node", "label"), *pairs])
+    )
+    assert (more.labels, more.strangers) == (2, 1)
+    assert more.scores == some.scores
+
+
+@pytest.mark.parametrize(("share", "trained"), [(0.01, 1), (0.5, 2), (0.9, 3)])
+def test_a_part_of_few_nodes_is_never_empty(share, trained):
+    sizes = set()
+
+    def fit(rows, has, new):
+        sizes.add((len(rows), len(new)))
+        return np.zeros((len(new), has.shape[1]))
+
+    share_score(np.zeros((4, 2)), np.eye(4, dtype=bool), share, 3, 1, fit)
+    assert sizes == {(trained, 4 - trained)}
 
 
 def test_labels_of_other_nodes_are_refused(vectors, tmp_path):
