@@ -99,7 +99,7 @@ class Labels:
         """Those of some nodes, with the labels that these have."""
         has = self.has[list(kept)]
         used = has.any(axis=0)
-        labels = [label for label, there in zip(self.labels, used, strict=True) if there]
+        labels = [self.labels[label] for label in np.flatnonzero(used)]
         return Labels([self.nodes[number] for number in kept], labels, has[:, used])
 
 
