@@ -1,17 +1,25 @@
-"""What the machine at hand leaves to this process: memory, and how it is given back."""
+"""What the machine at hand leaves to this process: memory, and how it is given back.
+
+What cannot fit is refused before the work, with the number and the flags that help.
+"""
 
 import ctypes
+import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from exact2vec.errors import ResourceError
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60  # bytes; a limit above it is none
 M_MMAP_THRESHOLD = -3  # of mallopt
 LARGE = 4 << 20  # bytes of an array that is given back to the system when it is freed
+MARGIN = 0.85  # of the room that a smaller training should need: what is said of it is rough
+INSIST = "--anyway tries it all the same"
 
 SIGNS_OF_NO_MEMORY = (
     *("allocate memory", "bad_alloc", "out of memory", "failed to map segment"),
@@ -42,6 +50,30 @@ def room() -> Room | None:
     None where the system says nothing.
     """
     return min(_rooms(), default=None)
+
+
+def refuse_what_cannot_fit(
+    more: float,
+    held: int,
+    help_with: str,
+    *,
+    smaller: Callable[[int], float] | None = None,
+    words: int = 0,
+) -> None:
+    """ResourceError where `more` bytes beyond those that are `held` cannot be had.
+
+    `help_with` are the flags that make it less. Where they hold --max-vocab, `smaller` says what
+    so many words would need; there are `words` now.
+    """
+    left = room()
+    if left is None or more <= left.bytes:
+        return
+    fits = "" if smaller is None else _largest_that_fits(smaller, words, left.bytes)
+    raise ResourceError(
+        f"this would take about {_gigabytes(held + more)} of memory, {_gigabytes(more)} of it "
+        f"still to come, and {left.limit} leaves {_gigabytes(left.bytes)}: "
+        f"use {fits}{help_with}; {INSIST}"
+    )
 
 
 def give_back_large_arrays() -> None:
@@ -160,3 +192,19 @@ def _lines(path: Path) -> list[str]:
         return path.read_text().splitlines() if os.access(path, os.R_OK) else []
     except OSError:
         return []
+
+
+def _largest_that_fits(smaller: Callable[[int], float], words: int, room: int) -> str:
+    """ "--max-vocab N or ", with the largest round N that fits; nothing where none does."""
+    low, high = 0, words
+    while high - low > max(1, words // 1000):
+        middle = (low + high) // 2
+        low, high = (middle, high) if smaller(middle) <= MARGIN * room else (low, middle)
+    if low < 2:
+        return ""
+    scale = 10 ** max(0, int(math.log10(low)) - 1)
+    return f"--max-vocab {low // scale * scale}, "
+
+
+def _gigabytes(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"

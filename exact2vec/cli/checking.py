@@ -68,11 +68,11 @@ def check(
     announce_compilation(tell)
     from exact2vec.counts.feature_files import read_features
 
-    given |= {"min_n": 3, "max_n": None, "anyway": True} | subwords
+    given |= {"min_n": 3, "max_n": None, "anyway": False} | subwords
     request = Request(inputs, given, tell, False)
     known = read_features(features) if features else None
     if names_run_folder(inputs) or kind not in (None, "text"):
-        say_forecast(read_input(kind, request), request, known)
+        look_over_data(kind, request, known)
         return
     look_over_text(request, known)
 
@@ -95,8 +95,19 @@ def verify(run: str) -> None:
     tell(f"{run}: every file is as it was written")
 
 
+def look_over_data(kind: str | None, request: Request, known: Any) -> None:
+    """What is said of data while it is counted, and the forecast."""
+    try:
+        data = read_input(kind, request)
+    except ResourceError as error:
+        tell(f"train would refuse this: {error}")
+        return
+    say_forecast(data, request, known)
+
+
 def say_forecast(data: Any, request: Request, known: Any) -> None:
     """The forecast of counts, and whether train would refuse them."""
+    request.given["anyway"] = True
     forecasting.announce(data, request, known)
     try:
         request.given["anyway"] = False
@@ -111,15 +122,13 @@ def look_over_text(request: Request, known: Any) -> None:
     from exact2vec.counts.counting import count_text
     from exact2vec.counts.text import Text
 
-    given, seen = request.given, []
+    given = request.given
     text = Text(*request.inputs, **option_values(READING, given))
     given["validation"] = validation_share(given["validation"], given["epochs"])
     some = sample_of(text, request)
 
     def look(tokens: "TokenCounts", vocabulary: "Vocabulary") -> None:
-        seen.append((tokens, vocabulary))
         show_words(tokens, vocabulary, given["min_count"])
-        given["anyway"] = False
         forecasting.refuse_words(request)(tokens, vocabulary)
 
     try:

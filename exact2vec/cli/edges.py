@@ -43,6 +43,7 @@ def edge_counts(request: Request) -> Any:
             directed=given["directed"],
             whole_cells=given["whole_cells"],
             threads=given["threads"],
+            anyway=given["anyway"],
             say=request.say,
         )
     for line in edge_lines(counts):

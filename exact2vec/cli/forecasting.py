@@ -64,7 +64,6 @@ def refuse_words(request: "Request") -> Callable[["TokenCounts", "Vocabulary"], 
     def look(tokens: "TokenCounts", vocabulary: "Vocabulary") -> None:
         from exact2vec import machine
         from exact2vec.forecast import memory
-        from exact2vec.forecast.refusal import refuse_what_cannot_fit
 
         if request.given["anyway"]:
             return
@@ -78,7 +77,7 @@ def refuse_words(request: "Request") -> Callable[["TokenCounts", "Vocabulary"], 
 
         size = len(vocabulary.words)
         held = machine.resident_bytes()
-        refuse_what_cannot_fit(needed(size), held, TEXT_FLAGS, smaller=needed, words=size)
+        machine.refuse_what_cannot_fit(needed(size), held, TEXT_FLAGS, smaller=needed, words=size)
 
     return look
 
@@ -88,7 +87,6 @@ def announce_pairs(data: Any, request: "Request", *, quiet: bool | None = None) 
     from exact2vec import machine
     from exact2vec.counts.baskets import Baskets
     from exact2vec.forecast.pairs import pairing_bytes
-    from exact2vec.forecast.refusal import refuse_what_cannot_fit
     from exact2vec.train.item_training import PRESETS
 
     if not isinstance(data, Baskets):
@@ -96,7 +94,7 @@ def announce_pairs(data: Any, request: "Request", *, quiet: bool | None = None) 
     needed = pairing_bytes(data.training, rounds=PRESETS[data.kind.name].rounds > 0)
     held = machine.resident_bytes()
     if not request.given["anyway"]:
-        refuse_what_cannot_fit(needed, held, ITEM_FLAGS)
+        machine.refuse_what_cannot_fit(needed, held, ITEM_FLAGS)
     if not (request.quiet if quiet is None else quiet):
         request.say(f"forecast: {(held + needed) / 1e9:.2f} GB while pairs are counted")
 
@@ -107,7 +105,6 @@ def announce(data: Any, request: "Request", features: Any, *, quiet: bool | None
     from exact2vec.counts.counts import Counts
     from exact2vec.forecast import memory
     from exact2vec.forecast.forecast import forecast
-    from exact2vec.forecast.refusal import refuse_what_cannot_fit
     from exact2vec.forecast.shapes import shapes_of
     from exact2vec.pages.report import QUICK_CELLS
 
@@ -119,7 +116,7 @@ def announce(data: Any, request: "Request", features: Any, *, quiet: bool | None
     shapes = shapes_of(data, features=features, report=quick, **chosen)
     if not request.given["anyway"]:
         text = "read" in data.tokens
-        refuse_what_cannot_fit(
+        machine.refuse_what_cannot_fit(
             memory.peak(shapes),
             machine.resident_bytes(),
             TEXT_FLAGS if text else OTHER_FLAGS,

@@ -34,6 +34,7 @@ from exact2vec.parallel import Workers
     held_out="share of the edges kept for the held-out NLL and for judging links, drawn by a hash "
     "of their names; default 0: nodes are compared by all their edges",
     validation="share of the edges kept for validation as well; default 0",
+    anyway="whether to count also where memory looks too small; default False",
 )
 def count_edges(
     edges: Any,
@@ -48,6 +49,7 @@ def count_edges(
     validation: float = 0.0,
     whole_cells: int = WHOLE_CELLS,
     threads: int | None = None,
+    anyway: bool = False,
 ) -> Counts:
     """The expected co-occurrences of nodes on random walks of up to `hops` edges.
 
@@ -84,7 +86,12 @@ def count_edges(
     given = edges_of(edges, columns).with_nodes(nodes)
     settings = {"hops": hops, "held_out": held_out, "validation": validation}
     return counted_graph(
-        given, settings, directed=directed, whole_cells=whole_cells, threads=threads
+        given,
+        settings,
+        directed=directed,
+        whole_cells=whole_cells,
+        threads=threads,
+        anyway=anyway,
     )
 
 
@@ -95,6 +102,7 @@ def counted_graph(
     directed: bool,
     whole_cells: int = WHOLE_CELLS,
     threads: int | None = None,
+    anyway: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Counts:
     """The counts of edges, with what was read, cut and left out among their settings.
@@ -104,9 +112,10 @@ def counted_graph(
     walks = Walks.of(graph.weights, settings["hops"])
     with Workers(threads) as workers:
         forecast = walk_forecast(walks, workers, whole_cells=whole_cells)
-        refuse_what_does_not_fit(forecast, workers.threads, settings["hops"])
         if say is not None:
             say(forecast.line(workers.threads))
+        if not anyway:
+            refuse_what_does_not_fit(forecast, workers.threads, settings["hops"])
         counted = walk_counts(walks, cut=forecast.cut, workers=workers)
     read = graph.read | {"cut": int(counted.background is not None)}
     settings = settings | {"directed": directed, "read": read, "isolated": graph.isolated}

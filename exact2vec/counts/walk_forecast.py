@@ -1,17 +1,16 @@
 """How many cells walks fill, and what that takes: walked from some nodes before all others."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from exact2vec import machine
 from exact2vec.counts.walk_loops import LANES
-from exact2vec.counts.walks import Walks
-from exact2vec.errors import ResourceError
+from exact2vec.counts.walks import Spare, Walks
 from exact2vec.options import OPTIONS
 from exact2vec.parallel import Workers
 
-SAMPLED_GROUPS = 24  # of LANES nodes, evenly among those in order of degree
+SAMPLED_GROUPS = 24  # of LANES nodes, evenly among those in order of degree; and as many closer
 WHOLE_CELLS = int(str(OPTIONS["whole_cells"].default))
 BYTES_A_CELL = 28  # n in float64 and float32, its column, and what the start makes of it
 BYTES_AN_EDGE = 100
@@ -59,41 +58,43 @@ class WalkForecast:
 
 def walk_forecast(walks: Walks, workers: Workers, *, whole_cells: int) -> WalkForecast:
     """The forecast of these walks, from those of a few nodes."""
-    size, groups = len(walks.totals), walks.groups
-    even = np.linspace(0, groups - 1, min(groups, SAMPLED_GROUPS)).round()
-    sampled: list[int] = np.unique(even).astype(int).tolist()
+    size, spare = len(walks.totals), Spare()
+    sampled = sampled_groups(walks.groups)
     parts = workers.map(
-        lambda group: walks.rows(group * LANES, min(size, (group + 1) * LANES), cut=True), sampled
+        lambda group: walks.rows(
+            group * LANES, min(size, (group + 1) * LANES), cut=True, spare=spare
+        ),
+        sampled,
     )
-    ranks = np.arange(groups)
+    ranks = np.arange(walks.groups)
 
     def total(values: list[int]) -> float:
         """Of all groups, those between sampled ones like their neighbours."""
         return float(np.interp(ranks, sampled, values).sum())
 
-    reached = total([part.reached for part in parts])
-    above = total([int(part.kept.sum()) for part in parts])
+    one_hop = len(walks.hop_weights) == 1
+    reached = walks.reach.nnz if one_hop else total([part.reached for part in parts])
+    above = min(reached, total([int(part.kept.sum()) for part in parts]))
     steps = total([part.work for part in parts])
     return WalkForecast(reached, above, steps, reached > whole_cells, size, walks.reach.nnz)
 
 
+def sampled_groups(groups: int) -> list[int]:
+    """Some groups, from the largest degrees on: evenly, and closer the larger the degrees are.
+
+    >>> sampled_groups(100)[:9]
+    [0, 1, 2, 3, 4, 5, 6, 8, 9]
+    """
+    even = np.linspace(0, groups - 1, min(groups, SAMPLED_GROUPS))
+    first = np.geomspace(1, groups, min(groups, SAMPLED_GROUPS)) - 1
+    found: list[int] = np.union1d(even.round(), first.round()).astype(int).tolist()
+    return found
+
+
 def refuse_what_does_not_fit(forecast: WalkForecast, threads: int, hops: int) -> None:
     """ResourceError where the counts will not fit into memory."""
-    room, wanted = _available(), forecast.bytes(threads)
-    if room is None or wanted < 0.9 * room:
-        return
-    cure = f"fewer --hops (now {hops})" if hops > 1 else "a machine with more memory"
-    raise ResourceError(
-        f"the walks of {forecast.nodes:,} nodes and {forecast.edges // 2:,} edges need about "
-        f"{wanted / 1e9:.1f} GB, {forecast.cells:,.0f} cells; {room / 1e9:.1f} GB are free: "
-        f"use {cure}"
+    flags = ["a smaller --whole-cells"] if not forecast.cut else []
+    flags += [f"fewer --hops (now {hops})"] if hops > 1 else []
+    machine.refuse_what_cannot_fit(
+        forecast.bytes(threads), machine.resident_bytes(), " or ".join(flags) or "fewer edges"
     )
-
-
-def _available() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(found[0]) * 1024 if found else None

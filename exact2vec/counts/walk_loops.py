@@ -4,27 +4,42 @@ LANES rows are walked together, side by side, so that a step along an edge is on
 Nothing depends on threads: a group of rows is walked and summed in a fixed order.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from exact2vec.jit import compiled
 
 LANES = 8
+SCAN = 16  # nodes are put in order by a scan where more than one in so many is reached
 SLACK = 1e-9  # of chance: a cell that equals it up to rounding is cut, from either side
 
 
+def new_scratch(size: int) -> tuple[NDArray[Any], ...]:
+    """What walks over so many nodes fill and empty again; each job has it to itself.
+
+    Steps, steps ahead and their sums; nodes marked in a hop and seen in any; lists of nodes.
+    """
+    lanes = (np.zeros((size, LANES)) for _ in range(3))
+    signs = (np.zeros(size, np.bool_) for _ in range(2))
+    return *lanes, *signs, *(np.empty(size, np.int32) for _ in range(3))
+
+
 @compiled
-def walked_rows(first, last, starts, words, steps, hop_weights, scales, shares, cut):
-    """Kept cells of rows first:last, their backgrounds, and work; see `walks.WalkedRows`."""
-    size, rows = len(shares), last - first
-    now, ahead, summed = np.zeros((size, LANES)), np.zeros((size, LANES)), np.zeros((size, LANES))
-    seen = np.zeros(size, np.bool_)
+def walked_rows(first, last, starts, words, steps, hop_weights, scales, shares, cut, scratch):
+    """Kept cells of rows first:last, their backgrounds, and work; see `walks.WalkedRows`.
+
+    `scratch` is as `new_scratch` made it, and is so again at the end.
+    """
+    rows, summed = last - first, scratch[2]
     kept, amounts, errors = np.zeros(rows, np.int64), np.zeros(rows), np.zeros(rows)
     columns, values = np.empty(0, np.int32), np.empty(0)
     filled, reached, work = 0, 0, 0
     for group in range(first, last, LANES):
         lanes = min(LANES, last - group)
-        work += walk(group, lanes, starts, words, steps, hop_weights, now, ahead, summed, seen)
-        order = np.flatnonzero(seen)
+        order, along = walk(group, lanes, starts, words, steps, hop_weights, scratch)
+        work += along
         scale = scales[group : group + lanes]
         place = group - first
         here = kept[place : place + lanes]
@@ -38,16 +53,17 @@ def walked_rows(first, last, starts, words, steps, hop_weights, scales, shares, 
         filled = wanted
         for node in order:
             summed[node] = 0.0
-            seen[node] = False
     return kept, columns[:filled].copy(), values[:filled].copy(), amounts, errors, reached, work
 
 
 @compiled
-def walk(first, lanes, starts, words, steps, hop_weights, now, ahead, summed, seen):
-    """Adds Σ_h a_h (P^h) of some rows to `summed`; returns the edges gone along."""
-    here, there = np.empty(len(seen), np.int32), np.empty(len(seen), np.int32)
-    mark = np.full(len(seen), -1, np.int32)
-    count, work = lanes, 0
+def walk(first, lanes, starts, words, steps, hop_weights, scratch):
+    """Adds Σ_h a_h (P^h) of some rows to `summed`.
+
+    Returns the nodes reached, in order, and how many edges were gone along.
+    """
+    now, ahead, summed, marked, seen, here, there, reached = scratch
+    count, work, found = lanes, 0, 0
     for lane in range(lanes):
         now[first + lane, lane] = 1.0
         here[lane] = first + lane
@@ -59,8 +75,8 @@ def walk(first, lanes, starts, words, steps, hop_weights, now, ahead, summed, se
             work += starts[node + 1] - starts[node]
             for cell in range(starts[node], starts[node + 1]):
                 word, step = words[cell], steps[cell]
-                if mark[word] != hop:
-                    mark[word] = hop
+                if not marked[word]:
+                    marked[word] = True
                     there[new] = word
                     new += 1
                 target = ahead[word]
@@ -70,7 +86,11 @@ def walk(first, lanes, starts, words, steps, hop_weights, now, ahead, summed, se
                 source[lane] = 0.0
         for place in range(new):
             node = there[place]
-            seen[node] = True
+            marked[node] = False
+            if not seen[node]:
+                seen[node] = True
+                reached[found] = node
+                found += 1
             for lane in range(LANES):
                 summed[node, lane] += hop_weights[hop] * ahead[node, lane]
         now, ahead = ahead, now
@@ -78,7 +98,18 @@ def walk(first, lanes, starts, words, steps, hop_weights, now, ahead, summed, se
         count = new
     for place in range(count):
         now[here[place]] = 0.0
-    return work
+    order = in_order(reached[:found], seen)
+    for node in order:
+        seen[node] = False
+    return order, work
+
+
+@compiled
+def in_order(nodes, seen):
+    """These nodes, which are those `seen`, sorted: by a scan where there are many."""
+    return (
+        np.sort(nodes).astype(np.int64) if SCAN * len(nodes) < len(seen) else np.flatnonzero(seen)
+    )
 
 
 @compiled

@@ -12,13 +12,17 @@ the rest of its total is spread over all columns as a background, see `Backgroun
 Source: Perozzi, Al-Rfou and Skiena 2014 (the walks); Qiu et al. 2018 (their expectation).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from exact2vec.counts.walk_loops import LANES, walked_rows
+from exact2vec.counts.walk_loops import LANES, new_scratch, walked_rows
 from exact2vec.loss.background import Background
 from exact2vec.parallel import Workers
 
@@ -66,11 +70,29 @@ class Walks:
         """How many groups of rows are walked together."""
         return -(-len(self.totals) // LANES)
 
-    def rows(self, first: int, last: int, *, cut: bool) -> "WalkedRows":
+    def rows(self, first: int, last: int, *, cut: bool, spare: "Spare") -> "WalkedRows":
         """The cells of some rows."""
         reach = self.reach.indptr, self.reach.indices, self.reach.data
         how = self.hop_weights, self.scales, self.shares
-        return WalkedRows(*walked_rows(first, last, *reach, *how, cut))
+        with spare.lent(len(self.totals)) as scratch:
+            return WalkedRows(*walked_rows(first, last, *reach, *how, cut, scratch))
+
+
+class Spare:
+    """Scratch of jobs that are done, for those to come: as many as threads, not as jobs."""
+
+    def __init__(self) -> None:
+        self._free: SimpleQueue[Any] = SimpleQueue()
+
+    @contextmanager
+    def lent(self, size: int) -> Iterator[Any]:
+        """Scratch for a job, which leaves it as it was."""
+        try:
+            scratch = self._free.get_nowait()
+        except Empty:
+            scratch = new_scratch(size)
+        yield scratch
+        self._free.put(scratch)
 
 
 @dataclass(frozen=True)
@@ -110,10 +132,10 @@ def transitions(weights: csr_array) -> csr_array:
 
 def walk_counts(walks: Walks, *, cut: bool, workers: Workers) -> WalkCounts:
     """The counts of all rows, in chunks that do not depend on the threads."""
-    size = len(walks.totals)
-    firsts = range(0, size, CHUNK_ROWS)
+    size, spare = len(walks.totals), Spare()
     parts = workers.map(
-        lambda first: walks.rows(first, min(first + CHUNK_ROWS, size), cut=cut), firsts
+        lambda first: walks.rows(first, min(first + CHUNK_ROWS, size), cut=cut, spare=spare),
+        range(0, size, CHUNK_ROWS),
     )
     amounts, errors = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("amounts", "errors")

@@ -7,6 +7,8 @@ import pytest
 from command_line import call
 from graphs_made import edge_list, weights_of
 
+from exact2vec import machine
+
 
 def page_data(page):
     return json.loads(
@@ -117,6 +119,20 @@ def test_directed_edges_are_a_table(graph):
     result = trained(graph, "directed", "--directed", "--hops", "1")
     assert result.exit_code == 0, result.output
     assert call("evaluate", graph / "directed").exit_code == 0
+
+
+def test_walks_that_cannot_fit_are_refused_and_anyway_insists(graph, monkeypatch):
+    monkeypatch.setattr(machine, "room", lambda: machine.Room(1000, "the container"))
+    refused = trained(graph, "refused")
+    assert refused.exit_code == 5, refused.output
+    assert "the container leaves 0 MB: use a smaller --whole-cells or fewer --hops (now 5)" in (
+        refused.stderr
+    )
+    checked = call("check", graph / "edges.tsv", "--kind", "edges")
+    assert checked.exit_code == 0, checked.output
+    assert "train would refuse this: this would take about" in checked.stderr
+    insisted = trained(graph, "insisted", "--epochs", "1", "--anyway")
+    assert insisted.exit_code == 0, insisted.output
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,15 @@ def test_check_says_what_train_would_refuse(many, little_room):
     assert re.search(r"^1 \(chosen\) +29,\d\d\d +0\.00 %$", result.stdout, re.M)
 
 
+def test_check_says_so_too_where_counting_fits_and_training_does_not(good, monkeypatch):
+    monkeypatch.setattr(machine, "room", lambda: machine.Room(1000, "the container"))
+    monkeypatch.setattr(forecasting, "refuse_words", lambda request: lambda tokens, words: None)
+    result = call("check", good, "--min-count", "2", *FLAGS)
+    assert result.exit_code == 0, result.output
+    assert "forecast: " in result.stderr
+    assert "train would refuse this: this would take about" in result.stderr
+
+
 def test_check_of_large_text_counts_a_sample_and_says_so(many, monkeypatch):
     monkeypatch.setattr(checking, "SAMPLED", 50_000)
     result = call("check", many, "--min-count", "1", *FLAGS)

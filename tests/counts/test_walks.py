@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from graphs_made import dense_counts, weights_of
-from scipy.sparse import csr_array, random_array
+from scipy.sparse import coo_array, csr_array, random_array
 
+from exact2vec import machine
+from exact2vec.counts import walks as walks_module
 from exact2vec.counts.walk_forecast import refuse_what_does_not_fit, walk_forecast
 from exact2vec.counts.walk_loops import LANES
-from exact2vec.counts.walks import Walks, walk_counts
+from exact2vec.counts.walks import Spare, Walks, summed_hops, walk_counts
 from exact2vec.errors import ResourceError
 from exact2vec.parallel import Workers
 
@@ -61,7 +63,7 @@ def test_no_byte_depends_on_threads_or_on_other_rows():
         assert getattr(one.cells, name).tobytes() == getattr(three.cells, name).tobytes()
     assert one.background.amounts.tobytes() == three.background.amounts.tobytes()
     walks = Walks.of(weights, 3)
-    some = walks.rows(LANES, 2 * LANES, cut=True)
+    some = walks.rows(LANES, 2 * LANES, cut=True, spare=Spare())
     start, end = one.cells.indptr[[LANES, 2 * LANES]]
     assert some.values.tobytes() == one.cells.data[start:end].tobytes()
 
@@ -86,10 +88,59 @@ def test_the_forecast_is_near_what_comes():
     assert forecast.cells == pytest.approx(above, rel=0.15)
 
 
-def test_what_does_not_fit_is_refused_with_the_flag(monkeypatch):
-    walks = Walks.of(weights_of(), 5)
+def star(leaves):
+    """A node with edges to all others, which have no other edge."""
+    ends = np.arange(1, leaves + 1), np.zeros(leaves, np.int64)
+    upper = coo_array((np.ones(leaves), ends), shape=(leaves + 1,) * 2)
+    return csr_array(upper + upper.T)
+
+
+def test_the_forecast_of_a_star_is_not_that_of_its_middle():
     with Workers(1) as workers:
-        forecast = walk_forecast(walks, workers, whole_cells=10_000)
-    monkeypatch.setattr("exact2vec.counts.walk_forecast._available", lambda: 1000)
-    with pytest.raises(ResourceError, match=r"fewer --hops \(now 5\)"):
-        refuse_what_does_not_fit(forecast, 1, 5)
+        forecast = walk_forecast(Walks.of(star(20_000), 1), workers, whole_cells=10)
+    assert forecast.reached == 40_000
+    assert forecast.cells <= 40_000
+
+
+def test_the_forecast_of_a_few_hubs_is_near_what_comes():
+    random, nodes = np.random.default_rng(6), 4000
+    ends = random.integers(0, nodes, 6000), (nodes * random.random(6000) ** 6).astype(int)
+    some = coo_array((np.ones(6000), ends), shape=(nodes, nodes)).tocsr()
+    some.setdiag(0)
+    walks = Walks.of(csr_array(some + some.T), 2)
+    with Workers(1) as workers:
+        forecast = walk_forecast(walks, workers, whole_cells=10)
+        whole = walk_counts(walks, cut=False, workers=workers).cells.nnz
+    assert forecast.reached == pytest.approx(whole, rel=0.3)
+
+
+def test_what_does_not_fit_is_refused_with_the_flags(monkeypatch):
+    monkeypatch.setattr(machine, "room", lambda: machine.Room(1000, "the container"))
+    for hops, whole_cells, flags in (
+        (5, 10, r"fewer --hops \(now 5\);"),
+        (5, 10_000, r"a smaller --whole-cells or fewer --hops \(now 5\);"),
+        (1, 10, "fewer edges;"),
+    ):
+        with Workers(1) as workers:
+            walks = Walks.of(weights_of(), hops)
+            forecast = walk_forecast(walks, workers, whole_cells=whole_cells)
+        with pytest.raises(ResourceError, match=f"the container leaves 0 MB: use {flags}"):
+            refuse_what_does_not_fit(forecast, 1, hops)
+
+
+def test_a_walk_that_reaches_few_nodes_is_that_of_sparse_powers():
+    ring = coo_array((np.ones(3000), (np.arange(3000), (np.arange(3000) + 1) % 3000))).tocsr()
+    weights = csr_array(ring + ring.T)
+    found = counted(weights, 3).cells
+    walks = Walks.of(weights, 3)
+    unit = np.eye(3000)[:, [0, 5, 2000]]
+    wanted = summed_hops(csr_array(walks.reach), walks.hop_weights, unit) * walks.scales[:, None]
+    np.testing.assert_allclose(found[:, [0, 5, 2000]].toarray(), wanted, rtol=1e-12, atol=1e-15)
+    assert found.has_canonical_format
+
+
+def test_scratch_is_made_once_a_thread(monkeypatch):
+    made, new = [], walks_module.new_scratch
+    monkeypatch.setattr(walks_module, "new_scratch", lambda size: made.append(size) or new(size))
+    counted(star(5000), 1, threads=2)
+    assert made in ([5001], [5001, 5001])
