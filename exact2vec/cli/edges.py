@@ -67,7 +67,6 @@ def edge_lines(counts: "Counts") -> list[str]:
         for name, what in (("held_out", "held out"), ("validation", "for validation"))
         if read[name]
     ]
-    lost = read["held_out_without_nodes"]
     lines = [
         f"{read['edges_read']:,} edges read{doubled}{loops}{zero}: "
         + " + ".join([f"{read['training']:,} trained on", *parts]),
@@ -75,8 +74,12 @@ def edge_lines(counts: "Counts") -> list[str]:
         f"component{'s' * (read['components'] > 1)}, the largest of {read['largest_component']:,}; "
         f"{counts.training.nnz:,} cells of walks",
     ]
-    if lost:
-        lines.append(f"{lost:,} edges put aside have an end without another edge: not judged")
+    for what, lost in (
+        ("held out", read["held_out_without_nodes"]),
+        ("for validation", read["validation_without_nodes"]),
+    ):
+        if lost:
+            lines.append(f"{lost:,} edges {what} have an end that is not trained on: not judged")
     if isolated := counts.settings["isolated"]:
         shown = ", ".join(map(repr, isolated[:5])) + " …" * (len(isolated) > 5)
         lines.append(f"{len(isolated):,} nodes without edges have no vector: {shown}")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from exact2vec.counts.corpus import Draw
+from exact2vec.counts.corpus import HELD_OUT, PARTS, VALIDATION, Draw
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.edges import Edges, edge_columns, edges_of
 from exact2vec.counts.graph import Graph
@@ -117,8 +117,6 @@ def counted_graph(
         if not anyway:
             refuse_what_does_not_fit(forecast, workers.threads, settings["hops"])
         counted = walk_counts(walks, cut=forecast.cut, workers=workers)
-    read = graph.read | {"cut": int(counted.background is not None)}
-    settings = settings | {"directed": directed, "read": read, "isolated": graph.isolated}
     return _counts(graph, walks, counted, settings)
 
 
@@ -147,8 +145,10 @@ def _counts(graph: Graph, walks: Walks, counted: WalkCounts, settings: dict[str,
         if background is not None:
             amounts, errors = background.amounts[ends.rows], background.errors[ends.rows]
             background = Background(amounts, background.shares[ends.columns], errors)
-    parts = [ends.part(part) for part in (graph.held_out, graph.validation)]
-    held_out, validation = (part if part.nnz else None for part in parts)
+    parts = {name: ends.part(getattr(graph, name)) for name in (PARTS[HELD_OUT], PARTS[VALIDATION])}
+    read = graph.read | {"cut": int(background is not None)} | _left_out(graph, parts)
+    settings = settings | {"directed": graph.directed, "read": read, "isolated": graph.isolated}
+    held_out, validation = (part if part.nnz else None for part in parts.values())
     return Counts(
         Vocabulary(names, _whole(totals)),
         cells,
@@ -162,6 +162,15 @@ def _counts(graph: Graph, walks: Walks, counted: WalkCounts, settings: dict[str,
         background=background,
         edges=graph.weights if not graph.directed else None,
     )
+
+
+def _left_out(graph: Graph, parts: dict[str, csr_array]) -> dict[str, int]:
+    """How many edges of each part have an end that is no row or column of the counts."""
+    cells = 1 if graph.directed else 2  # of an edge
+    return {
+        f"{name}_without_nodes": graph.read[name] - part.nnz // cells
+        for name, part in parts.items()
+    }
 
 
 def _whole(totals: NDArray[np.float64]) -> NDArray[Any]:

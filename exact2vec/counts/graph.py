@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from exact2vec.counts.corpus import HELD_OUT, PARTS, TRAINING, VALIDATION, Draw, keyed_hash
+from exact2vec.counts.corpus import PARTS, TRAINING, Draw, keyed_hash
 from exact2vec.counts.edges import Edges
 from exact2vec.errors import InputError
 
@@ -44,14 +44,12 @@ class Graph:
         names = np.array(edges.names, object)
         order = _order(names, degrees)
         some = [csr_array(part[order][:, order]) for part in parts]
-        lost = sum(parts[part].nnz - some[part].nnz for part in (HELD_OUT, VALIDATION))
         _, labels = connected_components(some[TRAINING], directed=False)
         isolated = sorted(str(name) for name in names[degrees == 0])
         read |= {
             "isolated": len(isolated),
             "components": int(labels.max()) + 1,
             "largest_component": int(np.bincount(labels).max()),
-            "held_out_without_nodes": lost if directed else lost // 2,
         }
         nodes = [str(name) for name in names[order]]
         return cls(nodes, some[0], some[1], some[2], isolated, read, directed)
@@ -66,13 +64,14 @@ def _order(names: NDArray[np.object_], degrees: NDArray[np.float64]) -> NDArray[
 
 def _parts(edges: Edges, draw: Draw, directed: bool) -> tuple[list[csr_array], dict[str, int]]:
     """A matrix over all names for each part; what was read."""
-    loops = edges.sources == edges.targets
-    nothing = (edges.weights == 0) & ~loops
-    kept = ~loops & ~nothing
-    one, other, weights = (each[kept] for each in (edges.sources, edges.targets, edges.weights))
+    one, other, weights = edges.sources, edges.targets, edges.weights
     if edges.both_ways and not directed:
-        once = one < other
+        once = one <= other
         one, other, weights = one[once], other[once], weights[once]
+    loops = one == other
+    nothing = (weights == 0) & ~loops
+    kept = ~loops & ~nothing
+    one, other, weights = one[kept], other[kept], weights[kept]
     given = len(one)
     if not directed:
         one, other = np.minimum(one, other), np.maximum(one, other)
@@ -88,7 +87,7 @@ def _parts(edges: Edges, draw: Draw, directed: bool) -> tuple[list[csr_array], d
             values = np.concatenate([values, values])
         found.append(coo_array((values, ends), shape=shape).tocsr())
     read = {
-        "edges_read": len(edges.sources) if not edges.both_ways else given + int(loops.sum()),
+        "edges_read": len(kept),
         "loops": int(loops.sum()),
         "without_weight": int(nothing.sum()),
         "doubled": given - len(one),

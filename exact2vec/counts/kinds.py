@@ -51,11 +51,12 @@ EDGE_TITLES = {  # what the numbers in settings["read"] of a graph are of
     "training": "edges for training",
     "validation": "edges for validation",
     "held_out": "edges held out",
-    "held_out_without_nodes": "edges put aside with an end that has no other edge",
+    "held_out_without_nodes": "held-out edges with an end that is not trained on",
+    "validation_without_nodes": "validation edges with an end that is not trained on",
     "isolated": "nodes without edges: no vector",
     "components": "components",
     "largest_component": "nodes in the largest component",
-    "cut": "cells below chance stand as a background, and word losses are of the others (1: yes)",
+    "cut": "cells below chance stand as a background (1: yes)",
 }
 
 

@@ -107,6 +107,30 @@ def test_held_out_edges_leave_the_graph_in_both_directions():
     np.testing.assert_allclose(counts.training.toarray(), dense_counts(counts.edges, 2), atol=1e-12)
 
 
+@pytest.mark.parametrize("directed", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_every_edge_is_accounted_for(seed, directed):
+    random = np.random.default_rng(seed)
+    edges = [(*ends, weight) for *ends, weight in random.integers(0, (60, 60, 5), (90, 3)).tolist()]
+    counts = e2v.count_edges(edges, hops=1, directed=directed, held_out=0.2, validation=0.2)
+    read = counts.settings["read"]
+    parts = ("training", "held_out", "validation", "loops", "without_weight", "doubled")
+    assert read["edges_read"] == sum(read[part] for part in parts) == 90
+    cells = 1 if directed else 2
+    for part in ("held_out", "validation"):
+        judged = getattr(counts, part).nnz // cells
+        assert read[part] == judged + read[f"{part}_without_nodes"]
+    assert read["held_out_without_nodes"] + read["validation_without_nodes"] > 0
+
+
+def test_a_symmetric_matrix_has_each_edge_once():
+    matrix = csr_array([[1.0, 2.0, 0.0], [2.0, 0.0, 3.0], [0.0, 3.0, 0.0]])
+    matrix.data[matrix.data == 3] = 0.0
+    read = e2v.count_edges(matrix, hops=1).settings["read"]
+    numbers = [read[name] for name in ("edges_read", "training", "loops", "without_weight")]
+    assert numbers == [3, 1, 1, 1]
+
+
 def test_directed_edges_are_a_table_of_sources_and_targets():
     counts = e2v.count_edges([("u", "p"), ("u", "q"), ("v", "q")], hops=1, directed=True)
     assert (counts.rows, counts.columns) == (["u", "v"], ["q", "p"])
