@@ -1,7 +1,7 @@
 """What a run of a graph is worth: labels of nodes, edges that it has not seen, what was cut."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,21 @@ from exact2vec.vectors.label_scores import Labels, LabelScores, label_scores
 from exact2vec.vectors.link_scores import LinkScores, link_scores, pair_keys
 from exact2vec.vectors.vectors import Vectors, load
 
+HELD_OUT_EDGES = "held-out edges"
 Pairs = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class NodeEvaluation:
-    """Labels by file; links by file, and of held-out edges; and `cut`, see `cut_nats`."""
+    """Labels by file; links by file, and of held-out edges; and `cut`, see `cut_nats`.
+
+    `not_judged` says why links are missing: a dense graph has too few pairs without an edge.
+    """
 
     labels: dict[str, LabelScores]
     links: dict[str, LinkScores]
     cut: float | None
+    not_judged: dict[str, str] = field(default_factory=dict)
 
 
 def evaluate_nodes(
@@ -55,13 +60,18 @@ def evaluate_nodes(
         for path in labels
     }
     links: dict[str, LinkScores] = {}
+    not_judged: dict[str, str] = {}
     if counts is not None and vectors.edges is not None:
         if counts.held_out is not None:
-            links["held-out edges"] = _held_out_links(vectors, counts)
+            try:
+                links[HELD_OUT_EDGES] = _held_out_links(vectors, counts)
+            except InputError as error:
+                not_judged[HELD_OUT_EDGES] = str(error)
         links |= {str(path): _links_of_file(vectors, counts, path) for path in edges}
     elif edges:
         raise UsageError("--edges needs a run of edges without direction, with its counts")
-    return NodeEvaluation(of_labels, links, cut_nats(vectors, counts) if counts else None)
+    cut = cut_nats(vectors, counts) if counts else None
+    return NodeEvaluation(of_labels, links, cut, not_judged)
 
 
 def run_of_nodes(

@@ -86,6 +86,25 @@ def test_edges_of_a_file_are_judged_where_they_were_not_trained_on(run, graph):
     assert (result.exit_code, "were trained on" in result.stderr) == (3, True)
 
 
+def test_held_out_edges_of_a_dense_graph_stop_nothing(tmp_path):
+    """All 66 pairs of twelve nodes have an edge: there is none to judge against."""
+    names = [f"n{node}" for node in range(12)]
+    lines = [f"{one}\t{other}\n" for one in names for other in names if one < other]
+    (tmp_path / "edges.tsv").write_text("".join(lines))
+    (tmp_path / "labels.tsv").write_text("".join(f"{name}\t{name[-1]}\n" for name in names))
+    assert trained(tmp_path, "run", "--held-out", "0.2").exit_code == 0
+    result = call("evaluate", tmp_path / "run", "--labels", tmp_path / "labels.tsv", "--json")
+    assert result.exit_code == 0, result.output
+    assert "held-out edges are not judged: " in result.stderr
+    assert "pairs without an edge are wanted" in result.stderr
+    found = json.loads(result.stdout)
+    assert (found["links"], list(found["not_judged"])) == ({}, ["held-out edges"])
+    assert len(found["labels"]) == 1
+    (tmp_path / "some.tsv").write_text("n0\tstranger\n")
+    refused = call("evaluate", tmp_path / "run", "--edges", tmp_path / "some.tsv")
+    assert (refused.exit_code, "no edge to judge" in refused.stderr) == (3, True)
+
+
 def test_labels_colour_the_map(run, graph):
     out = graph / "page.html"
     result = call("report", run, "-o", out, "--labels", graph / "labels.tsv")
