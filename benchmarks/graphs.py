@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 
 import exact2vec as e2v
 from exact2vec.counts.walks import transitions
+from exact2vec.options.edges import EDGE_TRAINING
 from exact2vec.vectors.embedding import nearest_rotation
 from exact2vec.vectors.label_scores import Labels, as_many_labels, f1_scores, share_score
 
 GRAPHS = ("cora", "citeseer", "ppi")
 DIM, SEED, SPLITS = 128, 1, 10
 SHARES = (0.5, 0.9)
-SETTINGS = {"prior": (5.0, 5.0), "epochs": 5}  # those of train --kind edges
 PEERS = {"ProNE": graph_peers.prone, "NetMF": graph_peers.netmf, "DeepWalk": graph_peers.deepwalk}
 HOPS = (1, 2, 5, 10)
 RESULTS = raw.RESULTS / "graphs.jsonl"
@@ -45,7 +45,7 @@ def exact(data: Path, graph: str, hops: int, **changed: Any) -> tuple[Any, Any, 
     began = time.process_time()
     counts = counts_of(data, graph, hops)
     counted = time.process_time()
-    *_, last = e2v.fit(counts, vector_size=DIM, seed=SEED, **(SETTINGS | changed))
+    *_, last = e2v.fit(counts, vector_size=DIM, seed=SEED, **(EDGE_TRAINING | changed))
     vectors = e2v.Vectors.from_state(last.state, counts)
     vectors.matrix()
     return counts, vectors, {"counts": counted - began, "training": time.process_time() - counted}

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from exact2vec.cli.request import Request
 from exact2vec.display import spinner
+from exact2vec.options.edges import EDGE_TRAINING
 
 if TYPE_CHECKING:
     from exact2vec.counts.counts import Counts
@@ -12,7 +13,7 @@ EDGE_FLAGS = (
     *("hops", "source", "target", "weight", "separator", "directed", "nodes", "whole_cells"),
     *("held_out", "validation", "encoding", "errors"),
 )
-EDGE_DEFAULTS = {"held_out": 0.0, "prior": (5.0, 5.0), "epochs": 5}
+EDGE_DEFAULTS = {"held_out": 0.0, **EDGE_TRAINING}
 
 
 def edge_counts(request: Request) -> Any:

@@ -59,7 +59,9 @@ def count_edges(
     doubled ones add up and loops are dropped. Cells below chance become a background where there
     are more than `whole_cells` cells. Held-out edges leave the graph in both directions first.
 
-    The strengths of a prior are then in edges: train with `prior=(5, 5), epochs=5`.
+    The strengths of a prior are then in edges: train with `prior=(5, 5), epochs=5`, as `train
+    --kind edges` does. `fit` and `Exact2Vec` do not know the kind of their counts: without these
+    they take the strengths and epochs of text, too strong a prior for nodes with few edges.
 
     Raises InputError for names that are missing and weights that are negative or no numbers, with
     the edge or line; ResourceError where the walks would not fit into memory.

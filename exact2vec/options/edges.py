@@ -2,6 +2,8 @@
 
 from exact2vec.options.option import Option
 
+EDGE_TRAINING = {"prior": (5.0, 5.0), "epochs": 5}  # of train --kind edges; strengths in edges
+
 EDGES = (
     Option(
         "hops",
