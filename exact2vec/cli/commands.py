@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from exact2vec.cli.edges import edge_files
 from exact2vec.cli.inputs import refuse_flags_of_files
 from exact2vec.cli.support import (
     FORCE,
@@ -23,6 +24,7 @@ from exact2vec.errors import UsageError
 from exact2vec.options import OPTIONS, strengths_of_new_rows
 
 ITEM_FORM = ("group_by", "item", "weight", "separator")
+EDGE_ENDS = ("source", "target")
 FOLD_IN_PRIOR = (
     "strengths, the first of which pulls the new rows; needed where RUN has no prior  "
     "[default: RUN's]"
@@ -142,7 +144,7 @@ def neighbors(
     help="what a document of TEXT is  [default: as in the run]",
 )
 @options([OPTIONS[name] for name in ("encoding", "errors", "threads")])
-@options([OPTIONS[name] for name in ITEM_FORM])
+@options([OPTIONS[name] for name in (*ITEM_FORM, *EDGE_ENDS)])
 @JSON
 def evaluate(
     run: str,
@@ -172,15 +174,20 @@ def evaluate(
     from exact2vec.vectors.vectors import load
 
     text, opened = None, open_run(run)
-    form = {name: extra.pop(name) for name in ITEM_FORM} | {"encoding": encoding, "errors": errors}
+    form = {name: extra.pop(name) for name in (*ITEM_FORM, *EDGE_ENDS)}
+    form |= {"encoding": encoding, "errors": errors}
     ranked = ranking(opened, texts, form, extra["threads"])
     if not texts or ranked is None:
-        refuse_flags_of_files(ITEM_FORM, "files of rows of items")
+        item_flags = [name for name in ITEM_FORM if not (edges and name == "separator")]
+        refuse_flags_of_files(item_flags, "files of rows of items")
+    if not edges:
+        refuse_flags_of_files(EDGE_ENDS, "files of --edges")
     if texts and ranked is None:
         changed = {"document": document} if document else {}
         text = text_like(load(opened), texts, encoding=encoding, errors=errors, **changed)
     with spinner("judging labels and edges", quiet=not (labels or edges)):
-        nodes = run_of_nodes(opened, labels, edges, extra["which"], extra["threads"])
+        given = edge_files(edges, form)
+        nodes = run_of_nodes(opened, labels, given, extra["which"], extra["threads"])
     found = evaluated(opened, text, **extra)
     for note in text.notes if text else ():
         tell(note)

@@ -16,6 +16,17 @@ EDGE_FLAGS = (
 EDGE_DEFAULTS = {"held_out": 0.0, **EDGE_TRAINING}
 
 
+def edge_files(paths: tuple[str, ...], given: dict[str, Any]) -> dict[str, Any]:
+    """The Edges of files with one edge a line, by name."""
+    from exact2vec.counts.edges import edge_columns, read_edges
+    from exact2vec.counts.table_files import Form, separator_of
+
+    source, target = given["source"], given["target"]
+    how = separator_of(given["separator"]), given["encoding"], given["errors"]
+    columns, form = edge_columns(source, target, None), Form(*how, source is not None)
+    return {path: read_edges([path], columns, form) for path in paths}
+
+
 def edge_counts(request: Request) -> Any:
     """The Counts of files with one edge a line, folders of them, or stdin."""
     from exact2vec.counts.edge_counting import counted_graph
@@ -81,6 +92,8 @@ def edge_lines(counts: "Counts") -> list[str]:
     ):
         if lost:
             lines.append(f"{lost:,} edges {what} have an end that is not trained on: not judged")
+    if read["comments"]:
+        lines.append(f"comments left out, lines that begin with # or %: {read['comments']:,}")
     if isolated := counts.settings["isolated"]:
         shown = ", ".join(map(repr, isolated[:5])) + " …" * (len(isolated) > 5)
         lines.append(f"{len(isolated):,} nodes without edges have no vector: {shown}")

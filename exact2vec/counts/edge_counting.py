@@ -1,7 +1,9 @@
 """Counting edges: a graph becomes the expected co-occurrences of walks on it."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from scipy.sparse import csr_array
 
 from exact2vec.counts.corpus import HELD_OUT, PARTS, VALIDATION, Draw
 from exact2vec.counts.counts import Counts
-from exact2vec.counts.edges import Edges, edge_columns, edges_of
+from exact2vec.counts.edges import Edges, edge_columns, edges_of, named_nodes
 from exact2vec.counts.graph import Graph
 from exact2vec.counts.kinds import EDGES
 from exact2vec.counts.vocabulary import Vocabulary
@@ -27,7 +29,7 @@ from exact2vec.parallel import Workers
     edges="pairs or triples (with a weight), an array of two or three columns, a networkx graph, a "
     "symmetric or other scipy matrix, a data frame, or the path of a file with one edge a line",
     directed="whether edges keep their direction: rows are sources, columns targets; default False",
-    nodes="names of more nodes, which may have no edges",
+    nodes="names of more nodes, which may have no edges, or the pathlib.Path of a file of them",
     source="of a data frame or a file with a header: the column of one end",
     target="the column of the other end",
     weight="the column of weights",
@@ -85,7 +87,13 @@ def count_edges(
             f"below 1; got {held_out:g} + {validation:g}"
         )
     columns = edge_columns(source, target, weight) if source or target or weight else None
-    given = edges_of(edges, columns).with_nodes(nodes)
+    given = edges_of(edges, columns).with_nodes(named_nodes(nodes))
+    if isinstance(edges, str | Path) and given.header:
+        warnings.warn(
+            f"{edges}: the first line, {given.header!r}, was read as an edge: where it names the "
+            "columns, give source= and target=",
+            stacklevel=2,
+        )
     settings = {"hops": hops, "held_out": held_out, "validation": validation}
     return counted_graph(
         given,

@@ -4,7 +4,7 @@ Names of nodes are text as it stands: "1", "01" and "1.0" are three. Numbers bec
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from exact2vec.errors import InputError, UsageError
 
 HEADERS = {  # first lines that look like the names of columns
     *("source", "target", "from", "to", "src", "dst", "node1", "node2", "node_1", "node_2"),
-    *("u", "v", "id1", "id2", "head", "tail"),
+    *("u", "v", "id1", "id2", "id_1", "id_2", "head", "tail"),
 }
 BATCH_EDGES = 100_000
 
@@ -36,6 +36,7 @@ class Edges:
     """Edges between `names`, by number; nodes that stand in no edge may be among the names.
 
     `both_ways` says that each edge stands in both directions already, as in a symmetric matrix.
+    So many lines of `comments` were left out.
     """
 
     names: list[str]
@@ -43,13 +44,15 @@ class Edges:
     targets: NDArray[np.int32]
     weights: NDArray[np.float64]
     both_ways: bool = False
+    comments: int = 0
 
     @classmethod
     def of_entries(cls, entries: LongForm) -> "Edges":
         """Of two columns of names that are numbered together."""
         sources, targets = entries.names
         weights = np.ones(len(entries)) if entries.weights is None else entries.weights
-        return cls(sources.distinct, sources.numbers, targets.numbers, weights)
+        numbers = sources.numbers, targets.numbers
+        return cls(sources.distinct, *numbers, weights, comments=entries.comments)
 
     @property
     def header(self) -> str | None:
@@ -67,13 +70,7 @@ class Edges:
         """The same with nodes named, which may have no edges."""
         place = dict.fromkeys(self.names)
         more = [_name(name, f"node {number}") for number, name in enumerate(names, start=1)]
-        return Edges(
-            list(place | dict.fromkeys(more)),
-            self.sources,
-            self.targets,
-            self.weights,
-            self.both_ways,
-        )
+        return replace(self, names=list(place | dict.fromkeys(more)))
 
 
 def edge_columns(source: str | None, target: str | None, weight: str | None) -> Columns:
@@ -97,6 +94,16 @@ def read_nodes(path: str | Path) -> list[str]:
 
     names = (line.rstrip("\r\n") for line in text_lines(Path(path)))
     return [name for name in names if name.strip()]
+
+
+def named_nodes(given: Any) -> Iterable[Any]:
+    """Names of nodes, as they are given or in the file of a Path."""
+    if isinstance(given, str | bytes):
+        raise TypeError(
+            f"nodes are names, as a list, or the pathlib.Path of a file with one a line; "
+            f"got the text {given!r}"
+        )
+    return read_nodes(given) if isinstance(given, Path) else given
 
 
 def edges_of(given: Any, columns: Columns | None = None) -> Edges:
@@ -129,7 +136,12 @@ def _of_networkx(graph: Any) -> Edges:
     sources, targets = (
         np.fromiter((place[edge[end]] for edge in found), np.int32, len(found)) for end in (0, 1)
     )
-    return Edges(names, sources, targets, _weights([edge[2] for edge in found], "edge"))
+    weights = _weights([edge[2] for edge in found], "edge")
+    if graph.is_directed():
+        return Edges(names, sources, targets, weights)
+    back = sources != targets  # a loop is its own way back
+    sources, targets = np.append(sources, targets[back]), np.append(targets, sources[back])
+    return Edges(names, sources, targets, np.append(weights, weights[back]), both_ways=True)
 
 
 def _of_matrix(matrix: Any) -> Edges:

@@ -64,14 +64,14 @@ def _order(names: NDArray[np.object_], degrees: NDArray[np.float64]) -> NDArray[
 
 def _parts(edges: Edges, draw: Draw, directed: bool) -> tuple[list[csr_array], dict[str, int]]:
     """A matrix over all names for each part; what was read."""
-    one, other, weights = edges.sources, edges.targets, edges.weights
+    sources, targets, weights = edges.sources, edges.targets, edges.weights
     if edges.both_ways and not directed:
-        once = one <= other
-        one, other, weights = one[once], other[once], weights[once]
-    loops = one == other
+        once = sources <= targets
+        sources, targets, weights = sources[once], targets[once], weights[once]
+    loops = sources == targets
     nothing = (weights == 0) & ~loops
     kept = ~loops & ~nothing
-    one, other, weights = one[kept], other[kept], weights[kept]
+    one, other, weights = (each[kept] for each in (sources, targets, weights))
     given = len(one)
     if not directed:
         one, other = np.minimum(one, other), np.maximum(one, other)
@@ -88,6 +88,7 @@ def _parts(edges: Edges, draw: Draw, directed: bool) -> tuple[list[csr_array], d
         found.append(coo_array((values, ends), shape=shape).tocsr())
     read = {
         "edges_read": len(kept),
+        "comments": edges.comments,
         "loops": int(loops.sum()),
         "without_weight": int(nothing.sum()),
         "doubled": given - len(one),

@@ -45,6 +45,7 @@ def stored_kind(name: str, path: Path) -> Kind:
 
 EDGE_TITLES = {  # what the numbers in settings["read"] of a graph are of
     "edges_read": "edges read",
+    "comments": "lines dropped: comments",
     "doubled": "edges doubled and added up",
     "loops": "edges dropped: loops",
     "without_weight": "edges dropped: the weight is 0",

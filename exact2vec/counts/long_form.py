@@ -37,12 +37,13 @@ class Names:
 class LongForm:
     """Entries by column: `names` for each column of names, `weights`, and `times` in seconds.
 
-    Weights that are missing are nan.
+    Weights that are missing are nan. So many lines of `comments` were left out.
     """
 
     names: list[Names]
     weights: NDArray[np.float64] | None = None
     times: NDArray[np.float64] | None = None
+    comments: int = 0
 
     def __len__(self) -> int:
         return len(self.names[0].numbers)
@@ -105,8 +106,9 @@ def gathered(batches: Iterable[Batch], columns: Columns) -> LongForm:
     shared = Numbering(columns.names[0])
     numberings = [shared if columns.together else Numbering(name) for name in columns.names]
     ids = [array("i") for _ in numberings]
-    weights, times, clock = array("d"), array("d"), Clock()
+    weights, times, clock, comments = array("d"), array("d"), Clock(), 0
     for batch in batches:
+        comments += batch.comments
         rest = iter(batch.columns[len(ids) :])
         for values, numbering, found in zip(batch.columns, numberings, ids, strict=False):
             numbers = np.array(numbering.numbers(values, batch.place), np.int32)
@@ -126,6 +128,7 @@ def gathered(batches: Iterable[Batch], columns: Columns) -> LongForm:
         ],
         np.frombuffer(weights) if weights else None,
         np.frombuffer(times) if columns.time is not None else None,
+        comments,
     )
 
 

@@ -36,10 +36,14 @@ COMMENT = ("#", "%")
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows, as a list of values for each wanted column; `place` says where a row stands."""
+    """Some rows, as a list of values for each wanted column; `place` says where a row stands.
+
+    So many lines of comments among them, or before, are left out.
+    """
 
     columns: list[list[Any]]
     place: Callable[[int], str]
+    comments: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,10 +171,10 @@ def _delimited(
         places = _column_places(header, wanted, name, separator or "")
         why = f"the header has {len(header)}"
     else:
-        header = rows.first_of(len(wanted), comments=True)
+        header = rows.first_of(wanted, comments=True)
         places, why = list(range(len(header))), f"the first row has {len(header)}"
-    for block, place in rows.blocks(len(header), why, comments=not form.header):
-        yield Batch([list(map(itemgetter(at), block)) for at in places], place)
+    for block, place, dropped in rows.blocks(len(header), why, comments=not form.header):
+        yield Batch([list(map(itemgetter(at), block)) for at in places], place, dropped)
 
 
 def _fields(lines: Iterator[str], separator: str | None) -> Iterator[list[str]]:
@@ -191,6 +195,7 @@ class _Rows:
         self._rows, self._name = rows, name
         self._line, self._first = 1, 0
         self._waiting: list[list[str]] = []
+        self._comments = 0
 
     def next_row(self) -> list[str]:
         """The first row."""
@@ -199,31 +204,43 @@ class _Rows:
                 return block[0]
         raise InputError(f"{self._name}: no header, only blank lines")
 
-    def first_of(self, most: int, *, comments: bool) -> list[str]:
-        """The first row, which comes again with the others: it has `most` fields or one less."""
+    def first_of(self, wanted: Sequence[str], *, comments: bool) -> list[str]:
+        """The first row, which comes again with the others; its last field may be missing."""
         while block := self._some(1):
             row = block[0]
-            if not (_is_blank(row) or (comments and row[0].startswith(COMMENT))):
-                if not most - 1 <= len(row) <= most:
-                    raise InputError(
-                        f"{self._name}, line {self._first}: wanted {most - 1} or {most} fields, "
-                        f"got {len(row)}: {', '.join(row)[:60]!r}; see --separator"
-                    )
+            if comments and _is_comment(row):
+                self._comments += 1
+            elif not _is_blank(row):
+                self._refuse_first(row, wanted)
                 self._waiting = block
                 return row
         raise InputError(f"{self._name}: no rows, only blank lines and comments")
 
+    def _refuse_first(self, row: list[str], wanted: Sequence[str]) -> None:
+        where, most = f"{self._name}, line {self._first}", len(wanted)
+        if not most - 1 <= len(row) <= most:
+            raise InputError(
+                f"{where}: wanted {most - 1} or {most} fields, got {len(row)}: "
+                f"{', '.join(row)[:60]!r}; see --separator"
+            )
+        if len(row) == most and not _is_number(row[-1]):
+            flags = ", ".join(f"--{column}" for column in wanted)
+            raise InputError(
+                f"{where}: the {wanted[-1]} {row[-1][:40]!r} is no number (1.5 has a point); "
+                f"where this line names the columns, say which they are: {flags}"
+            )
+
     def blocks(
         self, width: int, why: str, *, comments: bool = False
-    ) -> Iterator[tuple[list[list[str]], Callable[[int], str]]]:
-        """The rows in blocks. InputError for one that has not `width` fields."""
+    ) -> Iterator[tuple[list[list[str]], Callable[[int], str], int]]:
+        """The rows in blocks, and how many comments. InputError for one without `width` fields."""
         while block := self._some(BATCH_ROWS):
             kept: Sequence[int] = range(len(block))
             if comments or set(map(len, block)) != {width}:
                 kept = [
                     number
                     for number, row in enumerate(block)
-                    if not (_is_blank(row) or (comments and row[0].startswith(COMMENT)))
+                    if not (_is_blank(row) or (comments and _is_comment(row)))
                 ]
             place = _Place(self._name, self._first, block, kept)
             rows = block if len(kept) == len(block) else [block[number] for number in kept]
@@ -234,8 +251,10 @@ class _Rows:
                     f"{place(ragged)}: {_number(row, 'field')}, but {why}: "
                     f"{', '.join(row)[:60]!r}; quote a field that holds the separator"
                 )
-            if rows:
-                yield rows, place
+            dropped = self._comments + sum(map(_is_comment, block)) if comments else 0
+            self._comments = 0
+            if rows or dropped:
+                yield rows, place, dropped
 
     def _some(self, most: int) -> list[list[str]]:
         """The next rows, blank ones too; `_first` is the line of the first."""
@@ -277,6 +296,19 @@ def _lines_of(block: Sequence[Sequence[str]]) -> int:
 
 def _is_blank(row: Sequence[str]) -> bool:
     return not row or (len(row) == 1 and not row[0].strip())
+
+
+def _is_comment(row: Sequence[str]) -> bool:
+    return not _is_blank(row) and row[0].startswith(COMMENT)
+
+
+def _is_number(field: str) -> bool:
+    """Whether it reads as one; one that is missing is left to who wants it."""
+    try:
+        float(field.strip() or 0)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(row: Sequence[str], noun: str) -> str:

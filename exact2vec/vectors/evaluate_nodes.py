@@ -1,6 +1,6 @@
 """What a run of a graph is worth: labels of nodes, edges that it has not seen, what was cut."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from exact2vec.counts.counts import Counts, has_counts
-from exact2vec.counts.edges import Edges, edge_columns, read_edges
+from exact2vec.counts.edges import Edges
 from exact2vec.counts.kinds import EDGES
-from exact2vec.counts.table_files import Form
 from exact2vec.counts.walks import Walks, summed_hops
 from exact2vec.errors import InputError, UsageError
 from exact2vec.loss.count_losses import WeightedCounts
@@ -21,6 +20,7 @@ from exact2vec.vectors.label_scores import Labels, LabelScores, label_scores
 from exact2vec.vectors.link_scores import LinkScores, link_scores, pair_keys
 from exact2vec.vectors.vectors import Vectors, load
 
+NO_EDGES: Mapping[str, Edges] = {}
 HELD_OUT_EDGES = "held-out edges"
 Pairs = NDArray[np.int64]
 
@@ -43,11 +43,11 @@ def evaluate_nodes(
     counts: Counts | None,
     *,
     labels: Sequence[str | Path] = (),
-    edges: Sequence[str | Path] = (),
+    edges: Mapping[str, Edges] = NO_EDGES,
     which: Any = None,
     threads: int | None = None,
 ) -> NodeEvaluation:
-    """Labels and edges of files, and the held-out edges of the run where there are some."""
+    """Labels of files, edges by name, and the held-out edges of the run where there are some."""
     if vectors.kind != EDGES:
         if labels or edges:
             raise UsageError(
@@ -67,7 +67,7 @@ def evaluate_nodes(
                 links[HELD_OUT_EDGES] = _held_out_links(vectors, counts)
             except InputError as error:
                 not_judged[HELD_OUT_EDGES] = str(error)
-        links |= {str(path): _links_of_file(vectors, counts, path) for path in edges}
+        links |= {name: _links(vectors, counts, name, edges[name]) for name in edges}
     elif edges:
         raise UsageError("--edges needs a run of edges without direction, with its counts")
     cut = cut_nats(vectors, counts) if counts else None
@@ -75,7 +75,7 @@ def evaluate_nodes(
 
 
 def run_of_nodes(
-    run: Run, labels: Sequence[str], edges: Sequence[str], which: Any, threads: int | None
+    run: Run, labels: Sequence[str], edges: Mapping[str, Edges], which: Any, threads: int | None
 ) -> NodeEvaluation | None:
     """That of a run folder; None where it is of something else and nothing of nodes is asked."""
     vectors = load(run)
@@ -114,16 +114,15 @@ def _held_out_links(vectors: Vectors, counts: Counts) -> LinkScores:
     return link_scores(vectors, _pairs(counts.held_out), _whole(vectors, counts), validation, lost)
 
 
-def _links_of_file(vectors: Vectors, counts: Counts, path: str | Path) -> LinkScores:
-    """Those of a file; InputError where one of them was trained on."""
-    given = read_edges([str(path)], edge_columns(None, None, None), Form(header=False))
+def _links(vectors: Vectors, counts: Counts, name: str, given: Edges) -> LinkScores:
+    """Those of some edges; InputError where one of them was trained on."""
     pairs, strangers = _known_pairs(vectors, given)
     trained = np.sort(pair_keys(_pairs(vectors.edges), len(vectors)))
     seen = np.isin(pair_keys(pairs, len(vectors)), trained)
     if seen.any():
         one, other = (vectors.columns[end] for end in pairs[seen.argmax()])
         raise InputError(
-            f"{path}: {int(seen.sum()):,} of its edges were trained on, {one!r} to {other!r} "
+            f"{name}: {int(seen.sum()):,} of its edges were trained on, {one!r} to {other!r} "
             "among them: judge edges that are not in INPUT, or train with --held-out 0.1"
         )
     whole = np.concatenate([_whole(vectors, counts), pair_keys(pairs, len(vectors))])

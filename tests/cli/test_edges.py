@@ -82,6 +82,15 @@ def test_edges_of_a_file_are_judged_where_they_were_not_trained_on(run, graph):
     found = json.loads(call("evaluate", run, "--edges", graph / "others.tsv", "--json").stdout)
     links = found["links"][str(graph / "others.tsv")]
     assert (links["edges"], links["strangers"]) == (2, 1)
+    (graph / "named.csv").write_text(
+        "how;to;from\n" + "".join(f"1;n{other};n{one}\n" for one, other in absent)
+    )
+    flags = "--edges", graph / "named.csv", "--source", "from", "--target", "to"
+    named = call("evaluate", run, *flags, "--separator", ";", "--json")
+    assert named.exit_code == 0, named.output
+    assert json.loads(named.stdout)["links"][str(graph / "named.csv")]["edges"] == 2
+    useless = call("evaluate", run, "--source", "from", "--target", "to")
+    assert (useless.exit_code, "how files of --edges are read" in useless.stderr) == (2, True)
     result = call("evaluate", run, "--edges", graph / "edges.tsv")
     assert (result.exit_code, "were trained on" in result.stderr) == (3, True)
 
@@ -179,6 +188,7 @@ def test_flags_of_graphs_are_refused_elsewhere(tmp_path):
 
 
 def test_a_first_line_like_a_header_is_said(tmp_path):
-    (tmp_path / "edges.tsv").write_text("source\ttarget\na\tb\nb\tc\nc\ta\n")
+    (tmp_path / "edges.tsv").write_text("# edges\nsource\ttarget\na\tb\nb\tc\nc\ta\n")
     result = trained(tmp_path, "run", "--epochs", "1")
+    assert "comments left out, lines that begin with # or %: 1" in result.stderr
     assert "the first line, 'source target', was read as an edge" in result.stderr

@@ -131,6 +131,38 @@ def test_a_symmetric_matrix_has_each_edge_once():
     assert numbers == [3, 1, 1, 1]
 
 
+def test_an_undirected_graph_has_both_directions_where_these_count():
+    graph = networkx.path_graph(4)
+    graph.add_edge(2, 2)
+    counts = e2v.count_edges(graph, directed=True, hops=1)
+    path = [("0", "1"), ("1", "2"), ("2", "3")]
+    close(cells(counts), dict.fromkeys([*path, *(edge[::-1] for edge in path)], 1.0))
+    read = e2v.count_edges(graph, hops=1).settings["read"]
+    assert (read["edges_read"], read["training"], read["loops"], read["doubled"]) == (4, 3, 1, 0)
+    one_way = networkx.DiGraph([("u", "p"), ("v", "p")])
+    assert e2v.count_edges(one_way, directed=True, hops=1).columns == ["p"]
+
+
+def test_nodes_are_a_list_or_a_file(tmp_path):
+    (tmp_path / "nodes.txt").write_text("lone\n\na\n")
+    counts = e2v.count_edges(EDGES, nodes=tmp_path / "nodes.txt")
+    assert counts.settings["isolated"] == ["lone"]
+    with pytest.raises(TypeError, match=r"pathlib.Path of a file.*got the text 'lone'"):
+        e2v.count_edges(EDGES, nodes="lone")
+
+
+def test_comments_and_headers_are_said(tmp_path):
+    (tmp_path / "edges.txt").write_text("# made by hand\n\na b\n% more\n# last\nb c\n# end\n")
+    assert e2v.count_edges(tmp_path / "edges.txt").settings["read"]["comments"] == 4
+    (tmp_path / "edges.csv").write_text("id_1,id_2\na,b\n")
+    with pytest.warns(UserWarning, match="first line, 'id_1 id_2', was read as an edge"):
+        e2v.count_edges(tmp_path / "edges.csv")
+    (tmp_path / "edges.tsv").write_text("source\ttarget\tweight\na\tb\t1\n")
+    why = "line 1: the weight 'weight' is no number .* --source, --target, --weight"
+    with pytest.raises(InputError, match=why):
+        e2v.count_edges(tmp_path / "edges.tsv")
+
+
 def test_directed_edges_are_a_table_of_sources_and_targets():
     counts = e2v.count_edges([("u", "p"), ("u", "q"), ("v", "q")], hops=1, directed=True)
     assert (counts.rows, counts.columns) == (["u", "v"], ["q", "p"])
