@@ -4,8 +4,9 @@
 
 R is the orthogonal matrix nearest to UᵀX: counts of a graph are symmetric, so u ≈ sign(λ)·x, and
 x + u would cancel the axes of negative λ. P is the transition matrix of the graph that was trained
-on: Σ_w P(c, w) u_w is the counted part of the gradient of x_c, so P·o is in the frame of the
-inputs. n(·) divides a row by its length. What features say is added to both sides first.
+on: with one hop, d_c Σ_w P(c, w) u_w is the counted part of the gradient of x_c, so P·o is in the
+frame of the inputs. n(·) divides a row by its length. What features say is added to both sides
+first.
 """
 
 from dataclasses import dataclass
