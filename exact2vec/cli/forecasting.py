@@ -41,8 +41,8 @@ def say_roughly(text: "Text", request: "Request") -> None:
         return
     given = request.given
     words = sizes.words(given["min_count"], given["max_vocab"])
-    shapes = shapes_of_words(sizes.times(words), request, report=False)
-    counted = _counted(sizes.tokens, shapes)
+    shapes = shapes_of_words(sizes.times(words), request)
+    counted = _counted(shapes)
     request.say(
         f"roughly, from the size of the files: {_short(sizes.tokens)} tokens, "
         f"{_short(words)} words kept of {_short(sizes.distinct)}; {foreseen(shapes, counted)}"
@@ -73,7 +73,7 @@ def refuse_words(request: "Request") -> Callable[["TokenCounts", "Vocabulary"], 
         def needed(words: int) -> float:
             some = scaled(shapes, words)
             counting = memory.counting_bytes(kept, some.cells, some.words)
-            return max(counting, _counted(0, some) + memory.peak(some))
+            return max(counting, _counted(some) + memory.peak(some))
 
         size = len(vocabulary.words)
         held = machine.resident_bytes()
@@ -137,9 +137,7 @@ def forecast_line(found: "Forecast") -> str:
     )
 
 
-def shapes_of_words(
-    times: Any, request: "Request", *, words: list[str] | None = None, report: bool = False
-) -> "Shapes":
+def shapes_of_words(times: Any, request: "Request", *, words: list[str] | None = None) -> "Shapes":
     """The Shapes of text whose words stand `times` often, before their pairs are counted."""
     from exact2vec.counts.ngram_sizes import NONE
     from exact2vec.forecast.rough import expected_cells, expected_features
@@ -170,7 +168,6 @@ def shapes_of_words(
         chosen=given["epochs"] == "auto",
         block_rows=given["block_rows"],
         threads=given["threads"] or available_threads(),
-        report=report,
     )
 
 
@@ -200,7 +197,7 @@ def scaled(shapes: "Shapes", words: int) -> "Shapes":
     )
 
 
-def _counted(tokens: int, shapes: "Shapes") -> float:
+def _counted(shapes: "Shapes") -> float:
     """Bytes of the counts, once the tokens are let go."""
     from exact2vec.forecast import memory
 

@@ -52,11 +52,6 @@ def bytes_written(shapes: Shapes) -> float:
     return float(cells + vectors + maps * shapes.prior)
 
 
-def step_flops(shapes: Shapes) -> float:
-    """6·R·W·D of a pass: three products, each of a multiplication and an addition."""
-    return 6.0 * shapes.contexts * shapes.words * shapes.width
-
-
 def _ngrams(shapes: Shapes, pieces: Pieces) -> Seconds:
     """Spelled when the prior is made, and again for the embedding."""
     spelled = 2 * shapes.inputs.spelled if shapes.square else _both(shapes)
