@@ -111,7 +111,7 @@ def validated(rows: NDArray[Any], labels: Labels, trained: NDArray[Any]) -> floa
 
 
 def run_exact(data: Path, graph: str, labels: Labels) -> list[dict[str, Any]]:
-    """A line for the default, its parts, and other hops."""
+    """A line for the default and each of its parts."""
     counts, vectors, seconds = exact(data, graph, 5)
     return [
         {"method": f"exact, {name}", "seconds": seconds}

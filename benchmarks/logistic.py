@@ -3,8 +3,8 @@
     ½ |w|² + C Σ_i log(1 + exp(−y_i w·x_i)),  the last x is the constant 1, C = 1
 
 Accelerated steps in the metric of the bound I + C/4 XᵀX on the second derivative, begun anew where
-they go uphill. tests/benchmarks compare it with scikit-learn. Source: Böhning and Lindsay 1988
-(the bound); Nesterov 1983; O'Donoghue and Candès 2015 (beginning anew).
+they go uphill. tests/vectors/test_nodes.py compares it with scikit-learn. Source: Böhning and
+Lindsay 1988 (the bound); Nesterov 1983; O'Donoghue and Candès 2015 (beginning anew).
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def fit(rows: Rows, has: NDArray[np.bool_], new: Rows) -> Rows:
 
 
 def optimum(rows: Rows, has: NDArray[np.bool_]) -> Rows:
-    """The weights of each label, a column each."""
+    """The weights of each label, a column each; RuntimeError where STEPS do not reach them."""
     x, wanted = _with_constant(rows), has.astype(np.float64)
     inverse = np.linalg.inv(np.eye(x.shape[1]) + x.T @ x / 4)
     now = ahead = np.zeros((x.shape[1], has.shape[1]))
@@ -34,7 +34,7 @@ def optimum(rows: Rows, has: NDArray[np.bool_]) -> Rows:
         slope = ahead + x.T @ (1 / (1 + np.exp(-(x @ ahead))) - wanted)
         step = inverse @ slope
         if np.sqrt((slope * step).sum(axis=0)).max() < TOLERANCE:
-            break
+            return ahead
         before, now = now, ahead - step
         if ((now - before) * step).sum() > 0:
             momentum, ahead = 1.0, now
@@ -42,7 +42,7 @@ def optimum(rows: Rows, has: NDArray[np.bool_]) -> Rows:
         grown = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         ahead = now + (momentum - 1) / grown * (now - before)
         momentum = grown
-    return ahead
+    raise RuntimeError(f"no optimum to {TOLERANCE:g} in {STEPS:,} steps: raise STEPS")
 
 
 def _with_constant(rows: Rows) -> Rows:

@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import graphs
+import numpy as np
 import pytest
+import raw
 
 import exact2vec as e2v
 from exact2vec.options.edges import EDGE_TRAINING
@@ -30,3 +33,15 @@ def test_the_settings_of_graphs_are_those_of_the_command(text):
     told = re.findall(r"prior=\((\d+), (\d+)\), epochs=(\d+)", text)
     prior, epochs = EDGE_TRAINING["prior"], EDGE_TRAINING["epochs"]
     assert {tuple(map(int, numbers)) for numbers in told} == {(*prior, epochs)}
+
+
+def test_what_is_said_beside_the_table_of_labels_is_in_its_lines():
+    said = (GUIDE.parent / "measured.md").read_text()
+    micro = {
+        (row["graph"], row["method"]): np.mean(row["0.9"]["micro"])
+        for row in raw.read(graphs.RESULTS)
+    }
+    for graph in ("cora", "citeseer"):
+        gap = 100 * (micro[graph, "exact, embedding"] - micro[graph, "NetMF"])
+        assert f"{graph} (−{-gap:.2f})".replace("0.", ".") in said
+    assert ("DeepWalk was not run" in said) == (("cora", "DeepWalk") not in micro)

@@ -85,6 +85,13 @@ def test_the_fast_regression_is_liblinear():
     assert wanted.tobytes() == liblinear(rows[:60], has[:60], rows[60:], threads=1).tobytes()
 
 
+def test_a_regression_that_has_not_ended_is_no_result(monkeypatch):
+    rows, has = made_labels(np.random.default_rng(4))
+    monkeypatch.setattr(logistic, "STEPS", 3)
+    with pytest.raises(RuntimeError, match="no optimum to 1e-07 in 3 steps"):
+        logistic.fit(rows[:60], has[:60], rows[60:])
+
+
 def test_labels_that_follow_the_graph_are_found(vectors, counts):
     part = [("low" if int(name[1:]) < 20 else "high") for name in counts.rows]
     pairs = [*zip(counts.rows, part, strict=True), ("stranger", "low")]
