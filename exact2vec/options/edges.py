@@ -20,8 +20,9 @@ EDGES = (
         "whole_cells",
         20_000_000,
         int,
-        "edges: up to so many cells all are kept; beyond, those below chance become a background, "
-        "and it is said by how much the loss can differ",
+        "edges: up to so many cells all are kept; beyond, those below chance become a background: "
+        "train says how many of the pairs it moves, and evaluate by how much the loss differs, "
+        "unless edges are directed",
         least=0,
     ),
 )

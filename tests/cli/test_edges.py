@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from command_line import call
@@ -133,10 +134,17 @@ def test_what_is_cut_is_said(graph):
     assert "cells below chance stand as a background: it moves" in result.stderr
     table = call("evaluate", graph / "cut").stdout
     assert "over all cells, those below chance too" in table
+    result = trained(graph, "cut-table", "--whole-cells", "0", "--epochs", "1", "--directed")
+    assert "cells below chance stand as a background: it moves" in result.stderr
+    directed = call("evaluate", graph / "cut-table")
+    assert directed.exit_code == 0, directed.output
+    assert "over all cells" not in directed.stdout  # as the help of --whole-cells says
 
 
 def test_new_nodes_come_by_their_edges(run, graph):
-    (graph / "new.csv").write_text("row,word,count\nnew,n3,2\nnew,n4,1\n")
+    guide = (Path(__file__).parents[2] / "docs" / "graphs.md").read_text()
+    header = re.search("The first line of the file is `(.*)`; the others", guide)[1]
+    (graph / "new.csv").write_text(f"{header}\nnew,n3,2\nnew,n4,1\n")
     result = call("fold-in", run, graph / "new.csv", "-o", graph / "with-new")
     assert result.exit_code == 0, result.output
     near = json.loads(call("neighbors", graph / "with-new", "new", "--json").stdout)
