@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import raw
+from forecast import GRID, NAMES
 from processes import output_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
@@ -44,3 +45,15 @@ def test_pairs_of_baskets_were_forecast_within_15_per_cent_where_they_take_much(
     ]
     assert len(rows) >= 3
     assert all(0.85 <= row["forecast"] / row["peak"] <= 1.15 for row in rows)
+
+
+def test_each_line_is_of_the_grid():
+    grid = [dict(zip(NAMES, settings, strict=True)) for settings in GRID]
+    for row in ROWS:
+        assert row["settings"] in grid
+
+
+def test_what_is_said_of_the_clock_is_in_the_lines():
+    every = [row["forecast"]["seconds"] / row["measured"]["seconds"] for row in ROWS]
+    least, most = re.search(r"By the clock: (\S+) to (\S+), not within", PAGE.read_text()).groups()
+    assert (float(least), float(most)) == (round(min(every), 2), round(max(every), 2))
