@@ -9,7 +9,15 @@ from exact2vec.cli import forecasting
 from exact2vec.cli.inputs import is_given, names_run_folder
 from exact2vec.cli.kinds import read_input
 from exact2vec.cli.request import Request
-from exact2vec.cli.support import announce_compilation, emit, main, option_values, printable, tell
+from exact2vec.cli.support import (
+    announce_compilation,
+    emit,
+    folder_named,
+    main,
+    option_values,
+    printable,
+    tell,
+)
 from exact2vec.cli.training_flags import of_training
 from exact2vec.errors import ResourceError
 from exact2vec.machine import give_back_large_arrays
@@ -79,11 +87,12 @@ def check(
 
 def cleaned(run: str) -> bool:
     """Whether there is a run, when what killed commands left of it is deleted."""
-    from exact2vec.storage.unfinished import clean
+    from exact2vec.storage.leftovers import clean
 
-    for path in clean(Path(run)):
-        tell(f"{path}: deleted")
-    return Path(run).exists()
+    folder = folder_named(run)
+    for path, became in clean(folder).items():
+        tell(f"{path}: {became}")
+    return folder.exists()
 
 
 def verify(run: str) -> None:

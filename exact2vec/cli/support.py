@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -64,20 +65,24 @@ class NamesLeftovers(click.Command):
         return super().invoke(context)
 
 
+def folder_named(name: str) -> Path:
+    """The folder `name` with its own name, which "." and ".." do not say."""
+    return path if (path := Path(name)).name not in ("", "..") else Path(os.path.abspath(name))
+
+
 def say_leftovers(name: str) -> None:
-    from pathlib import Path
+    from exact2vec.storage.leftovers import leftovers, only_copies, trainings_beside
 
-    from exact2vec.storage.folders import leftovers
-    from exact2vec.storage.run_folder import PROGRESS
-
-    path = Path(name)
-    if found := leftovers(path):
+    path = folder_named(name)
+    runs = only_copies(path)
+    for run in runs:
+        tell(f"a killed command left the run {path} as {run}: mv {run} {path}")
+    if others := [one for one in leftovers(path) if one not in runs]:
         tell(
-            f"a killed command left {', '.join(map(str, found))}: "
+            f"a killed command left {', '.join(map(str, others))}: "
             f"exact2vec check --clean {name} removes them"
         )
-    beside = path.with_name(f"{path.name}.new")
-    if (beside / PROGRESS).exists():
+    for beside in trainings_beside(path):
         tell(f"{beside} holds a training that has not ended: exact2vec train --resume {beside}")
 
 

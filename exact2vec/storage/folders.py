@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exact2vec.errors import UsageError
 from exact2vec.storage import disk
-from exact2vec.storage.writing import UNFINISHED, permissions, sync_folder, unfinished_name
+from exact2vec.storage.writing import permissions, sync_folder, unfinished_name
 
 NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
@@ -137,22 +137,3 @@ def delete_folder(folder: Path, names: Collection[str] | None = None) -> None:
             if names is None or path.name in names:
                 disk.unlink(path)
         disk.remove_folder(folder)
-
-
-def leftovers(path: Path) -> list[Path]:
-    """What killed commands left of writing `path`, beside it or, where it is a folder, in it."""
-    found = [one for one in _entries(path.parent) if _unfinished(one) == path.name]
-    found += [one for one in _entries(path) if _unfinished(one)]
-    return [one for one in found if not is_held(one)]
-
-
-def _entries(folder: Path) -> list[Path]:
-    with contextlib.suppress(OSError):
-        return sorted(folder.iterdir())
-    return []
-
-
-def _unfinished(path: Path) -> str | None:
-    """The name that a file or folder was to get."""
-    found = UNFINISHED.fullmatch(path.name)
-    return found[1] if found else None

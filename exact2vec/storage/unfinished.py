@@ -7,7 +7,6 @@ docs/files.md describes it.
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,10 @@ from exact2vec.storage.folders import (
     held,
     is_at,
     is_held,
-    leftovers,
     make_folders,
     put_in_place,
 )
+from exact2vec.storage.leftovers import BESIDE, trainings_beside
 from exact2vec.storage.opened import OpenedFiles, opened_folder
 from exact2vec.storage.run_folder import (
     FORMAT,
@@ -62,7 +61,6 @@ from exact2vec.storage.writing import (
 )
 
 Write = Callable[[Path], None]
-BESIDE = re.compile(r"(.+)\.new(-\d+)?", re.DOTALL)  # a training whose place a run has
 OF_RUNS = {
     kind.file
     for module in (schema, word_files, item_files, next_item_files, graph_files, progress_files)
@@ -300,36 +298,6 @@ def read_progress(folder: Path) -> dict[str, Any]:
 def has_begun(folder: Path) -> bool:
     """Whether a folder holds a training with a checkpoint; one without has nothing to lose."""
     return (folder / PROGRESS).exists() and bool(read_progress(folder)["checkpoints"])
-
-
-def trainings_beside(folder: Path) -> list[Path]:
-    """Trainings that were to replace a run and have not ended."""
-    with contextlib.suppress(OSError):
-        return [
-            path
-            for path in sorted(folder.parent.iterdir())
-            if (found := BESIDE.fullmatch(path.name))
-            and found[1] == folder.name
-            and (path / PROGRESS).exists()
-        ]
-    return []
-
-
-def left_behind(folder: Path) -> list[Path]:
-    """What killed commands left of a run that no command needs, beside it and in it."""
-    found = leftovers(folder)
-    if is_run_folder(folder) and not is_held(folder):
-        found += [path for path in sorted(folder.iterdir()) if is_of_progress(path.name)]
-    return list(dict.fromkeys(found))
-
-
-def clean(folder: Path) -> list[Path]:
-    """Delete what `left_behind` names; the result is what it was."""
-    found = left_behind(folder)
-    with failure_named(folder):
-        for path in found:
-            delete_folder(path) if path.is_dir() else disk.unlink(path)
-    return found
 
 
 def _refuse_no_training(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What is said on stderr may fail, leftovers are named, and the run is there all the same."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -69,8 +70,68 @@ def test_leftovers_are_named_by_the_next_command_and_cleaned(tmp_path):
     assert sorted(os.listdir(run)) == sorted({*os.listdir(run)} - {left[1].name})
 
 
+def test_what_cannot_be_deleted_is_not_said_to_be(tmp_path):
+    (tmp_path / "run").mkdir()
+    deep, link = tmp_path / ".run.01234567.part", tmp_path / ".run.89abcdef.part"
+    (deep / "folder").mkdir(parents=True)
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("mine")
+    link.symlink_to(tmp_path / "precious")
+    told = call("check", "--clean", tmp_path / "run").stderr
+    assert f"{deep}: could not be deleted" in told
+    assert f"{link}: deleted" in told
+    assert (deep.exists(), link.is_symlink()) == (True, False)
+    assert (tmp_path / "precious" / "file").read_text() == "mine"
+
+
+def test_the_only_copy_of_a_run_gets_its_name_back(tmp_path):
+    (tmp_path / "good.txt").write_text(GOOD)
+    run, aside = tmp_path / "run", [tmp_path / f".run.0123456{end}.part" for end in "78"]
+    assert train(tmp_path, tmp_path / "good.txt").exit_code == 0
+    run.rename(aside[0])
+    told = call("evaluate", run)
+    assert (told.exit_code, f"mv {aside[0]} {run}" in told.stderr) == (3, True)
+    assert f"{aside[0]}: is {run} again" in call("check", "--clean", run).stderr
+    assert call("check", run).exit_code == 0
+    shutil.copytree(run, aside[1])
+    run.rename(aside[0])
+    told = call("check", "--clean", run).stderr
+    for path in aside:
+        assert f"{path}: kept, for {run} is no run; mv {path} {run}" in told
+    aside[1].rename(run)
+    assert f"{aside[0]}: deleted" in call("check", "--clean", run).stderr
+    assert call("evaluate", run).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("neighbors . cat", 0),
+        ("evaluate .", 0),
+        ("check .", 0),
+        ("check --clean .", 0),
+        ("export . ../x.vec", 0),
+        ("explore . -o ../explorer", 0),
+        ("train --resume .", 2),
+        ("train ../good.txt -o .", 2),
+        ("train ../good.txt -o /", 2),
+        ("evaluate /", 3),
+    ],
+)
+def test_the_folder_that_one_is_in_is_a_run_like_others(tmp_path, monkeypatch, command, code):
+    (tmp_path / "good.txt").write_text(GOOD)
+    (tmp_path / ".run.01234567.part").mkdir()
+    assert train(tmp_path, tmp_path / "good.txt").exit_code == 0
+    monkeypatch.chdir(tmp_path / "run")
+    result = call(*command.split())
+    assert result.exit_code == code, result.stderr
+    if "." in command.split():
+        assert (".run.01234567.part" in result.stderr) == (command != "check ."), result.stderr
+
+
 def test_what_another_command_is_writing_is_no_leftover(tmp_path):
-    from exact2vec.storage.folders import leftovers, staged
+    from exact2vec.storage.folders import staged
+    from exact2vec.storage.leftovers import leftovers
 
     with staged(tmp_path / "run"):
         assert leftovers(tmp_path / "run") == []

@@ -10,13 +10,12 @@ from broken_disks import ERRORS, Killed, counted, failing_at, killed_at
 
 from exact2vec.errors import CorruptFileError, Exact2VecError, InputError, ResourceError, UsageError
 from exact2vec.storage import disk, run_folder, schema
-from exact2vec.storage.folders import leftovers
+from exact2vec.storage.leftovers import clean, leftovers, trainings_beside
 from exact2vec.storage.unfinished import (
     Unfinished,
     begun,
     gone_on_with,
     read_progress,
-    trainings_beside,
 )
 
 STEPS = 3
@@ -139,6 +138,8 @@ def test_a_run_stays_until_the_new_one_has_ended(tmp_path, monkeypatch, undistur
             aside += 1
             assert [number_of(path) for path in left] == [OLD]
             assert number_of(beside) == 2.0**STEPS
+            assert "again" in clean(folder)[left[0]]
+            assert number_of(folder) == OLD
         else:
             assert number_of(folder) in (OLD, 2.0**STEPS)
         assert contents(ended(folder, beside))["summary.json"] == undisturbed["summary.json"]
