@@ -15,6 +15,7 @@ from exact2vec.cli.support import (
     FORCE,
     QUIET,
     announce_compilation,
+    folder_named,
     main,
     option_values,
     silent,
@@ -71,9 +72,13 @@ def train(
     if resume is not None:
         refuse_other_flags()
         announce_compilation(say)
-        resume_training(Path(resume), checkpoint_minutes, given["threads"], say, quiet=quiet)
+        if not resume:
+            raise UsageError("name the run folder to go on with: --resume RUN; an empty name came")
+        resume_training(
+            folder_named(resume), checkpoint_minutes, given["threads"], say, quiet=quiet
+        )
         return
-    if output is None:
+    if not output:
         raise UsageError("name the run folder to write with -o RUN, or go on with --resume RUN")
     given |= {"min_n": 3, "max_n": None} | subwords
     refuse_what_contradicts(given, features)
@@ -85,7 +90,7 @@ def train(
     from exact2vec.cli.stopping import stopping
     from exact2vec.storage.unfinished import begun
 
-    with stopping() as asking, begun(Path(output), force=force) as run:
+    with stopping() as asking, begun(folder_named(output), force=force) as run:
         from exact2vec.cli.run_in_progress import Training
         from exact2vec.counts.feature_files import read_features
         from exact2vec.estimator import Exact2Vec
@@ -130,7 +135,7 @@ def resume_training(
 def refuse_other_flags() -> None:
     """UsageError for flags beside --resume that the training has from its start."""
     context = click.get_current_context()
-    flags = {param.name: param.opts[-1] for param in context.command.params}
+    flags = {param.name: _flag_of(param) for param in context.command.params}
     changed = [
         flags[name]
         for name in context.params
@@ -141,6 +146,10 @@ def refuse_other_flags() -> None:
             f"--resume goes on with the options that the training began with: "
             f"leave out {', '.join(changed)}"
         )
+
+
+def _flag_of(param: click.Parameter) -> str:
+    return "INPUT" if isinstance(param, click.Argument) else param.opts[-1]
 
 
 def refuse_what_contradicts(given: dict[str, Any], features: str | None) -> None:

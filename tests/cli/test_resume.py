@@ -268,9 +268,11 @@ def test_a_resumed_training_that_diverges_steps_back_too(tmp_path, text, monkeyp
         (
             ["--resume", "{run}", "-o", "x", "--epochs=3", "t"],
             2,
-            "leave out --output, --epochs, inputs",
+            "leave out --output, --epochs, INPUT",
         ),
         (["{run}"], 2, "-o RUN"),
+        (["--resume", ""], 2, "name the run folder to go on with"),
+        (["{run}", "-o", ""], 2, "name the run folder to write"),
     ],
 )
 def test_what_cannot_be_resumed_is_refused(tmp_path, text, arguments, code, expected):
