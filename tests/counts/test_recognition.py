@@ -92,6 +92,16 @@ OTHERS = {
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(99), "a picture"),
     "jpeg": (b"\xff\xd8\xff\xe0" + bytes(99), "a picture"),
     "gif": (b"GIF89a" + bytes(99), "a picture"),
+    "gif without a colour": (b"GIF87a\x10\x00\x10\x00", "a picture"),
+    "webp": (b"RIFF\x24\x01\x00\x00WEBPVP8 ", "a picture"),
+    "wav": (b"RIFF\x24\x01\x00\x00WAVEfmt \x10", "sound"),
+    "flac": (b"fLaC\x00\x00\x00\x22\x10", "sound"),
+    "mp4": (b"\x00\x00\x00\x18ftypmp42", "a film"),
+    "gguf": (b"GGUF\x03\x00\x00\x00" + bytes(9), "GGUF"),
+    "gguf, high bytes first": (b"GGUF\x00\x00\x00\x03" + bytes(9), "GGUF"),
+    "feather": (b"FEA1\0\0\0\0" + bytes(9), "feather"),
+    "djvu": (b"AT&TFORM\x00\x01\x02\x03DJVU", "DjVu"),
+    "postscript": (b"%!PS-Adobe-3.0\n", "PostScript"),
     "program": (b"\x7fELF" + bytes(99), "a program"),
 }
 
@@ -103,6 +113,35 @@ def test_what_is_no_text_is_named(kind, settings, tmp_path):
     (tmp_path / "letters.txt").write_bytes(data)
     with pytest.raises(InputError, match=f"letters.txt looks like {expected}.*, which is not read"):
         list(Text(tmp_path / "letters.txt", **settings))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "word " * 51 + " mustard",
+        "PAR1 activation begins with a protease",
+        "GGUF is the file format of a model",
+        "FEA1 is how the older form of feather begins",
+        "GIF89a is how a picture begins",
+        "GIF87a",
+        "%PDF-1.4 is how a document begins",
+        "%PDF- is how a document begins",
+        "%!PS is how it begins",
+        "{\\rtf is how it begins",
+        "fLaC is how sound begins",
+        "the ftyp of a film stands behind its size",
+        "AT&TFORM is how DjVu begins",
+        "BZh91 1AY&SY",
+        "say 1AY&SY is pi",
+        "what is WEBPVP8",
+        "what is WAVEfmt ",
+    ],
+)
+def test_text_that_begins_like_something_else_is_text(sentence, tmp_path):
+    """The names of files in words; `mustard` has the mark of tar where tar has it."""
+    (tmp_path / "letters.txt").write_text(f"{sentence} and so on\n" + "\n".join(LINES))
+    tokens = [token for piece in Text(tmp_path / "letters.txt") for token in piece.tokens]
+    assert (tokens.count("river"), tokens.count("on")) == (len(LINES), len(LINES) + 1)
 
 
 def test_a_database_is_named(tmp_path):
