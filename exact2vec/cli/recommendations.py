@@ -27,6 +27,7 @@ from exact2vec.vectors.vectors import load
 COLUMNS = ("row", "rank", "item", "p")
 ENDINGS = (".csv", ".jsonl", ".parquet")
 SOME_NAMES = 5
+FORMULAS = tuple("=+-@\u2212\uff1d\uff0b\uff0d\uff20")  # a spreadsheet runs what begins so
 
 
 def for_basket(
@@ -181,8 +182,18 @@ Line = tuple[str, int, str, float]
 
 def _csv(lines: Sequence[Line]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *lines])
+    rows = [(_inert(row), rank, _inert(item), p) for row, rank, item, p in lines]
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
     return text.getvalue().encode()
+
+
+def _inert(name: str) -> str:
+    """A name behind a ' where a spreadsheet would run it as a formula.
+
+    One that begins with a ' gets another: who takes one away from each such has the names.
+    """
+    begins = name.lstrip().startswith(FORMULAS) or name[:1] in ("'", "\t", "\r", "\n")
+    return f"'{name}" if begins else name
 
 
 def _jsonl(lines: Sequence[Line]) -> bytes:

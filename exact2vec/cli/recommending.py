@@ -34,7 +34,9 @@ FROM_FLAGS = ("group_by", "item", "weight", "separator", "encoding", "errors")
     "-o",
     "--output",
     metavar="OUT.{parquet,csv,jsonl}",
-    help="with --from: the file to write, a line of row, rank, item, p for each recommendation",
+    help="with --from: the file to write, a line of row, rank, item, p for each recommendation; "
+    "in csv, a name that a spreadsheet would run (=, +, -, @), or that begins with ', gets a ' "
+    "before it",
 )
 @click.option(
     "-n", "--topn", default=10, show_default=True, type=click.IntRange(1), help="how many items"

@@ -94,6 +94,30 @@ def test_a_table_in_long_form(run, tmp_path):
     assert (refused.exit_code, "(--group-by, --item)" in refused.stderr) == (2, True)
 
 
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\u22121", "\uff1d1+1", "'tis", '"=1"', "a=1"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_no_name_is_a_formula_where_a_spreadsheet_opens_the_file(run, ending, tmp_path):
+    """In csv such names stand behind a ', and one taken away gives them back."""
+    with open(tmp_path / "orders.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("order", "what"), *((name, NAMES[1]) for name in HOSTILE)])
+    output = tmp_path / f"next.{ending}"
+    asked = ["recommend", run, "--from", tmp_path / "orders.csv", "-o", output, "-n", "1"]
+    assert call(*asked, "--group-by", "order", "--item", "what").exit_code == 0
+    if ending == "csv":
+        with open(output, newline="") as file:
+            names = [row["row"] for row in csv.DictReader(file)]
+        assert all(name[0] not in "=+-@\t\u2212\uff1d" for name in names)
+        names = [name.removeprefix("'") for name in names]
+    elif ending == "jsonl":
+        names = [json.loads(line)["row"] for line in output.read_text().splitlines()]
+    else:
+        rows = pytest.importorskip("pyarrow.parquet").read_table(output).to_pylist()
+        names = [row["row"] for row in rows]
+    assert sorted(names) == sorted(HOSTILE)
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
