@@ -13,7 +13,7 @@ from exact2vec.counts.decoding import Decoder
 from exact2vec.counts.impressions import Impressions
 from exact2vec.counts.input_files import InputFiles
 from exact2vec.counts.markup import markup_of
-from exact2vec.counts.words import between_words, tokenizer
+from exact2vec.counts.words import between_words, normal_form, tokenizer
 from exact2vec.errors import InputError, UsageError
 from exact2vec.options import checked
 from exact2vec.storage.files import (
@@ -100,14 +100,20 @@ class Text:
             *ended, rest = stretch.text.split("\n")
             for line in ended:
                 number += 1
-                blank = blank and not line.strip()
+                blank = blank and self._is_blank(line)
                 yield Piece(
                     self._tokens_of(line, name, number),
                     stretch.document == "line" or (blank and stretch.document == "paragraph"),
                 )
                 blank = True
-            blank = (blank and not rest.strip()) or stretch.ends_document
+            blank = (blank and self._is_blank(rest)) or stretch.ends_document
             yield Piece(self._tokens_of(rest, name, number + 1), stretch.ends_document)
+
+    def _is_blank(self, line: str) -> bool:
+        """Whether nothing of a line is seen: signs that words are read without are not there."""
+        if self.tokens == "words" and not line.isascii():
+            line = normal_form(line)
+        return not line.strip()
 
     def _tokens_of(self, line: str, name: str, number: int) -> list[str]:
         try:

@@ -25,6 +25,8 @@ signs = st.text(
     | st.characters(exclude_categories=["Cs"]),
     max_size=60,
 )
+UNSEEN = ["\u200e", "\u200d", "\u200d \ufeff", "\u00ad", "\u2060", " ", ""]
+paragraphs = st.lists(st.sampled_from(["a b", "c-d", *UNSEEN]), max_size=12).map("\n".join)
 
 
 HALF = Draw(0.3, 0.2)
@@ -61,7 +63,7 @@ class SlowBytes:
 
 @settings(max_examples=examples(300))
 @given(
-    st.lists(signs, min_size=1, max_size=3),
+    st.lists(signs | paragraphs, min_size=1, max_size=3),
     st.sampled_from(["words", "space"]),
     st.sampled_from(["line", "paragraph", "file"]),
     st.integers(1, 40),
@@ -71,6 +73,15 @@ def test_text_is_numbered_as_its_plain_twin_does(texts, tokens, document, size):
     plain = index_pieces(iter(text), HALF)
     same(index_text(text, tokens, HALF), plain)
     same(index_text(text, tokens), index_pieces(iter(text)))
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+def test_a_line_of_unseen_signs_ends_a_paragraph_of_words(unseen):
+    """As a blank line does."""
+    text = StringText(f"a b\n{unseen}\nc d", size=40, document="paragraph")
+    compiled = index_text(text, "words")
+    assert len(set(compiled.block_document)) == 2
+    same(compiled, index_pieces(iter(text)))
 
 
 def test_long_documents_are_cut_at_the_same_tokens(monkeypatch, tmp_path):
