@@ -89,14 +89,13 @@ class RareWords:
 
     @classmethod
     def read(cls, run: Run) -> "RareWords":
-        stored = run.json(cls.file)
-        words, times = stored["words"], stored["times"]
-        if times is not None and len(times) != len(words):
+        stored = cls(**json_fields(cls, run, weighted=run.version == 1))
+        if stored.times is not None and len(stored.times) != len(stored.words):
             raise CorruptFileError(
-                f"{run.folder / cls.file}: {len(words)} words, {len(times)} times; "
+                f"{run.folder / cls.file}: {len(stored.words)} words, {len(stored.times)} times; "
                 "they should be as many"
             )
-        return cls(words, times, stored["kept_tokens"], weighted=run.version == 1)
+        return stored
 
 
 @dataclass(frozen=True)

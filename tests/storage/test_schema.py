@@ -94,6 +94,15 @@ def test_what_was_written_is_read(tmp_path, stored):
     assert optional_file(type(stored), written(tmp_path / "other")) is None
 
 
+@pytest.mark.parametrize("odd", [{"kept_tokens": ["a"]}, {"words": "ham"}, {"times": [None]}])
+def test_odd_fields_of_rare_words_are_named(tmp_path, odd):
+    with run_folder.create(tmp_path / "run", kind="run") as part:
+        stored = {"words": ["jam"], "times": [2], "kept_tokens": 9} | odd
+        encoding.write_json(part / schema.RareWords.file, stored)
+    with pytest.raises(CorruptFileError, match=rf"rare.json: {next(iter(odd))} should be"):
+        schema.RareWords.read(run_folder.open_run(tmp_path / "run"))
+
+
 def test_cells_keep_their_parts_and_kinds(tmp_path):
     whole = csr_array(np.array([[2**40, 0, 1], [0, 3, 0]]))
     real = csr_array(np.array([[0.5, 0.25, 0.0]]))
