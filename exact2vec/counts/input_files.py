@@ -35,15 +35,15 @@ class InputFiles:
         reasons: dict[str, list[str]] = {}
         found, linked = [], []
         for path, why in _walk(folder):
-            status = None if why else _status(path)
+            name, status = str(path.relative_to(folder)), None if why else _status(path)
             if status is None:
-                reasons.setdefault(why or CANNOT_BE_READ, []).append(path.name)
+                reasons.setdefault(why or CANNOT_BE_READ, []).append(name)
             elif (why := _unfit(path, status)) is not None:
-                reasons.setdefault(why, []).append(path.name)
+                reasons.setdefault(why, []).append(name)
             elif not self._is_double(path, status):
                 found.append(path)
                 if path.is_symlink():
-                    linked.append(f"{path.name} → {os.readlink(path)}")
+                    linked.append(f"{name} → {os.readlink(path)}")
         told = [_said(folder, names, why) for why, names in reasons.items()]
         if not found and EMPTY not in reasons:
             raise InputError(

@@ -69,19 +69,32 @@ def make_folders(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def parents_made(folder: Path) -> Iterator[None]:
+    """The folders that `folder` is to stand in; those that stay empty are gone at the end."""
+    missing = [path for path in folder.parents if not path.exists()]
+    make_folders(folder.parent)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for path in missing:
+                disk.remove_folder(path)
+
+
+@contextlib.contextmanager
 def staged(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder`, held; whatever is left of it at the end is deleted."""
-    make_folders(folder.parent)
-    part, mode = unfinished_name(folder), permissions(folder)
-    disk.make_folder(part, 0o777 if mode is None else 0o700)
-    with held(part) as handle:
-        try:
-            if mode is not None:
-                disk.change_mode(part, mode)
-            yield part
-        finally:
-            if is_at(part, handle):  # not where it was put in its place, and the old one lies here
-                delete_folder(part)
+    with parents_made(folder):
+        part, mode = unfinished_name(folder), permissions(folder)
+        disk.make_folder(part, 0o777 if mode is None else 0o700)
+        with held(part) as handle:
+            try:
+                if mode is not None:
+                    disk.change_mode(part, mode)
+                yield part
+            finally:
+                if is_at(part, handle):  # not where it is in its place, and the old one lies here
+                    delete_folder(part)
 
 
 def put_in_place(part: Path, folder: Path, *, force: bool) -> Path | None:

@@ -147,6 +147,13 @@ def test_a_run_stays_where_its_replacement_fails(tmp_path, monkeypatch, exchange
         assert names(folder) == sorted(["run", *(path.name for path in left)])
 
 
+def test_folders_that_were_made_for_a_run_go_with_it(tmp_path):
+    (tmp_path / "pa").mkdir()
+    with pytest.raises(KeyError), run_folder.create(tmp_path / "pa/pb/pc/run", kind="run"):
+        raise KeyError
+    assert list((tmp_path / "pa").iterdir()) == []
+
+
 def test_a_folder_that_another_command_holds_is_refused(tmp_path):
     write_run(tmp_path / "run", 1)
     with held(tmp_path / "run"), pytest.raises(UsageError, match="by another command"):
