@@ -25,8 +25,9 @@ from exact2vec.options import COUNTING, ITEM_MODEL, TRAINING, checked, documente
 from exact2vec.pages.report import report_page
 from exact2vec.pages.run_view import RunView
 from exact2vec.storage import run_folder, schema
-from exact2vec.train.checkpoint import Earlier, history_row, summary
+from exact2vec.train.checkpoint import history_row, summary
 from exact2vec.train.fit import fit
+from exact2vec.train.going_on import Earlier
 from exact2vec.train.item_training import item_settings, parts_and_counts
 from exact2vec.train.problem import Strengths
 from exact2vec.train.provenance import origin_of

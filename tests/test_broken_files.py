@@ -10,6 +10,7 @@ import broken_files as broken
 import pytest
 from altered_runs import altered
 from broken_files import damaged
+from broken_progress import check_progress, training_in_progress
 from checking import FUZZ
 from hypothesis import strategies as st
 
@@ -34,7 +35,11 @@ READERS = {
     "vectors": (damaged(broken.VECTORS), broken.check_table(".vec", broken.read_vectors)),
     "word2vec": (st.tuples(WORDS, st.sampled_from([".vec", ".bin"])), broken.check_word2vec),
 }
-EVERY = [*READERS, "run folder", "run folder, well formed"]
+EVERY = [
+    *READERS,
+    *("run folder", "run folder, well formed"),
+    *("training in progress", "training in progress, well formed"),
+]
 
 
 def searched(name, folder, **limits):
@@ -43,18 +48,23 @@ def searched(name, folder, **limits):
         if name in READERS:
             cases, check = READERS[name]
             return broken.search(cases, check(folder), **limits)
-        files = broken.run_files(folder)
-        if name == "run folder, well formed":
-            return broken.search(altered(files), broken.check_run(folder, files), **limits)
+        if name.startswith("run folder"):
+            files = broken.run_files(folder)
+            check = broken.check_run(folder, files)
+        else:
+            files = training_in_progress(folder / "run", epochs=2, stop=7)
+            check = check_progress(folder, files)
+        if name.endswith("well formed"):
+            return broken.search(altered(files), check, **limits)
         cases = st.sampled_from(sorted(files)).flatmap(
             lambda file: st.tuples(st.just(file), damaged([files[file]]))
         )
-        return broken.search(cases, broken.check_run(folder, files), **limits)
+        return broken.search(cases, check, **limits)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_damaged_file_is_an_error_or_a_right_answer(name, tmp_path):
-    slow = name in ("text", "word2vec") or name.startswith("run folder")
+    slow = name in ("text", "word2vec") or name.startswith(("run folder", "training"))
     assert searched(name, tmp_path, inputs=40 if slow else 100) > 0
 
 

@@ -1,5 +1,6 @@
 """The command that checks: the bytes of a run, or data before it is trained on."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,9 @@ def check(
         inputs = tuple(run for run in inputs if cleaned(run))
         if not inputs:
             return
-    if names_run_folder(inputs) and not any(map(is_given, EVERY_FLAG)):
+    if any(map(is_in_progress, inputs)) or (
+        names_run_folder(inputs) and not any(map(is_given, EVERY_FLAG))
+    ):
         for run in inputs:
             verify(run)
         return
@@ -86,13 +89,23 @@ def check(
 
 
 def cleaned(run: str) -> bool:
-    """Whether there is a run, when what killed commands left of it is deleted."""
+    """Whether there is a run to verify, when what killed commands left of it is deleted."""
     from exact2vec.storage.leftovers import clean
 
     folder = folder_named(run)
     for path, became in clean(folder).items():
         tell(f"{path}: {became}")
+    if is_in_progress(run):
+        tell(f"{run} holds a training that has not ended: exact2vec train --resume {run}")
+        return False
     return folder.exists()
+
+
+def is_in_progress(run: str) -> bool:
+    """Whether it is the folder of a training that has not ended."""
+    from exact2vec.storage.run_folder import PROGRESS, is_run_folder
+
+    return os.path.isfile(Path(run) / PROGRESS) and not is_run_folder(Path(run))
 
 
 def verify(run: str) -> None:

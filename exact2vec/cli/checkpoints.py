@@ -1,11 +1,12 @@
 """Checkpoints of a training, written as its records pass."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from exact2vec.cli.stopping import Stopping
+from exact2vec.cli.support import tell
 from exact2vec.errors import ResourceError
 from exact2vec.estimator import Exact2Vec
 from exact2vec.storage.unfinished import Unfinished
@@ -30,9 +31,8 @@ class Checkpoints:
         model: Exact2Vec,
         minutes: float,
         asking: Stopping,
-        say: Callable[[str], None],
     ) -> None:
-        self.run, self.model, self.asking, self.say = run, model, asking, say
+        self.run, self.model, self.asking = run, model, asking
         self.minutes = minutes
         self._beside = ThreadPoolExecutor(1)
         self._writing: Future[float] | None = None
@@ -83,9 +83,7 @@ class Checkpoints:
 
     def _say_failure(self, error: ResourceError) -> None:
         epoch = self.run.checkpoints["last"]["epoch"]
-        self.say(
-            f"no checkpoint: {error}; the one of epoch {epoch:.2f} stays, and training goes on"
-        )
+        tell(f"no checkpoint: {error}; the one of epoch {epoch:.2f} stays, and training goes on")
 
     def _write(self, record: Record) -> None:
         began = time.perf_counter()
@@ -105,8 +103,7 @@ class Checkpoints:
         """How many seconds it took."""
         began = time.perf_counter()
         found = checkpoint_of(record)
-        numbers = found.numbers | {"epoch": record.epoch}
-        self.run.checkpoint(found.arrays, numbers, good=record.training is not None)
+        self.run.checkpoint(found.arrays, found.numbers, good=record.training is not None)
         return time.perf_counter() - began
 
     def _wait(self) -> None:

@@ -29,7 +29,8 @@ from exact2vec.storage import progress_files, schema
 from exact2vec.storage.run_folder import check_output
 from exact2vec.storage.stored_file import optional_file
 from exact2vec.storage.unfinished import Unfinished
-from exact2vec.train.checkpoint import Checkpoint, Earlier, Sizes, record_of
+from exact2vec.train.checkpoint import Checkpoint, Sizes, record_of
+from exact2vec.train.going_on import Earlier, earlier_of
 from exact2vec.train.problem import prior_of_counts
 from exact2vec.train.state import Record
 
@@ -77,7 +78,7 @@ class Training:
 
     def _train(self, train: Callable[[Any], Exact2Vec]) -> None:
         words = len(self.counts.words)
-        kept = Checkpoints(self.run, self.model, self.minutes, self.asking, self.say)
+        kept = Checkpoints(self.run, self.model, self.minutes, self.asking)
         self.asking.waits = True
         try:
             train(lambda records: terminal_progress(kept.of(records), words, quiet=self.quiet))
@@ -115,6 +116,11 @@ class Training:
             rescued = rescue(self.model, self.run.folder)
             again = f"; {_resume_line(self.run)}" if self.run.begun else ""
             fail(f"{error}; {rescued}{again}", error.exit_code)
+            raise
+        except KeyboardInterrupt:
+            if not self.run.begun or (self.run.ended and self.run.replaces is None):
+                raise
+            self._leave("interrupted", 130)
             raise
 
     def _add_report(self, folder: str) -> bool:
@@ -163,21 +169,18 @@ def stored_progress(
     sizes = Sizes(len(counts.rows), len(counts.columns), model.vector_size, features)
 
     def record(which: str) -> Record:
-        try:
-            return record_of(Checkpoint(run.arrays(which), run.checkpoints[which]), sizes, prior)
-        except CorruptFileError as error:
-            raise CorruptFileError(f"{run.folder}: {error}") from error
+        return record_of(Checkpoint(run.arrays(which), run.checkpoints[which]), sizes, prior)
 
-    last, good = record("last"), record("good")
-    if good.training is None:
-        raise CorruptFileError(f"{run.folder}: the losses of its good checkpoint are missing")
-    return Earlier(last.progress, good, run.history, run.times)
+    try:
+        return earlier_of(record("last"), record("good"), run.history, run.times)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{run.folder}: {error}") from error
 
 
 def stored_model(run: Unfinished, threads: int | None) -> Exact2Vec:
     """The model of a training that has not ended, with the arguments that it began with."""
     path, config = run.folder / schema.Config.file, schema.Config.read(run.run()).values
-    if set(config) != {option.name for option in TRAINING}:
+    if not isinstance(config, dict) or set(config) != {option.name for option in TRAINING}:
         raise CorruptFileError(f"{path}: these are not the arguments of a training")
     try:
         arguments: dict[str, Any] = {
@@ -186,6 +189,18 @@ def stored_model(run: Unfinished, threads: int | None) -> Exact2Vec:
     except UsageError as error:
         raise CorruptFileError(f"{path}: {error}") from error
     return Exact2Vec(**arguments | {"threads": threads})
+
+
+def stored_provenance(run: Unfinished) -> dict[str, Any]:
+    """What a training said of its origin when it began."""
+    values = schema.Provenance.read(run.run()).values
+    path = run.folder / schema.Provenance.file
+    if not isinstance(values, dict):
+        raise CorruptFileError(f"{path}: an object of JSON was expected")
+    left_out = values.get("left_out", [])
+    if not (isinstance(left_out, list) and all(isinstance(line, str) for line in left_out)):
+        raise CorruptFileError(f"{path}: left_out should be lines of text")
+    return values
 
 
 def _plain(value: Any) -> Any:

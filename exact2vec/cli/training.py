@@ -104,8 +104,10 @@ def train(
         model = Exact2Vec(**option_values(COUNTING + ITEM_MODEL + TRAINING, given))
         counts, command = model.count(data, say), ["exact2vec", *sys.argv[1:]]
         announce(counts, request, known)
+        left_out = request.left_out
         provenance = {"inputs": list(inputs), "files": files, "command": command}
-        how = checkpoint_minutes, asking, say, quiet, request.left_out
+        provenance |= {"left_out": left_out} if left_out else {}
+        how = checkpoint_minutes, asking, say, quiet, left_out
         Training(run, model, counts, known, provenance, *how).begin()
 
 
@@ -119,16 +121,15 @@ def resume_training(
     with stopping() as asking, gone_on_with(folder) as run:
         from exact2vec.cli import run_in_progress
         from exact2vec.counts.counts import Counts
-        from exact2vec.storage.schema import Provenance
 
         if run.ended:
             say(f"{run.settle()}: its training had ended")
             return
         stored = run.run()
-        counts, provenance = Counts.load(stored), dict(Provenance.read(stored).values)
+        counts, provenance = Counts.load(stored), run_in_progress.stored_provenance(run)
         model = run_in_progress.stored_model(run, threads)
         known = run_in_progress.stored_features(run)
-        how = minutes, asking, say, quiet, list[str]()
+        how = minutes, asking, say, quiet, provenance.get("left_out", [])
         run_in_progress.Training(run, model, counts, known, provenance, *how).go_on()
 
 

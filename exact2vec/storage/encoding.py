@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from scipy.sparse import csr_array
 from exact2vec.errors import CorruptFileError
 from exact2vec.storage.writing import write_whole
 
+LARGEST = sys.float_info.max
 Rows = Sequence[Mapping[str, Any]]
 DTYPES = {  # of numpy, and what safetensors calls them
     **{"f4": "F32", "f8": "F64", "b1": "BOOL", "u1": "U8"},
@@ -39,6 +41,16 @@ def json_value(data: bytes) -> Any:
         return json.loads(data, parse_constant=refuse, parse_float=finite)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a finite number of JSON."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a whole number from 0 to what float64 keeps."""
+    return is_number(value) and isinstance(value, int) and 0 <= value < 2**53
 
 
 def write_json(path: Path, value: object) -> None:

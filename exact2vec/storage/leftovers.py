@@ -12,7 +12,12 @@ from pathlib import Path
 from exact2vec.errors import CorruptFileError
 from exact2vec.storage import disk
 from exact2vec.storage.folders import delete_folder, is_held
-from exact2vec.storage.run_folder import PROGRESS, is_of_progress, is_run_folder, open_run
+from exact2vec.storage.run_folder import (
+    has_checkpoints,
+    is_of_progress,
+    is_run_folder,
+    open_run,
+)
 from exact2vec.storage.writing import UNFINISHED, failure_named, sync_folder
 
 BESIDE = re.compile(r"(.+)\.new(-\d+)?", re.DOTALL)  # a training whose place a run has
@@ -39,7 +44,7 @@ def trainings_beside(folder: Path) -> list[Path]:
         for path in _entries(folder.parent)
         if (found := BESIDE.fullmatch(path.name))
         and found[1] == folder.name
-        and (path / PROGRESS).exists()
+        and has_checkpoints(path)
     ]
 
 

@@ -113,6 +113,11 @@ def is_of_progress(name: str) -> bool:
     return of_training or UNFINISHED.fullmatch(name) is not None
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether it names a file of a folder, and nothing above or below it."""
+    return Path(name).name == name and name not in ("", "..") and "\0" not in name
+
+
 def is_run_folder(folder: Path) -> bool:
     """Whether a folder has a manifest."""
     return os.path.isfile(folder / MANIFEST)  # False for a name that cannot be one
@@ -152,7 +157,7 @@ def _run_in(folder: Path, handle: int) -> Run:
             raise ValueError("not as written")
         stated = manifest.pop("sha256")
         version, kind, files = manifest["format"], manifest["kind"], manifest["files"]
-        names = all(Path(name).name == name and "\0" not in name for name in files)
+        names = all(map(is_plain_name, files))
         texts = all(isinstance(text, str) for text in (kind, *files.values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise CorruptFileError(
@@ -168,9 +173,23 @@ def _run_in(folder: Path, handle: int) -> Run:
 
 
 def _why_not(folder: Path) -> str:
-    if (folder / PROGRESS).exists():
+    if not (folder / PROGRESS).exists():
+        return f"it has no {MANIFEST}"
+    if has_checkpoints(folder):
         return f"its training has not ended; exact2vec train --resume {folder} goes on with it"
-    return f"it has no {MANIFEST}"
+    return "it was left before its training began: give the command to train again"
+
+
+def has_checkpoints(folder: Path) -> bool:
+    """Whether a training can be gone on with there; what is damaged, its reader tells."""
+    try:
+        with opened_folder(folder) as handle:
+            data = OpenedFiles(folder, handle, [PROGRESS]).bytes(PROGRESS)
+        return bool(json_value(data)["checkpoints"])
+    except Exact2VecError:
+        return False
+    except (ValueError, KeyError, TypeError):
+        return True
 
 
 @contextlib.contextmanager
@@ -248,7 +267,7 @@ def refuse_other_folder(folder: Path, *, force: bool) -> None:
 
 
 def _why_not_replaced(folder: Path) -> str:
-    if (folder / PROGRESS).exists():
+    if has_checkpoints(folder):
         return f"holds a training that has not ended (exact2vec train --resume {folder})"
     return "is not a run folder"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from exact2vec.errors import CorruptFileError, InputError, ResourceError, UsageError
+from exact2vec.errors import InputError, ResourceError, UsageError
 from exact2vec.storage import (
     disk,
     graph_files,
@@ -23,17 +23,19 @@ from exact2vec.storage import (
     schema,
     word_files,
 )
-from exact2vec.storage.encoding import json_bytes, json_value, safetensors_pieces
+from exact2vec.storage.encoding import json_bytes, safetensors_pieces
 from exact2vec.storage.folders import (
     delete_folder,
     held,
     is_at,
     is_held,
     make_folders,
+    parents_made,
     put_in_place,
 )
 from exact2vec.storage.leftovers import BESIDE, trainings_beside
-from exact2vec.storage.opened import OpenedFiles, opened_folder
+from exact2vec.storage.opened import OpenedFiles
+from exact2vec.storage.progress import checkpoint_name, read_progress
 from exact2vec.storage.run_folder import (
     FORMAT,
     MANIFEST,
@@ -99,7 +101,7 @@ class Unfinished:
         """Write a checkpoint whole, then forget the one of before."""
         self._refuse_other_place()
         pieces = safetensors_pieces(arrays)
-        stored = {"file": f"checkpoint-{numbers['step']}.safetensors", "sha256": digest_of(pieces)}
+        stored = {"file": checkpoint_name(numbers["step"]), "sha256": digest_of(pieces)}
         now = self.checkpoints | {"last": stored | numbers}
         if good:
             now["good"] = now["last"]
@@ -187,13 +189,15 @@ class Unfinished:
                 disk.unlink(self.folder / name)
 
     def _write_progress(self, checkpoints: Mapping[str, Any]) -> None:
+        """Of what was noted, all until the last of these checkpoints."""
+        step = checkpoints["last"]["step"] if checkpoints else -1
         stored = {
             "format": FORMAT,
             "replaces": self.replaces.name if self.replaces else None,
             "files": self.files,
             "checkpoints": checkpoints,
-            "history": self.history,
-            "times": self.times,
+            "history": [row for row in self.history if row["step"] <= step],
+            "times": [row for row in self.times if row["step"] <= step],
         }
         signed = stored | {"sha256": manifest_digest(stored)}
         write_whole(self.folder / PROGRESS, json_bytes(signed))
@@ -222,7 +226,8 @@ class Unfinished:
 def begun(output: Path, *, force: bool) -> Iterator[Unfinished]:
     """A training that is to become the run `output`: in its place, or beside a run that has it.
 
-    UsageError where another command writes there. Nothing is left of it if nothing was trained.
+    UsageError where another command writes there. Nothing is left of it if nothing was trained,
+    nor of the folders that were made for it.
     """
     refuse_impossible_name(output)
     if output.is_dir() and is_held(output):
@@ -230,6 +235,7 @@ def begun(output: Path, *, force: bool) -> Iterator[Unfinished]:
     _refuse_output(output, force=force)
     with contextlib.ExitStack() as stack:
         with failure_named(output):
+            stack.enter_context(parents_made(output))
             make_folders(output)
             folder, handle = output, stack.enter_context(held(output))
             _refuse_output(output, force=force)
@@ -250,10 +256,12 @@ def begun(output: Path, *, force: bool) -> Iterator[Unfinished]:
 def gone_on_with(folder: Path) -> Iterator[Unfinished]:
     """A training that was interrupted.
 
-    UsageError where another command goes on with it, InputError where there is none.
+    UsageError where another command goes on with it, InputError where there is none. Where nothing
+    can be written that is said at once.
     """
     refuse_impossible_name(folder)
     _refuse_no_training(folder)
+    try_to_write(folder / PROGRESS)
     with contextlib.ExitStack() as stack:
         handle = stack.enter_context(held(folder))
         stored = read_progress(folder)
@@ -270,29 +278,6 @@ def gone_on_with(folder: Path) -> Iterator[Unfinished]:
                 f"{folder} was left before its training began: give the command to train again"
             )
         yield run
-
-
-def read_progress(folder: Path) -> dict[str, Any]:
-    """What progress.json says, checked as a whole; CorruptFileError where it is damaged."""
-    path = folder / PROGRESS
-    with opened_folder(folder) as handle:
-        data = OpenedFiles(folder, handle, [PROGRESS]).bytes(PROGRESS)
-    try:
-        stored: dict[str, Any] = json_value(data)
-        signed = stored.pop("sha256") == manifest_digest(stored)
-        names = [*stored["files"], *(one["file"] for one in stored["checkpoints"].values())]
-        plain = all(isinstance(name, str) and Path(name).name == name for name in names)
-        lists = isinstance(stored["history"], list) and isinstance(stored["times"], list)
-        known = set(stored["checkpoints"]) in (set(), {"good", "last"})
-        if not (signed and plain and lists and known):
-            raise ValueError("not as written")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CorruptFileError(f"{path} is damaged: it is not what was written") from error
-    if stored["format"] != FORMAT:
-        raise CorruptFileError(
-            f"{path}: format {stored['format']!r} is unknown; this exact2vec goes on with {FORMAT}"
-        )
-    return stored
 
 
 def has_begun(folder: Path) -> bool:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from exact2vec.errors import CorruptFileError
 from exact2vec.loss.count_losses import Losses
 from exact2vec.loss.engine.cells import LANES
 from exact2vec.loss.formulas import Pull
+from exact2vec.storage.encoding import is_count, is_number
 from exact2vec.train.row_schedule import Position
-from exact2vec.train.schedule import Schedule
+from exact2vec.train.schedule import FINAL_RATE, PATIENCE, Schedule
 from exact2vec.train.shrinkage import Prior, Shrinkage
-from exact2vec.train.state import Progress, Record, State
+from exact2vec.train.state import Record, State
 
 PARTS = ("training", "held_out", "validation")
 
@@ -52,6 +53,7 @@ def checkpoint_of(record: Record) -> Checkpoint:
     numbers = {
         "step": state.step,
         "position": list(record.position),
+        "epoch": record.epoch,
         "schedule": {
             "ends": list(schedule.ends),
             "fixed": schedule.fixed,
@@ -72,13 +74,13 @@ def record_of(checkpoint: Checkpoint, sizes: Sizes, prior: Prior | None) -> Reco
     try:
         _refuse_other_arrays(checkpoint.arrays, sizes)
         numbers = checkpoint.numbers
-        losses = {
-            part: None if found is None else Losses(**found)
-            for part, found in numbers["losses"].items()
-        }
-        schedule, position = _schedule(numbers["schedule"]), Position(*numbers["position"])
+        losses = {part: _losses(numbers["losses"][part]) for part in PARTS}
+        position = Position(*map(_count, numbers["position"]))
+        if position.epoch != numbers["epoch"]:
+            raise ValueError(f"epoch {numbers['epoch']} is not at {position}")
+        schedule = _schedule(numbers["schedule"])
         return Record(_state(checkpoint, prior), schedule, position, **losses)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise CorruptFileError(f"the checkpoint is not of this training: {error}") from error
 
 
@@ -106,23 +108,58 @@ def _state(checkpoint: Checkpoint, prior: Prior | None) -> State:
             for side, strength in zip(("input", "output"), prior.strengths, strict=True)
         ]
         maps = tensors["input_map"], tensors["output_map"]
-        pending = float(checkpoint.numbers["pending"])
+        pending = _number(checkpoint.numbers["pending"])
         shrinkage = Shrinkage(prior, maps, (pulls[0], pulls[1]), pending)
-    step = int(checkpoint.numbers["step"])
+    step = _count(checkpoint.numbers["step"])
     parameters = tensors["inputs"], tensors["output_rows"]
     return State(*parameters, output_memory, input_memory, shrinkage, step)
 
 
 def _schedule(numbers: Mapping[str, Any]) -> Schedule:
+    ends, waited = tuple(map(_count, numbers["ends"])), _count(numbers["waited"])
     first, share = numbers["falls_from"]
+    if list(ends) != sorted({*ends} - {0}) or waited >= PATIENCE:
+        raise ValueError(f"epochs that end at {ends[:5]} …, {waited} of them waited")
+    if first not in (0, *ends) or not FINAL_RATE <= _number(share) <= 1:
+        raise ValueError(f"a rate that falls from step {first}, share {share}")
     return Schedule(
-        tuple(map(int, numbers["ends"])),
-        bool(numbers["fixed"]),
+        ends,
+        _flag(numbers["fixed"]),
         _maybe_infinite(numbers["lowest"]),
-        int(numbers["waited"]),
-        (int(first), float(share)),
+        waited,
+        (_count(first), float(share)),
         _maybe_infinite(numbers["ceiling"]),
     )
+
+
+def _losses(numbers: Mapping[str, Any] | None) -> Losses | None:
+    if numbers is None:
+        return None
+    optional = {"standard_error", "objective"}
+    if set(numbers) != {field.name for field in fields(Losses)}:
+        raise ValueError(f"losses of {sorted(numbers)}")
+    for name, value in numbers.items():
+        if not (value is None and name in optional):
+            _number(value)
+    return Losses(**numbers)
+
+
+def _count(value: Any) -> int:
+    if not is_count(value):
+        raise ValueError(f"{value!r} is no count")
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if not is_number(value):
+        raise ValueError(f"{value!r} is no finite number")
+    return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
 
 
 def _refuse_other_arrays(arrays: Mapping[str, NDArray[Any]], sizes: Sizes) -> None:
@@ -156,7 +193,7 @@ def _finite(number: float) -> float | None:
 
 
 def _maybe_infinite(number: float | None) -> float:
-    return math.inf if number is None else float(number)
+    return math.inf if number is None else _number(number)
 
 
 def history_row(record: Record) -> dict[str, Any]:
@@ -196,12 +233,3 @@ def summary(record: Record, words: int, held_out_digest: str | None) -> dict[str
         "held_out": held_out,
         "held_out_digest": held_out_digest,
     }
-
-
-class Earlier(NamedTuple):
-    """Where a `fit` was: its progress, its last measured record, and what it noted until then."""
-
-    progress: Progress
-    measured: Record
-    history: list[dict[str, Any]]
-    times: list[dict[str, Any]]

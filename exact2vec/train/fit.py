@@ -11,6 +11,7 @@ from exact2vec.loss.count_losses import BLOCK_ROWS
 from exact2vec.loss.engine.cells import Workspace
 from exact2vec.options import checked, documented
 from exact2vec.parallel import Workers
+from exact2vec.train.going_on import refuse_other_progress
 from exact2vec.train.inputs import OwnRows
 from exact2vec.train.optimizers import TUNED, Optimizers, output_rate
 from exact2vec.train.problem import (
@@ -155,8 +156,10 @@ def records(
     """The records of a training, or what is left of one that has got as far as `progress`.
 
     The tensors of `progress` stay as they are. It begins at `start`, the spectral one by default.
+    Raises CorruptFileError where this training never gets to `progress`.
     """
     if progress is not None:
+        refuse_other_progress(progress, course.visits(problem), chosen=course.chosen)
         progress = progress._replace(state=progress.state.copy())
     else:
         record = first_record(problem, course, start)

@@ -15,7 +15,7 @@ from topics import DERIVED, sentences
 
 from exact2vec.cli import run_in_progress
 from exact2vec.cli.checkpoints import Checkpoints
-from exact2vec.storage.unfinished import read_progress
+from exact2vec.storage.progress import read_progress
 
 HOW = ("--vector-size=4", "--min-count=2", "--held-out=.1", "--block-rows=6", "--rare=1")
 KINDS = {

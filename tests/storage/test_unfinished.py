@@ -11,11 +11,11 @@ from broken_disks import ERRORS, Killed, counted, failing_at, killed_at
 from exact2vec.errors import CorruptFileError, Exact2VecError, InputError, ResourceError, UsageError
 from exact2vec.storage import disk, run_folder, schema
 from exact2vec.storage.leftovers import clean, leftovers, trainings_beside
+from exact2vec.storage.progress import read_progress
 from exact2vec.storage.unfinished import (
     Unfinished,
     begun,
     gone_on_with,
-    read_progress,
 )
 
 STEPS = 3
@@ -37,7 +37,7 @@ def steps(run, step=0):
         if step % 2 == 0 or step == 1:
             array = {"number": np.array(number)}
             if run.checkpoints.get("last", {}).get("step") != step:
-                run.checkpoint(array, {"step": step}, good=step % 2 == 0)
+                run.checkpoint(array, {"step": step, "epoch": float(step)}, good=step % 2 == 0)
         if step == STEPS:
             return run.finish(write_end(number))
         step, number = step + 1, number * 2
@@ -192,7 +192,7 @@ def test_a_second_writer_is_refused_at_once(tmp_path):
         with pytest.raises(UsageError, match="by another command"), begun(run.folder, force=False):
             pass
         run.start(write_start)
-        run.checkpoint({"number": np.array(1.0)}, {"step": 0}, good=True)
+        run.checkpoint({"number": np.array(1.0)}, {"step": 0, "epoch": 0.0}, good=True)
         with pytest.raises(UsageError, match="by another command"), begun(run.folder, force=True):
             pass
         with pytest.raises(UsageError, match="by another command"), gone_on_with(run.folder):
@@ -232,7 +232,7 @@ def test_a_second_training_beside_a_run_has_a_name_of_its_own(tmp_path):
     write_old(tmp_path / "run")
     for name in ("run.new", "run.new-2"):
         with contextlib.suppress(KeyboardInterrupt), begun(tmp_path / "run", force=True) as run:
-            run.checkpoint({"number": np.array(1.0)}, {"step": 0}, good=True)
+            run.checkpoint({"number": np.array(1.0)}, {"step": 0, "epoch": 0.0}, good=True)
             assert run.folder.name == name
             raise KeyboardInterrupt
     assert [path.name for path in trainings_beside(tmp_path / "run")] == ["run.new", "run.new-2"]
@@ -248,7 +248,7 @@ def test_a_training_replaces_the_run_of_its_own_name_alone(tmp_path):
     write_old(tmp_path / "run")
     with contextlib.suppress(KeyboardInterrupt), begun(tmp_path / "run", force=True) as run:
         run.replaces = tmp_path / "precious"
-        run.checkpoint({"number": np.array(1.0)}, {"step": 0}, good=True)
+        run.checkpoint({"number": np.array(1.0)}, {"step": 0, "epoch": 0.0}, good=True)
         raise KeyboardInterrupt
     assert go_on(tmp_path / "run.new") == tmp_path / "run.new"
     assert number_of(tmp_path / "precious") == number_of(tmp_path / "run") == OLD
@@ -295,16 +295,16 @@ def test_what_fails_beside_a_finished_run_costs_nothing(tmp_path):
 
 def test_the_checkpoint_of_before_stays_until_the_next_is_complete(tmp_path):
     with begun(tmp_path / "run", force=False) as run:
-        run.checkpoint({"number": np.array(1.0)}, {"step": 0}, good=True)
+        run.checkpoint({"number": np.array(1.0)}, {"step": 0, "epoch": 0.0}, good=True)
         for step in (1, 2):
-            run.checkpoint({"number": np.array(3.0)}, {"step": step}, good=False)
+            run.checkpoint({"number": np.array(3.0)}, {"step": step, "epoch": 0.0}, good=False)
         assert [path.name for path in sorted((tmp_path / "run").glob("check*"))] == [
             "checkpoint-0.safetensors",
             "checkpoint-2.safetensors",
         ]
         assert (run.arrays("good")["number"], run.arrays("last")["number"]) == (1, 3)
         with failing_at(0, errno.ENOSPC, ever=True), pytest.raises(ResourceError):
-            run.checkpoint({"number": np.array(4.0)}, {"step": 3}, good=True)
+            run.checkpoint({"number": np.array(4.0)}, {"step": 3, "epoch": 0.0}, good=True)
         assert run.arrays("last")["number"] == 3
     with gone_on_with(tmp_path / "run") as again:
         assert isinstance(again, Unfinished)
@@ -315,7 +315,7 @@ def test_the_checkpoint_of_before_stays_until_the_next_is_complete(tmp_path):
 def test_a_damaged_training_is_named(tmp_path, change):
     with begun(tmp_path / "run", force=False) as run:
         run.start(write_start)
-        run.checkpoint({"number": np.array(4.0)}, {"step": 2}, good=True)
+        run.checkpoint({"number": np.array(4.0)}, {"step": 2, "epoch": 0.0}, good=True)
     for name in ("progress.json", "checkpoint-2.safetensors"):
         path = tmp_path / "run" / name
         data = path.read_bytes()
