@@ -31,6 +31,7 @@ WHY = {  # a flag is of some kinds alone
     "regex": "only text is cut into tokens; names of items are taken as they stand",
     "document": "only text has documents; a basket is a line or a row",
     "window": "only text has an order; all items of a row are near each other",
+    **dict.fromkeys(("min_count", "max_vocab"), "every node of a graph is kept"),
     "sample": "only text is subsampled",
     "rare": "only words below --min-count are folded in",
     "group_by": COLUMNS,

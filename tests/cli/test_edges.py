@@ -9,6 +9,7 @@ from command_line import call
 from graphs_made import edge_list, weights_of
 
 from exact2vec import machine
+from exact2vec.cli.kinds import DATA_FLAGS, KINDS, WHY
 
 
 def page_data(page):
@@ -180,6 +181,7 @@ def test_walks_that_cannot_fit_are_refused_and_anyway_insists(graph, monkeypatch
         ("a\tb\n", ("--source", "x"), 2, "give both, or none"),
         ("u\tv\na\tb\n", ("--source", "x", "--target", "v"), 3, "there is no column 'x'"),
         ("a\tb\n", ("--window", "3"), 2, "--window goes with --kind text, not with edges"),
+        ("a\tb\n", ("--min-count", "3"), 2, "not with edges: every node of a graph is kept"),
     ],
 )
 def test_bad_input(tmp_path, text, flags, code, why):
@@ -187,6 +189,12 @@ def test_bad_input(tmp_path, text, flags, code, why):
     result = trained(tmp_path, "run", *flags)
     assert (result.exit_code, why in result.stderr) == (code, True), result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_every_flag_that_a_kind_does_not_take_has_its_reason():
+    for kind, taken in KINDS.items():
+        names = {*(option.name for option in DATA_FLAGS), "directed", "nodes"} - {*taken.flags}
+        assert kind == "counts" or names <= {*WHY}, kind
 
 
 def test_flags_of_graphs_are_refused_elsewhere(tmp_path):
