@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,11 +19,15 @@ from exact2vec.cli.checkpoints import Checkpoints
 from exact2vec.storage.progress import read_progress
 
 HOW = ("--vector-size=4", "--min-count=2", "--held-out=.1", "--block-rows=6", "--rare=1")
+HOW_OTHERS = ("--vector-size=4", "--block-rows=6", "--epochs=2")
 KINDS = {
     "fixed": (*HOW, "--epochs=2"),
     "chosen": (*HOW, "--epochs=auto", "--max-epochs=6", "--subwords=no"),
     "features": (*HOW, "--epochs=1", "--features={folder}/known.csv"),
+    "baskets": (*HOW_OTHERS, "--held-out=.1", "--min-count=1", "--kind=baskets", "--model=mixture"),
+    "edges": (*HOW_OTHERS, "--kind=edges"),
 }
+INPUTS = {"baskets": "baskets.txt", "edges": "edges.tsv"}
 OTHER_BYTES = {"times.jsonl", "provenance.json", "manifest.json", "report.html"}
 
 
@@ -38,6 +43,9 @@ def text(tmp_path_factory):
     folder = tmp_path_factory.mktemp("text")
     lines = list(map(" ".join, sentences(size=60, topics=DERIVED)))
     (folder / "text.txt").write_text("\n".join([*lines, "sunny once rainy"]))
+    (folder / "baskets.txt").write_text("\n".join([*lines, "sunny once rainy"]))
+    pairs = [f"{one}\t{other}" for line in lines for one, other in pairwise(line.split())]
+    (folder / "edges.tsv").write_text("\n".join(sorted({*pairs})))
     words = sorted({word for line in lines for word in line.split()})
     rows = [f"{word},{'wet' if 'rain' in word else 'dry'},1" for word in words]
     (folder / "known.csv").write_text("\n".join(["row,feature,value", *rows]) + "\n")
@@ -46,7 +54,7 @@ def text(tmp_path_factory):
 
 def train(text, run, *more, kind="fixed"):
     flags = [flag.format(folder=text) for flag in KINDS[kind]]
-    return call("train", text / "text.txt", "-o", run, *flags, *more)
+    return call("train", text / INPUTS.get(kind, "text.txt"), "-o", run, *flags, *more)
 
 
 def contents(run):
@@ -82,7 +90,15 @@ def stopped_at(step, monkeypatch):
 
 @pytest.mark.parametrize(
     ("kind", "step"),
-    [("fixed", 0), ("fixed", 5), ("fixed", 12), ("chosen", 7), ("features", 2)],
+    [
+        ("fixed", 0),
+        ("fixed", 5),
+        ("fixed", 12),
+        ("chosen", 7),
+        ("features", 2),
+        ("baskets", 2),
+        ("edges", 2),
+    ],
 )
 def test_an_interrupted_training_ends_with_the_same_bytes(
     tmp_path, text, undisturbed, monkeypatch, kind, step
