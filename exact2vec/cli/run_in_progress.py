@@ -180,7 +180,7 @@ def stored_progress(
 def stored_model(run: Unfinished, threads: int | None) -> Exact2Vec:
     """The model of a training that has not ended, with the arguments that it began with."""
     path, config = run.folder / schema.Config.file, schema.Config.read(run.run()).values
-    if not isinstance(config, dict) or set(config) != {option.name for option in TRAINING}:
+    if set(config) != {option.name for option in TRAINING}:
         raise CorruptFileError(f"{path}: these are not the arguments of a training")
     try:
         arguments: dict[str, Any] = {
@@ -193,10 +193,8 @@ def stored_model(run: Unfinished, threads: int | None) -> Exact2Vec:
 
 def stored_provenance(run: Unfinished) -> dict[str, Any]:
     """What a training said of its origin when it began."""
-    values = schema.Provenance.read(run.run()).values
+    values = dict(schema.Provenance.read(run.run()).values)
     path = run.folder / schema.Provenance.file
-    if not isinstance(values, dict):
-        raise CorruptFileError(f"{path}: an object of JSON was expected")
     left_out = values.get("left_out", [])
     if not (isinstance(left_out, list) and all(isinstance(line, str) for line in left_out)):
         raise CorruptFileError(f"{path}: left_out should be lines of text")

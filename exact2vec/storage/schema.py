@@ -338,7 +338,9 @@ class Config:
 
     @classmethod
     def read(cls, run: Run) -> "Config":
-        return cls(run.json(cls.file))
+        if not isinstance(values := run.json(cls.file), dict):
+            raise CorruptFileError(f"{run.folder / cls.file}: an object of JSON was expected")
+        return cls(values)
 
 
 class Summary(Config):
