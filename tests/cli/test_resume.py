@@ -163,8 +163,11 @@ def test_a_run_killed_at_some_file_operations_ends_with_the_same_bytes(tmp_path,
 
 
 @pytest.mark.soak
-def test_a_run_killed_at_any_file_operation_ends_with_the_same_bytes(tmp_path, text, undisturbed):
-    for number in every(text, tmp_path):
+@pytest.mark.parametrize("part", range(4))
+def test_a_run_killed_at_any_file_operation_ends_with_the_same_bytes(
+    tmp_path, text, undisturbed, part
+):
+    for number in every(text, tmp_path)[part::4]:
         check_kill(text, tmp_path, number, undisturbed["fixed"])
 
 
@@ -199,9 +202,10 @@ def test_failing_file_operations_cost_no_run(tmp_path, text, undisturbed):
 
 
 @pytest.mark.soak
-def test_any_failing_file_operation_costs_no_run(tmp_path, text, undisturbed):
+@pytest.mark.parametrize("part", range(4))
+def test_any_failing_file_operation_costs_no_run(tmp_path, text, undisturbed, part):
     """Every operation, each with another error than its neighbours."""
-    for number in every(text, tmp_path):
+    for number in every(text, tmp_path)[part::4]:
         check_failure(text, tmp_path, number, ERRORS[number % 5], undisturbed["fixed"])
 
 
@@ -354,11 +358,12 @@ def kill_at_random(text, folder, number, seconds, expected):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("times", [200])
-def test_kills_at_random_instants_cost_nothing(tmp_path, text, undisturbed, times):
+@pytest.mark.parametrize("seed", range(8))
+def test_kills_at_random_instants_cost_nothing(tmp_path, text, undisturbed, seed):
+    """200 in all, in parts that run side by side."""
     began = time.perf_counter()
     started(text, tmp_path / "whole", *KINDS["fixed"]).communicate()
     lasts = time.perf_counter() - began
-    random = np.random.default_rng(1)
-    for number, share in enumerate(random.random(times)):
+    random = np.random.default_rng(seed)
+    for number, share in enumerate(random.random(25)):
         kill_at_random(text, tmp_path, number, share * lasts, undisturbed["fixed"])
