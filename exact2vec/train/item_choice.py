@@ -83,7 +83,8 @@ def choose_rule(choice: Choice) -> Try:
     """The best rule of a small grid, one number after the other.
 
     First κ without rounds. Then rounds of EM, as long as the loss falls, for κ around 5, and for
-    targets of large baskets that weigh less. Then the weights of the sources and of popularity.
+    targets of large baskets that weigh less. Then the weights of the sources and of popularity,
+    by which the rounds then share credit too, where that is better.
     """
     counting = CreditRule()
     counts = next(choice.rounds(counting))
@@ -95,7 +96,11 @@ def choose_rule(choice: Choice) -> Try:
     powers = [replace(best.rule, source_power=power) for power in SOURCE_POWERS]
     best = _better(best, choice.tried(counts, counting, powers))
     grounds = [replace(best.rule, background=weight) for weight in BACKGROUNDS]
-    return _better(best, choice.tried(counts, counting, grounds))
+    best = _better(best, choice.tried(counts, counting, grounds))
+    if counting.rounds and best.rule != counting:
+        shared = replace(best.rule, kappa=counting.kappa)  # the rounds share by these weights too
+        best = _better(best, choice.tried(_counts_of(choice, shared), shared, [best.rule]))
+    return best
 
 
 def _with_rounds(choice: Choice) -> Try:

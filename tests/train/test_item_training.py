@@ -58,8 +58,24 @@ def test_the_rule_is_the_best_that_was_tried():
     assert best.loss == min(one.loss for one in choice.tries)
     assert best == again
     assert choice.loss(choice.mixture(counts, best.rule)) == best.loss
-    assert {one.counting.background for one in choice.tries} == {0.0}
     assert {one.rule.rounds for one in choice.tries} >= {0, 1, 2}
+
+
+def test_rounds_are_tried_with_the_weights_that_were_chosen(monkeypatch):
+    usual = Choice.loss
+    monkeypatch.setattr(
+        Choice,
+        "loss",
+        lambda self, mixture: usual(self, mixture) - 9 * mixture.rule.background,
+    )
+    with Workers(2) as workers:
+        choice = Choice(BASKETS, QUESTIONS, workers)
+        best = choose_rule(choice)
+    assert best.rule.background == 1.0
+    assert best.counting.rounds
+    shared = [one for one in choice.tries if one.counting.background == 1.0]
+    assert [(one.rule, one.counting.kappa) for one in shared] == [(best.rule, best.counting.kappa)]
+    assert best.loss == min(one.loss for one in choice.tries)
 
 
 def test_without_rounds_there_is_no_em():
