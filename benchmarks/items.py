@@ -48,7 +48,7 @@ from exact2vec.vectors.ranking import Questions, Ranked, Scorer, mean_of_rows, r
 RIDGES = (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 SCORES_ONLY = ("item-kNN", "EASE")  # they give no probabilities
 MOST_OF_EASE = 9000  # items whose V × V matrix is inverted
-COMPOSED = {"retail": (100,), "groceries": (32,), "gowalla": ()}
+COMPOSED = {"retail": (100,), "groceries": (32,), "gowalla": (64, 128, 256)}
 
 
 @dataclass(frozen=True)
