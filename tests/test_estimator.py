@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from topics import SMALL, sentences
 
-from exact2vec.errors import UsageError
+from exact2vec import count_baskets
+from exact2vec.errors import InputError, UsageError
 from exact2vec.estimator import Exact2Vec
 
 
@@ -91,3 +92,25 @@ def test_scikit_learn_takes_the_estimator():
     pipeline = Pipeline([("vectors", model)]).fit(texts)
     assert pipeline.score(texts) < 0
     assert "Exact2Vec" in pipeline._repr_html_()
+
+
+def test_a_basket_is_transformed_as_an_item_that_stands_beside_its_items():
+    random = np.random.default_rng(0)
+    kinds = [[f"{kind}{number}" for number in range(6)] for kind in "ab"]
+    rows = [list(random.choice(kinds[number % 2], 4, replace=False)) for number in range(400)]
+    baskets = count_baskets([list(map(str, row)) for row in rows], held_out=0, validation=0)
+    model = Exact2Vec(vector_size=4, epochs=4).fit(baskets)
+    columns = model.classes_
+    matrix = np.zeros((3, len(columns)))
+    matrix[0, [columns.index("a0"), columns.index("a1")]] = 1
+    matrix[1, columns.index("b2")] = 5
+    found = model.transform(matrix)
+    assert found.shape == (3, 4)
+    assert not found[2].any()
+    inputs = model.wv.inputs
+    cosines = found[:2] @ (inputs / np.linalg.norm(inputs, axis=1, keepdims=True)).T
+    for row, kind in ((0, "a"), (1, "b")):  # as an item that stands beside these
+        best = [columns[place] for place in np.argsort(-cosines[row])[:3]]
+        assert {name[0] for name in best} == {kind}
+    with pytest.raises(InputError, match="12 trained columns"):
+        model.transform(matrix[:, :5])
