@@ -184,6 +184,18 @@ class Calibration:
     cells: list[int]
     rows: int
 
+    @classmethod
+    def of_sums(cls, sums: NDArray[np.float64], draws: float, rows: int) -> "Calibration":
+        """Of the sums of predicted p, of what was counted, and of the cells in each bin."""
+        predicted, counted, cells = sums[:, sums[2] > 0]
+        return cls(
+            (predicted / cells).tolist(),
+            (counted / cells).tolist(),
+            (counted / draws).tolist(),
+            cells.astype(int).tolist(),
+            rows,
+        )
+
 
 def calibration(
     vectors: Vectors,
@@ -214,14 +226,7 @@ def calibration(
         counted[weighted.indices[cells]] = weighted.data[cells]
         sums[1] += np.bincount(place, counted / totals[row], bins)
         sums[2] += np.bincount(place, minlength=bins)
-    predicted, found, cells_of = sums[:, sums[2] > 0]
-    return Calibration(
-        (predicted / cells_of).tolist(),
-        (found / cells_of).tolist(),
-        (found / rows).tolist(),
-        cells_of.astype(int).tolist(),
-        rows,
-    )
+    return Calibration.of_sums(sums, rows, rows)
 
 
 @dataclass(frozen=True)

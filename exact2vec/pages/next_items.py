@@ -50,11 +50,4 @@ def next_item_calibration(
             place = np.digitize(np.log10(p[outside]), CALIBRATION_EDGES)
         for number, values in enumerate((weight * p[outside], asked[outside], weight)):
             sums[number] += np.bincount(place, values, sums.shape[1])
-    predicted, counted, cells = sums[:, sums[2] > 0]
-    return Calibration(
-        (predicted / cells).tolist(),
-        (counted / cells).tolist(),
-        (counted / draws.sum()).tolist(),
-        cells.astype(int).tolist(),
-        len(draws),
-    )
+    return Calibration.of_sums(sums, float(draws.sum()), len(draws))

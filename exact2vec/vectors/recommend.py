@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from exact2vec.counts.features import NamedCounts, is_matrix
 from exact2vec.errors import InputError, UnknownWordError, UsageError
 from exact2vec.vectors.neighbours import checked_topn, largest_places
 
@@ -84,13 +85,13 @@ class Recommender:
 
     def probabilities(self, baskets: Any) -> NDArray[np.float64]:
         """p(item | basket) among the items outside it: baskets of names, or a matrix of them."""
-        if hasattr(baskets, "shape") and len(baskets.shape) == 2:
-            contexts = csr_array(baskets)
-            if contexts.shape[1] != len(self.names):
+        if is_matrix(baskets):
+            if baskets.shape[1] != len(self.names):
                 raise InputError(
                     f"wanted a matrix of baskets × the {len(self.names):,} items; "
-                    f"got {contexts.shape}"
+                    f"got {baskets.shape}"
                 )
+            contexts = NamedCounts.of_matrix(baskets, None, None).matrix
         else:
             named = [[one] if isinstance(one, str) else list(one) for one in baskets]
             _refuse_what_is_no_name(named)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from command_line import call, evaluated, train
 from item_problems import tasty_baskets
+from scipy.sparse import coo_array
 
 from exact2vec import Exact2Vec, count_baskets
+from exact2vec.errors import InputError
 
 NAMES = [f"item_{number}" for number in range(23)]
 
@@ -195,3 +197,10 @@ def test_probabilities_of_the_estimator_are_those_of_what_comes_next():
     again = np.zeros((1, len(model.classes_)))
     again[0, [model.classes_.index(NAMES[2])]] = 1
     assert model.predict_proba(again) == pytest.approx(p[1:])
+    bought, other = model.classes_.index(NAMES[2]), model.classes_.index(NAMES[1])
+    stored = coo_array(([2.0, 1.0, 0.0], ([0, 0, 0], [bought, bought, other])), again.shape)
+    assert model.predict_proba(stored.tocsr()) == pytest.approx(p[1:])
+    with pytest.raises(InputError, match="items; got"):
+        model.predict_proba(again[:, 1:])
+    with pytest.raises(InputError, match="-1"):
+        model.predict_proba(-again)
