@@ -2,13 +2,16 @@
 
 import ast
 import inspect
+import os
 import sysconfig
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 from exact2vec.errors import InputError
 
 LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idle_test"}
+HOLDING = (ast.stmt, ast.excepthandler, ast.match_case)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -24,12 +27,11 @@ def documents() -> Iterator[str]:
         raise InputError(f"this Python carries no documentation: {topics} is missing")
     yield from _topics(topics)
     seen: set[str] = set()
-    for path in sorted(library.rglob("*.py")):
-        if _public(path.relative_to(library)):
-            for text in _docstrings(path):
-                if text not in seen:
-                    seen.add(text)
-                    yield text
+    for path in sorted(_public_modules(library)):
+        for text in _docstrings(path):
+            if text not in seen:
+                seen.add(text)
+                yield text
 
 
 def _topics(path: Path) -> Iterator[str]:
@@ -45,12 +47,28 @@ def _docstrings(path: Path) -> list[str]:
         return []
     texts = (
         ast.get_docstring(node, clean=False)
-        for node in ast.walk(tree)
+        for node in _statements(tree)
         if isinstance(node, DOCUMENTED)
     )
     return [inspect.cleandoc(text) for text in texts if text]
 
 
-def _public(path: Path) -> bool:
-    private = any(part.startswith("_") and not part.startswith("__") for part in path.parts)
-    return not private and not LEFT_OUT.intersection(path.parts)
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """A module and what stands in it, level by level; expressions are not looked into."""
+    waiting: deque[ast.AST] = deque([tree])
+    while waiting:
+        node = waiting.popleft()
+        yield node
+        waiting.extend(one for one in ast.iter_child_nodes(node) if isinstance(one, HOLDING))
+
+
+def _public_modules(library: Path) -> Iterator[Path]:
+    """Folders of others' packages, which may be many, are not gone into."""
+    for folder, inner, names in os.walk(library):
+        inner[:] = filter(_public, inner)
+        yield from (Path(folder, name) for name in names if name.endswith(".py") and _public(name))
+
+
+def _public(name: str) -> bool:
+    private = name.startswith("_") and not name.startswith("__")
+    return not private and name not in LEFT_OUT
