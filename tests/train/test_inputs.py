@@ -26,6 +26,7 @@ SCORES = {
     "with a temperature": Score(temperature=0.7),
     "by direction": Score(by_direction=True, temperature=0.2),
 }
+QUICK = {("adam", "by direction"), ("natural", "as they are")}  # the others wait for the soak
 every_score = pytest.mark.parametrize("score", SCORES.values(), ids=SCORES)
 
 
@@ -241,10 +242,20 @@ def lowered(state, model, score):
     return first, loss().item()
 
 
-@every_score
-@pytest.mark.parametrize(
-    ("inputs", "nats"), [(ADAM, 1e-6), (NaturalGradient(), 0.01)], ids=["adam", "natural"]
-)
+OPTIMA = [
+    pytest.param(
+        score,
+        inputs,
+        nats,
+        id=f"{how}, {name}",
+        marks=() if (how, name) in QUICK else pytest.mark.soak,
+    )
+    for how, inputs, nats in (("adam", ADAM, 1e-6), ("natural", NaturalGradient(), 0.01))
+    for name, score in SCORES.items()
+]
+
+
+@pytest.mark.parametrize(("score", "inputs", "nats"), OPTIMA)
 def test_training_ends_near_an_optimum(score, inputs, nats):
     """Natural gradient has one metric for all rows; words that are left out are not in it."""
     model = tasted(score)

@@ -58,7 +58,13 @@ def at_the_optimum(problem, state, most):
     return [leaf.detach() for leaf in leaves], gradient() / first, loss().item()
 
 
-@pytest.mark.parametrize("longest", [0, None], ids=["towards zero", "towards n-grams"])
+@pytest.mark.parametrize(
+    "longest",
+    [
+        pytest.param(0, id="towards zero"),
+        pytest.param(None, id="towards n-grams", marks=pytest.mark.soak),
+    ],
+)
 def test_a_step_where_the_objective_is_least_moves_nothing(longest):
     torch.manual_seed(0)
     counts = count_text(SENTENCES, min_count=2, sample=0)
