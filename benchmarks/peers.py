@@ -2,8 +2,8 @@
 
 They show seconds, memory, and what the vectors are worth.
 
-Train with every method and score; this begins the file anew:
-    python benchmarks/peers.py run ../shared/data SCRATCH benchmarks/results/peers.jsonl
+Train with every method and score, which begins the file anew; or train with some again:
+    python benchmarks/peers.py run ../shared/data SCRATCH benchmarks/results/peers.jsonl [METHOD …]
 Add fastText's full softmax, pairs a second:
     python benchmarks/peers.py softmax SCRATCH benchmarks/results/peers.jsonl
 Put the tables into docs/measured.md, and draw quality over seconds:
@@ -231,36 +231,35 @@ def flattened(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(m @ negative_power(m.T @ m / len(m), EXPONENT / 2), np.float32)
 
 
-def run(data: Path, scratch: Path, results: Path) -> None:
-    """Train with each method, then score all of them on the words that all have."""
+def run(data: Path, scratch: Path, results: Path, names: list[str]) -> None:
+    """Train with each method, or with those named; of a method the last line counts."""
+    scratch.mkdir(parents=True, exist_ok=True)
     text = raw.unpacked_wiki(data, scratch)
-    results.unlink(missing_ok=True)
-    subprocess.run(
-        [sys.executable, __file__, "one", str(text), str(scratch / "warm"), "exact2vec, 0 epochs"],
-        check=True,
-    )  # compiles, where need be
-    for name in METHODS:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, __file__, "one", str(text), str(scratch / name), name]
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        row = {
-            "method": name,
-            "seconds": time.perf_counter() - began,
-            "cpu_seconds": usage.ru_utime + usage.ru_stime,
-            "peak_bytes": usage.ru_maxrss * 1024,
-            "failed": status != 0,
+    trained(text, scratch / "warm", "exact2vec, 0 epochs")  # compiles, where need be
+    for name in names:
+        raw.append(results, trained(text, scratch / name, name))
+
+
+def trained(text: Path, out: Path, name: str) -> dict[str, Any]:
+    """The line of a method, in a process of its own."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, __file__, "one", str(text), str(out), name])
+    _, status, usage = os.wait4(process.pid, 0)
+    row = {
+        "method": name,
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": usage.ru_maxrss * 1024,
+        "failed": status != 0,
+    }
+    if name.startswith("exact2vec") and not row["failed"]:
+        summary = json.loads((out / "summary.json").read_text())
+        row |= {
+            "nll": summary["training"]["nll"],
+            "held_out_nll": summary["held_out"]["nll"],
+            "unigram": summary["training"]["unigram"],
         }
-        if name.startswith("exact2vec") and not row["failed"]:
-            summary = json.loads((scratch / name / "summary.json").read_text())
-            row |= {
-                "nll": summary["training"]["nll"],
-                "held_out_nll": summary["held_out"]["nll"],
-                "unigram": summary["training"]["unigram"],
-            }
-        raw.append(results, row)
-    score(data, scratch, results)
+    return row
 
 
 def score(data: Path, scratch: Path, results: Path) -> None:
@@ -282,7 +281,11 @@ if __name__ == "__main__":
     elif sys.argv[1] == "softmax":
         softmax_rate(Path(sys.argv[2]), Path(sys.argv[3]))
     elif sys.argv[1] == "run":
-        run(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+        paths = [Path(argument) for argument in sys.argv[2:5]]
+        if not sys.argv[5:]:
+            paths[2].unlink(missing_ok=True)
+        run(*paths, sys.argv[5:] or list(METHODS))
+        score(*paths)
     elif sys.argv[1] == "score":
         score(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
     elif sys.argv[1] == "figure":
