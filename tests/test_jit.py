@@ -29,16 +29,28 @@ def ask(folder):
     return output_of("-c", code).splitlines()
 
 
+def shortened(data):
+    return data[:-3]
+
+
+def flipped(data):
+    return data[:-9] + b"\0" + data[-8:]
+
+
+def emptied(data):
+    return b""
+
+
 def test_a_damaged_or_unwritable_cache_is_ignored_with_one_line(tmp_path):
     (tmp_path / "loop.py").write_text(
         "from exact2vec.jit import compiled\n\n\n@compiled\ndef double(x):\n    return x + x\n"
     )
     first, again = ask(tmp_path), ask(tmp_path)
     assert (len(first), first[-1], again) == (2, "42", ["42"])
-    for pattern in ("*.nbc", "*.nbi"):
+    for pattern, damages in (("*.nbc", (shortened, flipped)), ("*.nbi", (flipped, emptied))):
         (path,) = (tmp_path / "__pycache__").glob(pattern)
         data = path.read_bytes()
-        for damaged in (data[:-3], data[:-9] + b"\0" + data[-8:], b""):
+        for damaged in (damage(data) for damage in damages):
             path.write_bytes(damaged)
             said = ask(tmp_path)
             assert sum("cache of compiled loops is ignored" in line for line in said) == 1, said

@@ -1,6 +1,7 @@
 """A training that was stopped goes on to the bytes of one that was not."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -343,27 +344,51 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path, text):
     assert process.returncode == 0
 
 
-def kill_at_random(text, folder, number, seconds, expected):
-    run = folder / f"random {number}"
-    process = started(text, run, *KINDS["fixed"], "--checkpoint-minutes=0")
+@pytest.fixture(scope="module")
+def forks():
+    """Processes that have imported everything, so that a kill meets the work."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["command_line", "exact2vec.cli.run_in_progress"])
+    return context
+
+
+def forked(forks, text, run):
+    flags = (*KINDS["fixed"], "--checkpoint-minutes=0")
+    process = forks.Process(target=call, args=("train", text / "text.txt", "-o", run, *flags))
+    process.start()
+    return process
+
+
+def kill_at_random(forks, text, run, seconds, expected):
+    """What a killed command left beside its files is harmless, and `check --clean` deletes it."""
+    process = forked(forks, text, run)
     time.sleep(seconds)
     process.kill()
-    process.communicate()
+    process.join()
     again = call("train", "--resume", run)
     if again.exit_code and "finished run" not in again.stderr:
         assert train(text, run).exit_code == 0, again.stderr
+    assert call("check", "--clean", run).exit_code == 0
     found = contents(run)
     found.pop("report.html", None)
     assert found == expected
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("seed", range(8))
-def test_kills_at_random_instants_cost_nothing(tmp_path, text, undisturbed, seed):
-    """200 in all, in parts that run side by side."""
+def check_random_kills(forks, text, folder, expected, *, seed, kills):
+    forked(forks, text, folder / "first").join()  # the server starts, the loops are loaded
     began = time.perf_counter()
-    started(text, tmp_path / "whole", *KINDS["fixed"]).communicate()
+    forked(forks, text, folder / "whole").join()
     lasts = time.perf_counter() - began
-    random = np.random.default_rng(seed)
-    for number, share in enumerate(random.random(25)):
-        kill_at_random(text, tmp_path, number, share * lasts, undisturbed["fixed"])
+    for number, share in enumerate(np.random.default_rng(seed).random(kills)):
+        kill_at_random(forks, text, folder / f"random {number}", share * lasts, expected)
+
+
+def test_kills_at_random_instants_cost_nothing(tmp_path, text, undisturbed, forks):
+    check_random_kills(forks, text, tmp_path, undisturbed["fixed"], seed=0, kills=20)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_more_kills_at_random_instants_cost_nothing(tmp_path, text, undisturbed, forks, seed):
+    """180 in all, in parts that run side by side."""
+    check_random_kills(forks, text, tmp_path, undisturbed["fixed"], seed=seed, kills=30)
