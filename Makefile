@@ -56,6 +56,7 @@ bench-graphs: .venv/installed
 	$(BIN)/python benchmarks/graphs.py table
 
 bench-items: .venv/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
 	$(BIN)/python benchmarks/items.py $(DATA) benchmarks/results/items.jsonl
 	$(BIN)/python benchmarks/items.py table
 
