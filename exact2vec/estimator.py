@@ -190,13 +190,16 @@ class Exact2Vec:
         *,
         features: Features | None = None,
         listen: Listener | None = None,
+        baskets: Baskets | None = None,
     ) -> "Exact2Vec":
         """Train on from where an earlier `fit` was, of the same counts, features and arguments.
 
-        It ends with the vectors and the history that the other would have ended with.
+        It ends with the vectors and the history that the other would have ended with. `baskets` are
+        those that the counts are of.
         """
         self._check()
         self.count(counts)
+        self.baskets_ = baskets
         self.wv, self.last_ = Vectors.from_state(earlier.measured.state, counts), earlier.measured
         self.history_, self.times_ = History(earlier.history), list(earlier.times)
         return self._train(features, listen, earlier.progress)
@@ -345,7 +348,8 @@ class Exact2Vec:
         return config | {"threads": None}
 
     def _summary(self) -> dict[str, Any]:
-        return summary(self.last_, len(self.wv), self.counts_.held_out_digest)
+        held_out_of = self.counts_ if self.baskets_ is None else self.baskets_
+        return summary(self.last_, len(self.wv), held_out_of.held_out_digest)
 
     def _counted(
         self, data: Any, say: Callable[[str], None]

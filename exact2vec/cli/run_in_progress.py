@@ -11,6 +11,7 @@ from exact2vec.cli import messages
 from exact2vec.cli.checkpoints import Checkpoints
 from exact2vec.cli.stopping import Stopping
 from exact2vec.cli.support import fail, tell
+from exact2vec.counts.baskets import Baskets
 from exact2vec.counts.counts import Counts
 from exact2vec.counts.features import Features
 from exact2vec.display import terminal_progress
@@ -64,9 +65,10 @@ class Training:
         self.say(
             f"{self.run.folder}: going on from epoch {epoch:.2f}, step {earlier.progress[0].step}"
         )
+        baskets = Baskets.read(self.run.run(), self.counts.vocabulary)
         self._train(
             lambda listen: self.model.go_on(
-                self.counts, earlier, features=self.known, listen=listen
+                self.counts, earlier, features=self.known, listen=listen, baskets=baskets
             )
         )
 

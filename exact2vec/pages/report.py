@@ -83,11 +83,15 @@ def report(
 def refuse_overlay(runs: Sequence[RunView]) -> None:
     for other in runs[1:]:
         if other.comparable != runs[0].comparable:
-            many = runs[0].counts.kind.many
+            kind = runs[0].counts.kind
+            what = (
+                "credit or held-out rows"
+                if kind in ROWS_OF_ITEMS
+                else "weighting or held-out pairs"
+            )
             raise InputError(
-                f"{runs[0].path} and {other.path} do not compare: their {many}, weighting or "
-                "held-out pairs differ, so their losses are of different things; "
-                "make a report of each"
+                f"{runs[0].path} and {other.path} do not compare: their {kind.many}, {what} "
+                "differ, so their losses are of different things; make a report of each"
             )
 
 

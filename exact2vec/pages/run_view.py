@@ -50,9 +50,12 @@ class RunView:
     def comparable(self) -> str:
         """Equal where losses compare: same vocabulary, weighting and held-out pairs.
 
-        Training pairs count where none are held out.
+        Training pairs count where none are held out; of items, with the rows that are.
         """
-        return self.counts.held_out_digest or repr((hash_of(self.counts), self.counts.weighting))
+        if self.counts.held_out_digest is not None:
+            return self.counts.held_out_digest
+        rows = None if self.baskets is None else self.baskets.held_out_digest
+        return repr((hash_of(self.counts), self.counts.weighting, rows))
 
     @property
     def baselines(self) -> dict[str, float]:

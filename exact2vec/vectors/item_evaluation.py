@@ -29,11 +29,13 @@ class ItemEvaluation:
     `nll` is the mean −log p of the targets among the items outside their contexts, nats a target;
     item-kNN has none, and there is no floor for it. `coverage` is the share of all items that is
     among the first 20 of some row. Equal scores stand in the order of the items: of more baskets
-    first, then by name. `neighbours` is the item-kNN, chosen on the validation part.
+    first, then by name. `neighbours` is the item-kNN, chosen on the validation part. Measures
+    compare where `held_out_digest` is equal.
     """
 
     rows: int
     targets: int
+    held_out_digest: str | None
     measures: dict[str, dict[str, Measure]]
     coverage: dict[str, float]
     neighbours: NeighbourRule
@@ -75,6 +77,5 @@ def evaluate_items(
         for name, of_model in found.items()
     }
     coverage = {name: of_model.coverage for name, of_model in found.items()}
-    return ItemEvaluation(
-        len(found["model"].targets), int(cut.targets.nnz), measures, coverage, rule
-    )
+    sizes = len(found["model"].targets), int(cut.targets.nnz)
+    return ItemEvaluation(*sizes, baskets.held_out_digest, measures, coverage, rule)

@@ -141,6 +141,8 @@ def test_evaluate_ranks_held_out_rows(run):
     assert "recall@20" in result.stdout
     assert "no floor" in result.stderr
     items = evaluated(run)["items"]
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["held_out_digest"] == items["held_out_digest"] is not None
     assert set(items["measures"]) == {"model", "popularity", "item-kNN"}
     nll = {name: of.get("nll") for name, of in items["measures"].items()}
     assert nll["item-kNN"] is None

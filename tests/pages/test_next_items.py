@@ -3,14 +3,20 @@
 What is drawn is looked at in a browser.
 """
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from page_reading import address, until
+from scipy.sparse import csr_array
 
 import exact2vec as e2v
+from exact2vec.counts.baskets import Cut
+from exact2vec.errors import InputError
 from exact2vec.pages.diagnostics import CALIBRATION_EDGES
 from exact2vec.pages.next_items import next_item_calibration, next_item_parts
-from exact2vec.pages.report import report
+from exact2vec.pages.report import refuse_overlay, report
 from exact2vec.pages.run_view import stored_run
 
 ITEMS, LIKED = 16, 1 / np.arange(3, 19)  # of each of two kinds
@@ -27,6 +33,23 @@ def run(tmp_path_factory):
     baskets = e2v.count_baskets(rows, held_out=0.2, validation=0.1)
     e2v.Exact2Vec(vector_size=3, epochs=1).fit(baskets).save(folder)
     return folder
+
+
+def test_runs_compare_where_the_same_rows_are_held_out(tmp_path):
+    baskets = e2v.count_baskets([["a", "b"], ["b", "c", "a"], ["c", "a"]] * 40, held_out=0.3)
+    cut = baskets.held_out
+    fewer = Cut(cut.rows[:1], csr_array(cut.contexts[:1]), csr_array(cut.targets[:1]))
+    others = {"one": baskets, "two": baskets, "other": replace(baskets, held_out=fewer)}
+    for name, one in others.items():
+        model = e2v.Exact2Vec(vector_size=2, epochs=1, model="mixture", validation=0)
+        model.fit(one).save(tmp_path / name)
+        summary = json.loads((tmp_path / name / "summary.json").read_text())
+        assert summary["held_out_digest"] == one.held_out_digest
+    one, two, other = (stored_run(tmp_path / name) for name in others)
+    refuse_overlay([one, two])
+    with pytest.raises(InputError, match="their items, credit or held-out rows differ"):
+        refuse_overlay([one, other])
+    assert (one.counts.training != other.counts.training).nnz == 0
 
 
 def test_the_parts_are_those_that_were_tried(run):
