@@ -1,6 +1,7 @@
 """The composed part: softmax over the items outside a context of one vector made of its items."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
@@ -32,11 +33,14 @@ class Composed:
     def probabilities(self, contexts: csr_array) -> Probabilities:
         shares = composition(contexts, self.item_weights).astype(np.float32)
         x: NDArray[np.float32] = shares @ self.inputs
-        u = self.outputs
         if self.by_direction:
-            x, u = _directions(x), _directions(u)
+            x = _directions(x)
         x = np.asarray(x / self.temperature, np.float32)
-        return softmax_table(x, u, self.bias)
+        return softmax_table(x, self._scored_outputs, self.bias)
+
+    @cached_property
+    def _scored_outputs(self) -> NDArray[np.float32]:
+        return _directions(self.outputs) if self.by_direction else self.outputs
 
 
 def composition(contexts: csr_array, item_weights: Float64[np.ndarray, " item"]) -> csr_array:

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from exact2vec.vectors.item_parts import ItemPart, Mixture, Probabilities, outside
+from exact2vec.vectors.item_parts import ItemPart, Mixture, Probabilities, each_row, outside
 
 BLOCK_BYTES = 1 << 26  # of the probabilities of one block of contexts
 EM_ROUNDS = 5000
@@ -34,7 +34,13 @@ class ItemModel:
         for part, share in zip(self.parts, self.shares, strict=True):
             if share:
                 p = part.probabilities(contexts)
-                found += share * (outside(p, contexts) if exclude_seen else p)
+
+                def add(first: int, last: int, p: Probabilities = p, share: float = share) -> None:
+                    rows = slice(first, last)
+                    q = outside(p[rows], contexts[rows]) if exclude_seen else p[rows]
+                    found[rows] += share * q
+
+                each_row(len(found), add)
         return found
 
     def share_of_mixture(self, context: NDArray[np.int64], item: int) -> float:

@@ -81,16 +81,20 @@ class Mixture:
         weights = self._weights(contexts)
         shares = 1 / (self.totals + self.rule.kappa)
         found = summed_rows(contexts, self.counts, self.source_weights * shares)
-        found /= weights[:, None]
         known = shares * self.rule.kappa * self.source_weights
+        popular = np.full(len(weights), self.rule.background)
         if self.table is None:
-            behind = np.asarray(presence(contexts) @ known) + self.rule.background
-            behind[np.diff(contexts.indptr) == 0] = weights[np.diff(contexts.indptr) == 0]
-            found += (behind / weights)[:, None] * self.popularity
+            popular += np.asarray(presence(contexts) @ known)
         else:
-            found += ((presence(contexts) * known[None, :]) @ self.table) / weights[:, None]
-            rest = np.where(np.diff(contexts.indptr) == 0, weights, self.rule.background)
-            found += (rest / weights)[:, None] * self.popularity
+            found += (presence(contexts) * known[None, :]) @ self.table
+        popular[np.diff(contexts.indptr) == 0] = weights[np.diff(contexts.indptr) == 0]
+
+        def divide(first: int, last: int) -> None:
+            rows = slice(first, last)
+            found[rows] += popular[rows, None] * self.popularity
+            found[rows] /= weights[rows, None]
+
+        each_row(len(weights), divide)
         return found
 
     def reasons(self, context: NDArray[np.int64], item: int) -> Float64[np.ndarray, " source"]:
@@ -150,12 +154,18 @@ def softmax_table(
     inputs: NDArray[np.float32], outputs: NDArray[np.float32], bias: NDArray[np.float32]
 ) -> Float64[np.ndarray, "item other"]:
     """p(w | i) = softmax over w of b_w + x_i·u_w, a row an item."""
-    scores = (inputs @ outputs.T).astype(np.float64)
-    scores += bias
-    scores -= scores.max(axis=1, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=1, keepdims=True)
-    return scores
+    products = inputs @ outputs.T
+    found = np.empty(products.shape)
+
+    def softmax(first: int, last: int) -> None:
+        scores = found[first:last]
+        np.add(products[first:last], bias, out=scores, dtype=np.float64)
+        scores -= scores.max(axis=1, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=1, keepdims=True)
+
+    each_row(len(found), softmax)
+    return found
 
 
 def presence(contexts: csr_array) -> csr_array:
