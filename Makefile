@@ -59,6 +59,10 @@ bench-items: .venv/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
 	$(BIN)/python benchmarks/items.py $(DATA) benchmarks/results/items.jsonl
 	$(BIN)/python benchmarks/items.py table
+	$(BIN)/python benchmarks/item_sampled.py $(DATA) benchmarks/results/item_sampled.jsonl
+	$(BIN)/python benchmarks/item_sampled.py table
+	$(BIN)/python benchmarks/item_recommend.py $(DATA) runs/recommend benchmarks/results/item_recommend.jsonl
+	$(BIN)/python benchmarks/item_recommend.py table
 
 bench-settings: .venv/installed
 	$(BIN)/python benchmarks/start.py $(DATA) benchmarks/results/start.jsonl
