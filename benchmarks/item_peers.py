@@ -74,6 +74,12 @@ FEWER: dict[tuple[str, str], Grid | None] = {
         "iterations": ((100,), 0),
     },
     ("gowalla", "item2vec"): None,
+    ("retail", "BPR"): {
+        "factors": ((16, 32, 64, 128), 1),
+        "regularization": ((0.003, 0.01, 0.03), 1),
+        "learning_rate": ((0.03, 0.1), 0),
+        "iterations": ((25, 50), 0),
+    },
     ("retail", "item2vec"): {
         "epochs": ((2, 5, 10), 0),
         "ns_exponent": ((0.0, 0.5, 0.75, 1.0), 2),

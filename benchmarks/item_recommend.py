@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,11 @@ def timed(*arguments: object) -> dict[str, float]:
     }
 
 
-def main(folder: Path, runs: Path, output: Path) -> None:
+def main(folder: Path, runs: Path, output: Path, models: Sequence[str]) -> None:
     runs.mkdir(parents=True, exist_ok=True)
     data, orders = gowalla(folder / "items"), runs / "orders.csv"
     written(data, orders)
-    for model in MODELS:
+    for model in models:
         run = runs / model
         if not run.exists():
             timed("train", orders, *COLUMNS, *SMALL, "--model", model, "-o", run, "-q")
@@ -83,4 +84,4 @@ if __name__ == "__main__" and sys.argv[1] == "table":
     page = Path(__file__).parents[1] / "docs/measured.md"
     raw.put(page, "item_recommend", table(raw.read(raw.RESULTS / "item_recommend.jsonl")))
 elif __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main(*map(Path, sys.argv[1:4]), sys.argv[4:] or MODELS)
