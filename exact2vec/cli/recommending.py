@@ -44,6 +44,11 @@ FROM_FLAGS = ("group_by", "item", "weight", "separator", "encoding", "errors")
 @click.option(
     "--include-seen", is_flag=True, help="items of the basket too, which p is then shared with"
 )
+@click.option(
+    "--new-items",
+    is_flag=True,
+    help="rank items too that no row held, but that the --features of the training describe",
+)
 @options([OPTIONS[name] for name in FROM_FLAGS])
 @FORCE
 @JSON
@@ -54,6 +59,7 @@ def recommend(
     output: str | None,
     topn: int,
     include_seen: bool,
+    new_items: bool,
     force: bool,
     as_json: bool,
     **form: Any,
@@ -76,7 +82,7 @@ def recommend(
 
     if output is not None:
         recommendations.check_output(Path(output), force=force)
-    recommender = load(run).recommending()
+    recommender = load(run).recommending(new_items=new_items)
     if source is not None and output is not None:
         for line in recommendations.for_file(
             recommender, source, form, Path(output), topn, exclude_seen=not include_seen

@@ -57,6 +57,13 @@ class ItemModel:
         alone = ItemModel((mixture,), (1.0,)).probabilities(row, exclude_seen=seen)[0, item]
         return float(share * alone / whole) if whole else 0.0
 
+    def reasons(self, context: NDArray[np.int64], item: int) -> Float64[np.ndarray, " source"]:
+        """What each item of the context gives of p(item | context), a share; 0 of no mixture."""
+        mixture = self.mixture
+        if mixture is None:
+            return np.zeros(len(context))
+        return self.share_of_mixture(context, item) * mixture.reasons(context, item)
+
     @property
     def mixture(self) -> Mixture | None:
         """The part that can say because of which items."""

@@ -104,11 +104,10 @@ class Recommender:
 
         At most three, those of a hundredth and more; none where there is no mixture.
         """
-        mixture = self.model.mixture
-        if mixture is None or not context:
+        if not context:
             return []
         sources = np.array(sorted(context))
-        shares = self.model.share_of_mixture(sources, item) * mixture.reasons(sources, item)
+        shares = self.model.reasons(sources, item)
         order = largest_places(shares, min(MOST_REASONS, len(shares)))
         return [(int(sources[at]), float(shares[at])) for at in order if shares[at] >= LEAST_REASON]
 
@@ -154,23 +153,33 @@ class Recommends:
         places = largest_places(p, min(checked_topn(topn), len(p)))
         return [(here.columns[place], float(p[place])) for place in places]
 
-    def recommending(self) -> Recommender:
-        """The model of what comes next; InputError where there is none."""
+    def recommending(self, *, new_items: bool = False) -> Recommender:
+        """The model of what comes next; InputError where there is none.
+
+        With `new_items` those that are known by their features alone are among its items.
+        """
         if self.recommender is None:
             raise InputError(
                 "these vectors have no model of what comes next: train on baskets or a table "
                 "(--kind baskets, --kind table; count_baskets), and keep the run folder"
             )
-        return self.recommender
+        if not new_items:
+            return self.recommender
+        from exact2vec.vectors.new_items import NewItems, WithNewItems
+
+        trained, new = self.recommender, NewItems.of_vectors(self)
+        names = [*trained.names, *new.names]
+        return Recommender(names, lambda: WithNewItems(trained.model, new))
 
     def recommend(
-        self, items: Any, topn: int = 10, *, exclude_seen: bool = True
+        self, items: Any, topn: int = 10, *, exclude_seen: bool = True, new_items: bool = False
     ) -> Recommendations | list[Recommendations]:
         """The most probable next items, with p(item | items), most probable first.
 
         `items` is a name, a basket of names, or a list of baskets, which gives a list. With
         `exclude_seen` p is among the items that are not in the basket. Names that are not known say
         nothing; an item that is named twice counts once; of an empty basket it is the popularity.
+        With `new_items` those that no row held, but whose features are known, are ranked too.
 
         Raises UnknownWordError where a single name is unknown, InputError for vectors of no items.
         """
@@ -182,7 +191,7 @@ class Recommends:
         many = not isinstance(items, str) and any(not isinstance(one, str) for one in items)
         baskets = [[items]] if isinstance(items, str) else list(items) if many else [list(items)]
         _refuse_what_is_no_name(baskets)
-        recommender = self.recommending()
+        recommender = self.recommending(new_items=new_items)
         names = recommender.names
         if isinstance(items, str) and items not in recommender.places:
             raise UnknownWordError(items, len(names), lambda: self.nearest_spellings(items))

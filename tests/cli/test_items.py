@@ -308,6 +308,13 @@ def test_features_of_items_compose_new_ones(tmp_path):
     found = call("neighbors", run, "cake", "-n", "3", "--json")
     assert {row["item"] for row in json.loads(found.stdout)} == {"tea", "milk", "bun"}
     assert "'cake' is not among the 6 items: composed from 1 feature" in found.stderr
+    ranked = json.loads(call("recommend", run, "tea", "--new-items", "--json").stdout)
+    assert {row["item"] for row in ranked} == {"milk", "bun", "ale", "rye", "nuts", "cake"}
+    (new,) = [row for row in ranked if row["item"] == "cake"]
+    assert new["because"] == [{"item": "tea", "share": 1.0}]
+    assert sum(row["p"] for row in ranked) == pytest.approx(1)
+    seen = call("recommend", run, "tea", "--new-items", "--include-seen", "--json").stdout
+    assert {"tea", "cake"} <= {row["item"] for row in json.loads(seen)}
 
 
 def test_no_ngrams_are_made_of_names(run):

@@ -43,8 +43,8 @@ def printed(tmp_path_factory):
 
 
 def test_neighbours_are_of_the_same_meal(printed):
-    assert len(printed) == 16
-    _, _, sugar, milk, given, loaded, *_, nutmeg = printed
+    assert len(printed) == 17
+    _, _, sugar, milk, given, loaded, *_, nutmeg, ranked = printed
     trained = printed[10]
     assert {line.split()[1] for line in sugar.splitlines()[1:]} < MEALS["cake"]
     assert {row["item"] for row in json.loads(milk)} < MEALS["curry"]
@@ -54,6 +54,9 @@ def test_neighbours_are_of_the_same_meal(printed):
     assert "Baskets(570 rows, 16 items" in loaded
     assert set(re.findall(r"\('([a-z ]+)'", trained)) < MEALS["pasta"]
     assert {line.split()[2] for line in nutmeg.splitlines()[1:]} < MEALS["cake"]
+    (new,) = [line.split() for line in ranked.splitlines() if line.startswith("nutmeg")]
+    assert 0 < float(new[1]) < 100
+    assert len(ranked.splitlines()) == 16
 
 
 def test_recommendations_are_of_the_same_meal(printed):
