@@ -57,7 +57,8 @@ bench-graphs: .venv/installed
 
 bench-items: .venv/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'
-	$(BIN)/python benchmarks/items.py $(DATA) benchmarks/results/items.jsonl
+	$(BIN)/python benchmarks/items.py $(DATA) benchmarks/results/items.jsonl gowalla gowalla:64:2,3 \
+		retail groceries python
 	$(BIN)/python benchmarks/items.py table
 	$(BIN)/python benchmarks/item_sampled.py $(DATA) benchmarks/results/item_sampled.jsonl
 	$(BIN)/python benchmarks/item_sampled.py table
