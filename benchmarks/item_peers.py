@@ -27,7 +27,7 @@ from exact2vec.vectors.item_parts import Popularity
 from exact2vec.vectors.ranking import Scorer, ranked
 
 SEEDS = [1, 2, 3]
-RIDGES = (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+RIDGES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 MOST_OF_EASE = 9000  # items whose V × V matrix is inverted
 
 Settings = dict[str, Any]
@@ -42,14 +42,14 @@ GRIDS: dict[str, Grid] = {
     "ALS": {
         "factors": ((8, 16, 32, 64, 128), 2),
         "regularization": ((0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0), 3),
-        "alpha": ((0.3, 1.0, 3.0, 10.0, 30.0), 1),
+        "alpha": ((0.3, 1.0, 3.0, 10.0, 30.0, 100.0), 1),
         "iterations": ((5, 15, 30), 1),
     },
     "BPR": {
         "factors": ((8, 16, 32, 64, 128), 2),
         "regularization": ((0.001, 0.003, 0.01, 0.03, 0.1), 2),
-        "learning_rate": ((0.01, 0.03, 0.1), 1),
-        "iterations": ((25, 50, 100), 1),
+        "learning_rate": ((0.01, 0.03, 0.1, 0.3), 1),
+        "iterations": ((25, 50, 100, 200), 1),
     },
     "item2vec": {
         "epochs": ((5, 10, 20, 40), 1),
