@@ -52,7 +52,7 @@ GRIDS: dict[str, Grid] = {
         "iterations": ((25, 50, 100, 200), 1),
     },
     "item2vec": {
-        "epochs": ((5, 10, 20, 40), 1),
+        "epochs": ((5, 10, 20), 1),
         "ns_exponent": ((-0.5, 0.0, 0.5, 0.75, 1.0), 3),
         "vector_size": ((16, 32, 64, 128), 2),
         "negative": ((5, 20), 0),
@@ -88,7 +88,7 @@ FEWER: dict[tuple[str, str], Grid | None] = {
         "window": ((5, 10), 0),
     },
 }
-MOST_TRIES = 25
+MOST_TRIES = 20
 SCALES: tuple[float, ...] = (1.0, 3.0, 10.0)  # of the mean of item vectors, beside the biases
 
 

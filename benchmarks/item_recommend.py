@@ -3,25 +3,29 @@
     python benchmarks/item_recommend.py ../shared/data runs/recommend OUT.jsonl
     python benchmarks/item_recommend.py table
 
-The runs are trained on the public split, unless the folder has them; their vectors, which have no
-part in it at this size, for one epoch. The time is that of the whole command: imports, the table of
-orders, the model and the file that is written.
+The run is trained on the public split, unless the folder has it, with all parts of the default
+model and of their sizes. Its composed part is trained for one pass, and its vectors, which have no
+part in it at this size, for one epoch: the time does not depend on how good they are. It is that of
+the whole command: imports, the table of orders, the model and the file that is written.
 """
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import raw
 from item_data import Data, gowalla, rows_of
 
-COLUMNS = ("--kind", "table", "--group-by", "user", "--item", "item")
-SMALL = ("--min-count", 1, "--vector-size", 10, "--epochs", 1)  # no item is dropped
-MODELS = ("all", "mixture")
+import exact2vec as e2v
+from exact2vec.storage.next_item_files import NextItems
+from exact2vec.storage.run_folder import open_run
+from exact2vec.train.item_training import PRESETS
+
+COLUMNS = {"group_by": "user", "item": "item"}
 
 
 def written(data: Data, path: Path) -> None:
@@ -47,19 +51,27 @@ def timed(*arguments: object) -> dict[str, float]:
     }
 
 
-def main(folder: Path, runs: Path, output: Path, models: Sequence[str]) -> None:
+def trained(orders: Path, run: Path) -> None:
+    """The run of these orders, with one pass and one epoch."""
+    preset = PRESETS["table"]
+    PRESETS["table"] = replace(preset, composed=replace(preset.composed, epochs=1))
+    baskets = e2v.count_baskets(orders, **COLUMNS, min_count=1)
+    e2v.Exact2Vec(vector_size=10, epochs=1).fit(baskets).save(run)
+
+
+def main(folder: Path, runs: Path, output: Path) -> None:
     runs.mkdir(parents=True, exist_ok=True)
-    data, orders = gowalla(folder / "items"), runs / "orders.csv"
+    data, orders, run = gowalla(folder / "items"), runs / "orders.csv", runs / "run"
     written(data, orders)
-    for model in models:
-        run = runs / model
-        if not run.exists():
-            timed("train", orders, *COLUMNS, *SMALL, "--model", model, "-o", run, "-q")
-        to = runs / f"{model}.parquet"
-        spent = timed("recommend", run, "--from", orders, *COLUMNS[2:], "-o", to, "--force")
-        users, items = data.baskets.shape
-        sizes = {"users": users, "items": items, "pairs": data.baskets.nnz, "written": lines_of(to)}
-        raw.append(output, {"data": data.name, "model": model, **sizes, **spent})
+    if not run.exists():
+        trained(orders, run)
+    flags = ("--group-by", COLUMNS["group_by"], "--item", COLUMNS["item"])
+    to = runs / "next.parquet"
+    spent = timed("recommend", run, "--from", orders, *flags, "-o", to, "--force")
+    users, items = data.baskets.shape
+    shares = NextItems.read(open_run(run)).shares
+    sizes = {"users": users, "items": items, "pairs": data.baskets.nnz, "written": lines_of(to)}
+    raw.append(output, {"data": data.name, "shares": shares, **sizes, **spent})
 
 
 def lines_of(path: Path) -> int:
@@ -71,10 +83,10 @@ def lines_of(path: Path) -> int:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """docs/measured.md's table."""
-    titles = ["model", "users", "items", "written", "seconds", "CPU seconds", "peak GB"]
+    titles = ["users", "items", "written", "seconds", "CPU seconds", "peak GB"]
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for row in rows:
-        cells = [row["model"], *(f"{row[name]:,}" for name in ("users", "items", "written"))]
+        cells = [f"{row[name]:,}" for name in ("users", "items", "written")]
         cells += [f"{row['seconds']:.0f}", f"{row['cpu_seconds']:.0f}"]
         lines.append("| " + " | ".join([*cells, f"{row['peak_bytes'] / 1e9:.1f}"]) + " |")
     return "\n".join(lines)
@@ -84,4 +96,4 @@ if __name__ == "__main__" and sys.argv[1] == "table":
     page = Path(__file__).parents[1] / "docs/measured.md"
     raw.put(page, "item_recommend", table(raw.read(raw.RESULTS / "item_recommend.jsonl")))
 elif __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]), sys.argv[4:] or MODELS)
+    main(*map(Path, sys.argv[1:4]))
