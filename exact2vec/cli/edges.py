@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 EDGE_FLAGS = (
     *("hops", "source", "target", "weight", "separator", "directed", "nodes", "whole_cells"),
-    *("held_out", "validation", "encoding", "errors"),
+    *("most_cells", "held_out", "validation", "encoding", "errors"),
 )
 EDGE_DEFAULTS = {"held_out": 0.0, **EDGE_TRAINING}
 
@@ -54,6 +54,7 @@ def edge_counts(request: Request) -> Any:
             settings,
             directed=given["directed"],
             whole_cells=given["whole_cells"],
+            most_cells=given["most_cells"],
             threads=given["threads"],
             anyway=given["anyway"],
             say=request.say,
@@ -99,8 +100,11 @@ def edge_lines(counts: "Counts") -> list[str]:
         lines.append(f"{len(isolated):,} nodes without edges have no vector: {shown}")
     if counts.background is not None:
         share = counts.background.errors.sum() / 2 / counts.vocabulary.counts.sum()
+        chance, more = "chance", "--whole-cells"
+        if read["cut"] > 1:
+            chance, more = f"{read['cut']:.3g} times chance", "--most-cells"
         lines.append(
-            f"cells below chance stand as a background: it moves {100 * share:.1f} % of the pairs; "
-            "--whole-cells keeps more"
+            f"cells below {chance} stand as a background: it moves {100 * share:.1f} % of the "
+            f"pairs; {more} keeps more"
         )
     return lines

@@ -43,7 +43,7 @@ WHY = {  # a flag is of some kinds alone
     "model": "only rows of items ask what comes next",
     "validate": "only rows of items ask what comes next",
     **dict.fromkeys(
-        ("hops", "source", "target", "whole_cells", "directed", "nodes"),
+        ("hops", "source", "target", "whole_cells", "most_cells", "directed", "nodes"),
         "only edges make walks from node to node",
     ),
     "target_share": "only rows of items are cut into context and target",

@@ -16,7 +16,12 @@ from exact2vec.counts.edges import Edges, edge_columns, edges_of, named_nodes
 from exact2vec.counts.graph import Graph
 from exact2vec.counts.kinds import EDGES
 from exact2vec.counts.vocabulary import Vocabulary
-from exact2vec.counts.walk_forecast import WHOLE_CELLS, refuse_what_does_not_fit, walk_forecast
+from exact2vec.counts.walk_forecast import (
+    MOST_CELLS,
+    WHOLE_CELLS,
+    refuse_what_does_not_fit,
+    walk_forecast,
+)
 from exact2vec.counts.walks import WalkCounts, Walks, walk_counts
 from exact2vec.counts.weighting import PlainWeighting
 from exact2vec.errors import UsageError
@@ -50,6 +55,7 @@ def count_edges(
     held_out: float = 0.0,
     validation: float = 0.0,
     whole_cells: int = WHOLE_CELLS,
+    most_cells: int = MOST_CELLS,
     threads: int | None = None,
     anyway: bool = False,
 ) -> Counts:
@@ -59,7 +65,8 @@ def count_edges(
 
     P is the transition matrix and d_c the degree, which a row sums to. Edges are symmetrised,
     doubled ones add up and loops are dropped. Cells below chance become a background where there
-    are more than `whole_cells` cells. Held-out edges leave the graph in both directions first.
+    are more than `whole_cells` cells, and those below a multiple of it where more than about
+    `most_cells` are above chance. Held-out edges leave the graph in both directions first.
 
     The strengths of a prior are then in edges: train with `prior=(5, 5), epochs=5`, as `train
     --kind edges` does. `fit` and `Exact2Vec` do not know the kind of their counts: without these
@@ -80,6 +87,7 @@ def count_edges(
         validation=validation,
         threads=threads,
         whole_cells=whole_cells,
+        most_cells=most_cells,
     )
     if held_out + validation >= 1:
         raise UsageError(
@@ -100,6 +108,7 @@ def count_edges(
         settings,
         directed=directed,
         whole_cells=whole_cells,
+        most_cells=most_cells,
         threads=threads,
         anyway=anyway,
     )
@@ -111,6 +120,7 @@ def counted_graph(
     *,
     directed: bool,
     whole_cells: int = WHOLE_CELLS,
+    most_cells: int = MOST_CELLS,
     threads: int | None = None,
     anyway: bool = False,
     say: Callable[[str], None] | None = None,
@@ -121,13 +131,13 @@ def counted_graph(
     graph = Graph.of(edges, Draw(settings["held_out"], settings["validation"]), directed=directed)
     walks = Walks.of(graph.weights, settings["hops"])
     with Workers(threads) as workers:
-        forecast = walk_forecast(walks, workers, whole_cells=whole_cells)
+        forecast = walk_forecast(walks, workers, whole_cells=whole_cells, most_cells=most_cells)
         if say is not None:
             say(forecast.line(workers.threads))
         if not anyway:
             refuse_what_does_not_fit(forecast, workers.threads, settings["hops"])
-        counted = walk_counts(walks, cut=forecast.cut, workers=workers)
-    return _counts(graph, walks, counted, settings)
+        counted = walk_counts(walks, least=forecast.least, workers=workers)
+    return _counts(graph, walks, counted, forecast.least, settings)
 
 
 @dataclass(frozen=True)
@@ -141,7 +151,9 @@ class _Ends:
         return csr_array(matrix[self.rows][:, self.columns])
 
 
-def _counts(graph: Graph, walks: Walks, counted: WalkCounts, settings: dict[str, Any]) -> Counts:
+def _counts(
+    graph: Graph, walks: Walks, counted: WalkCounts, least: float, settings: dict[str, Any]
+) -> Counts:
     every = np.arange(len(graph.nodes))
     ends, contexts = _Ends(every, every), None
     cells, background = counted.cells, counted.background
@@ -156,7 +168,9 @@ def _counts(graph: Graph, walks: Walks, counted: WalkCounts, settings: dict[str,
             amounts, errors = background.amounts[ends.rows], background.errors[ends.rows]
             background = Background(amounts, background.shares[ends.columns], errors)
     parts = {name: ends.part(getattr(graph, name)) for name in (PARTS[HELD_OUT], PARTS[VALIDATION])}
-    read = graph.read | {"cut": int(background is not None)} | _left_out(graph, parts)
+    read = (
+        graph.read | {"cut": 0 if background is None else round(least, 3)} | _left_out(graph, parts)
+    )
     settings = settings | {"directed": graph.directed, "read": read, "isolated": graph.isolated}
     held_out, validation = (part if part.nnz else None for part in parts.values())
     return Counts(

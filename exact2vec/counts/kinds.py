@@ -57,7 +57,7 @@ EDGE_TITLES = {  # what the numbers in settings["read"] of a graph are of
     "isolated": "nodes without edges: no vector",
     "components": "components",
     "largest_component": "nodes in the largest component",
-    "cut": "cells below chance stand as a background (1: yes)",
+    "cut": "times chance, below which cells stand as a background (0: no cell)",
 }
 
 

@@ -27,8 +27,10 @@ def new_scratch(size: int) -> tuple[NDArray[Any], ...]:
 
 
 @compiled
-def walked_rows(first, last, starts, words, steps, hop_weights, scales, shares, cut, scratch):
+def walked_rows(first, last, starts, words, steps, hop_weights, scales, shares, least, scratch):
     """Kept cells of rows first:last, their backgrounds, and work; see `walks.WalkedRows`.
+
+    Kept are those above `least` times chance: all where it is 0.
 
     `scratch` is as `new_scratch` made it, and is so again at the end.
     """
@@ -44,12 +46,12 @@ def walked_rows(first, last, starts, words, steps, hop_weights, scales, shares, 
         place = group - first
         here = kept[place : place + lanes]
         reached += share_out(
-            order, summed, scale, shares, cut, here, amounts[place:], errors[place:]
+            order, summed, scale, shares, least, here, amounts[place:], errors[place:]
         )
         wanted = filled + here.sum()
         if wanted > len(values):
             columns, values = grown(columns, wanted), grown(values, wanted)
-        write_cells(order, summed, scale, shares, cut, here, columns[filled:], values[filled:])
+        write_cells(order, summed, scale, shares, least, here, columns[filled:], values[filled:])
         filled = wanted
         for node in order:
             summed[node] = 0.0
@@ -113,10 +115,11 @@ def in_order(nodes, seen):
 
 
 @compiled
-def share_out(order, summed, scale, shares, cut, kept, amounts, errors):
+def share_out(order, summed, scale, shares, least, kept, amounts, errors):
     """Counts what rows keep; the amounts and errors of their backgrounds. Returns cells > 0.
 
-    A row keeps n > N_c p_w. Its amount α N_c is the rest of its total over the p of other columns.
+    A row keeps n > least · N_c p_w. Its amount α N_c is the rest of its total over the p of the
+    other columns.
     """
     lanes = len(scale)
     total, mass, share = np.zeros(lanes), np.zeros(lanes), np.zeros(lanes)
@@ -128,26 +131,26 @@ def share_out(order, summed, scale, shares, cut, kept, amounts, errors):
     for node in order:
         for lane in range(lanes):
             n = summed[node, lane] * scale[lane]
-            if n > 0 and (not cut or n > total[lane] * shares[node] * (1 + SLACK)):
+            if n > least * total[lane] * shares[node] * (1 + SLACK):
                 kept[lane] += 1
                 mass[lane] += n
                 share[lane] += shares[node]
     for lane in range(lanes):
         rest = total[lane] - mass[lane]
-        if cut and share[lane] < 1 and rest > SLACK * total[lane]:
+        if least > 0 and share[lane] < 1 and rest > SLACK * total[lane]:
             amounts[lane] = rest / (1 - share[lane])
             errors[lane] = amounts[lane] * (1 - share[lane])
     for node in order:
         for lane in range(lanes):
             n = summed[node, lane] * scale[lane]
-            if amounts[lane] > 0 and not n > total[lane] * shares[node] * (1 + SLACK):
+            if amounts[lane] > 0 and not n > least * total[lane] * shares[node] * (1 + SLACK):
                 spread = amounts[lane] * shares[node]
                 errors[lane] += abs(n - spread) - spread
     return reached
 
 
 @compiled
-def write_cells(order, summed, scale, shares, cut, kept, columns, values):
+def write_cells(order, summed, scale, shares, least, kept, columns, values):
     """The cells that `share_out` counted, row by row."""
     lanes = len(scale)
     total, place = np.zeros(lanes), np.zeros(lanes, np.int64)
@@ -159,7 +162,7 @@ def write_cells(order, summed, scale, shares, cut, kept, columns, values):
     for node in order:
         for lane in range(lanes):
             n = summed[node, lane] * scale[lane]
-            if n > 0 and (not cut or n > total[lane] * shares[node] * (1 + SLACK)):
+            if n > least * total[lane] * shares[node] * (1 + SLACK):
                 columns[place[lane]], values[place[lane]] = node, n
                 place[lane] += 1
 

@@ -6,8 +6,9 @@ P = D⁻¹A is the transition matrix of the weights A, d_c the weight of the edg
 is at w after h steps with probability (P^h)_cw. A row sums to d_c, whatever `hops` is, so a node
 has as many observations as edges. The diagonal, a walk that comes back, stays.
 
-Most cells are below chance, N_c N_w / N. Where they are too many, each row keeps those above, and
-the rest of its total is spread over all columns as a background, see `Background`.
+Most cells are below chance, N_c N_w / N. Where they are too many, each row keeps those above, or
+above a multiple of chance, and the rest of its total is spread over all columns as a background,
+see `Background`.
 
 Source: Perozzi, Al-Rfou and Skiena 2014 (the walks); Qiu et al. 2018 (their expectation).
 """
@@ -70,12 +71,12 @@ class Walks:
         """How many groups of rows are walked together."""
         return -(-len(self.totals) // LANES)
 
-    def rows(self, first: int, last: int, *, cut: bool, spare: "Spare") -> "WalkedRows":
-        """The cells of some rows."""
+    def rows(self, first: int, last: int, *, least: float, spare: "Spare") -> "WalkedRows":
+        """The cells of some rows that are above `least` times chance; all where it is 0."""
         reach = self.reach.indptr, self.reach.indices, self.reach.data
         how = self.hop_weights, self.scales, self.shares
         with spare.lent(len(self.totals)) as scratch:
-            return WalkedRows(*walked_rows(first, last, *reach, *how, cut, scratch))
+            return WalkedRows(*walked_rows(first, last, *reach, *how, float(least), scratch))
 
 
 class Spare:
@@ -130,11 +131,11 @@ def transitions(weights: csr_array) -> csr_array:
     return csr_array((values, weights.indices, weights.indptr), shape=weights.shape)
 
 
-def walk_counts(walks: Walks, *, cut: bool, workers: Workers) -> WalkCounts:
-    """The counts of all rows, in chunks that do not depend on the threads."""
+def walk_counts(walks: Walks, *, least: float, workers: Workers) -> WalkCounts:
+    """The counts of all rows, in chunks that do not depend on the threads; see `Walks.rows`."""
     size, spare = len(walks.totals), Spare()
     parts = workers.map(
-        lambda first: walks.rows(first, min(first + CHUNK_ROWS, size), cut=cut, spare=spare),
+        lambda first: walks.rows(first, min(first + CHUNK_ROWS, size), least=least, spare=spare),
         range(0, size, CHUNK_ROWS),
     )
     amounts, errors = (

@@ -25,4 +25,12 @@ EDGES = (
         "unless edges are directed",
         least=0,
     ),
+    Option(
+        "most_cells",
+        100_000_000,
+        int,
+        "edges: where more cells than about so many are above chance, those above a multiple of "
+        "it are kept, up to 16 times",
+        least=1,
+    ),
 )

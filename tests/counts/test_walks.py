@@ -16,9 +16,9 @@ from exact2vec.parallel import Workers
 HOPS = [1, 2, 5, 10]
 
 
-def counted(weights, hops, *, cut=False, threads=1):
+def counted(weights, hops, *, least=0.0, threads=1):
     with Workers(threads) as workers:
-        return walk_counts(Walks.of(weights, hops), cut=cut, workers=workers)
+        return walk_counts(Walks.of(weights, hops), least=least, workers=workers)
 
 
 @pytest.mark.parametrize("hops", HOPS)
@@ -34,12 +34,13 @@ def test_counts_are_those_of_dense_powers(hops):
     assert found.cells.has_canonical_format
 
 
+@pytest.mark.parametrize("least", [1, 1.7])
 @pytest.mark.parametrize("hops", HOPS)
-def test_cells_above_chance_are_kept_and_totals_stay(hops):
+def test_cells_above_chance_are_kept_and_totals_stay(hops, least):
     weights = weights_of()
-    found, wanted = counted(weights, hops, cut=True), dense_counts(weights, hops)
+    found, wanted = counted(weights, hops, least=least), dense_counts(weights, hops)
     chance = np.outer(wanted.sum(axis=1), wanted.sum(axis=0)) / wanted.sum()
-    kept = wanted > chance * (1 + 1e-9)
+    kept = wanted > least * chance * (1 + 1e-9)
     assert np.array_equal(found.cells.toarray() > 0, kept)
     background = found.background
     spread = background.amounts[:, None] * background.shares
@@ -52,18 +53,18 @@ def test_cells_above_chance_are_kept_and_totals_stay(hops):
 
 def test_symmetric_walks_are_cut_symmetrically():
     ring = csr_array(np.roll(np.eye(30), 1, axis=1) + np.roll(np.eye(30), -1, axis=1))
-    cells = counted(ring, 4, cut=True).cells
+    cells = counted(ring, 4, least=1).cells
     assert np.array_equal(cells.toarray() > 0, (cells.toarray() > 0).T)
 
 
 def test_no_byte_depends_on_threads_or_on_other_rows():
     weights = weights_of(300)
-    one, three = (counted(weights, 3, cut=True, threads=threads) for threads in (1, 3))
+    one, three = (counted(weights, 3, least=1, threads=threads) for threads in (1, 3))
     for name in ("indptr", "indices", "data"):
         assert getattr(one.cells, name).tobytes() == getattr(three.cells, name).tobytes()
     assert one.background.amounts.tobytes() == three.background.amounts.tobytes()
     walks = Walks.of(weights, 3)
-    some = walks.rows(LANES, 2 * LANES, cut=True, spare=Spare())
+    some = walks.rows(LANES, 2 * LANES, least=1, spare=Spare())
     start, end = one.cells.indptr[[LANES, 2 * LANES]]
     assert some.values.tobytes() == one.cells.data[start:end].tobytes()
 
@@ -81,11 +82,28 @@ def test_the_forecast_is_near_what_comes():
     walks = Walks.of(weights, 2)
     with Workers(1) as workers:
         forecast = walk_forecast(walks, workers, whole_cells=10)
-        whole = walk_counts(walks, cut=False, workers=workers).cells.nnz
-        above = walk_counts(walks, cut=True, workers=workers).cells.nnz
-    assert forecast.cut
+        whole = walk_counts(walks, least=0, workers=workers).cells.nnz
+        above = walk_counts(walks, least=1, workers=workers).cells.nnz
+    assert forecast.least == 1
     assert forecast.reached == pytest.approx(whole, rel=0.15)
     assert forecast.cells == pytest.approx(above, rel=0.15)
+
+
+def test_the_bar_rises_until_no_more_cells_are_kept_than_wanted():
+    random = random_array((900, 900), density=0.01, random_state=np.random.default_rng(5))
+    walks = Walks.of(csr_array(random + random.T), 2)
+    with Workers(1) as workers:
+        above = walk_counts(walks, least=1, workers=workers).cells.nnz
+        for wanted in (above // 2, above // 4):
+            forecast = walk_forecast(walks, workers, whole_cells=10, most_cells=wanted)
+            kept = walk_counts(walks, least=forecast.least, workers=workers).cells.nnz
+            lower = walk_counts(walks, least=forecast.least / 2**0.25, workers=workers).cells.nnz
+            assert forecast.cells == pytest.approx(kept, rel=0.15)
+            assert kept < 1.15 * wanted  # the forecast's error
+            assert lower > 0.85 * wanted  # no bar is higher than is needed
+        assert "times chance: " in forecast.line(1)
+        highest = walk_forecast(walks, workers, whole_cells=10, most_cells=1)
+    assert highest.least == 16
 
 
 def star(leaves):
@@ -110,16 +128,16 @@ def test_the_forecast_of_a_few_hubs_is_near_what_comes():
     walks = Walks.of(csr_array(some + some.T), 2)
     with Workers(1) as workers:
         forecast = walk_forecast(walks, workers, whole_cells=10)
-        whole = walk_counts(walks, cut=False, workers=workers).cells.nnz
+        whole = walk_counts(walks, least=0, workers=workers).cells.nnz
     assert forecast.reached == pytest.approx(whole, rel=0.3)
 
 
 def test_what_does_not_fit_is_refused_with_the_flags(monkeypatch):
     monkeypatch.setattr(machine, "room", lambda: machine.Room(1000, "the container"))
     for hops, whole_cells, flags in (
-        (5, 10, r"fewer --hops \(now 5\);"),
+        (5, 10, r"a smaller --most-cells or fewer --hops \(now 5\);"),
         (5, 10_000, r"a smaller --whole-cells or fewer --hops \(now 5\);"),
-        (1, 10, "fewer edges;"),
+        (1, 10, "a smaller --most-cells;"),
     ):
         with Workers(1) as workers:
             walks = Walks.of(weights_of(), hops)

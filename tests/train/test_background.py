@@ -21,9 +21,12 @@ def stood_for(counts):
     return np.where(cells > 0, cells, spread)
 
 
-@pytest.fixture(scope="module")
-def cut():
-    return e2v.count_edges(edge_list(weights_of(60)), hops=4, whole_cells=0)
+@pytest.fixture(scope="module", params=[10_000, 700], ids=["chance", "more than chance"])
+def cut(request):
+    edges = edge_list(weights_of(60))
+    found = e2v.count_edges(edges, hops=4, whole_cells=0, most_cells=request.param)
+    assert (found.settings["read"]["cut"] > 1) == (request.param == 700)
+    return found
 
 
 @pytest.fixture(scope="module")
