@@ -6,8 +6,12 @@ import importlib
 import math
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 @runtime_checkable
@@ -43,6 +47,7 @@ class ProgressRecord(Protocol):
 
 
 Shown = TypeVar("Shown", bound=ProgressRecord)
+Item = TypeVar("Item")
 
 
 def html_table(
@@ -125,6 +130,50 @@ def spinner(what: str, *, quiet: bool = False) -> Iterator[None]:
 
     with Console(stderr=True).status(what):
         yield
+
+
+def timed(
+    items: Sequence[Item], sizes: Sequence[float], what: str, *, quiet: bool = False
+) -> Iterator[Item]:
+    """The same items, with the time that is left for them, told by their sizes.
+
+    On a terminal by a bar; elsewhere, where it is more than a minute, by a line after the first.
+    """
+    if quiet or sys.stderr is None:
+        yield from items
+    elif _cursor_moves():
+        yield from _timed_by_bar(items, sizes, what)
+    else:
+        began = time.monotonic()
+        for number, item in enumerate(items):
+            if number == 1:
+                left = (time.monotonic() - began) * sum(sizes[1:]) / sizes[0]
+                if left > 60:
+                    print(f"{what}: about {math.ceil(left / 60)} min", file=sys.stderr, flush=True)
+            yield item
+
+
+def _timed_by_bar(items: Sequence[Item], sizes: Sequence[float], what: str) -> Iterator[Item]:
+    """A bar that is gone at the end."""
+    with _progress() as progress:
+        task = progress.add_task(what, total=sum(sizes))
+        for item, size in zip(items, sizes, strict=True):
+            yield item
+            progress.advance(task, size)
+
+
+def _progress() -> "Progress":
+    """A bar on stderr, with what is done and the time that is left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def terminal_progress(
@@ -225,16 +274,7 @@ def _terminal_bar(records: Iterable[Shown], words: int) -> Iterator[Shown]:
 
     So neither cuts the other off at 80 columns.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with _progress() as progress:
         task = progress.add_task("start", total=None)
         for record in records:
             if record.training is not None:

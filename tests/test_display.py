@@ -75,3 +75,21 @@ def test_fit_shows_a_bar_in_a_notebook_and_none_elsewhere():
     assert _bar_html(records[-1]).startswith(
         f'<progress value="{records[-1].steps}" max="{records[-1].steps}">'
     )
+
+
+def test_work_of_known_sizes_says_the_time_that_is_left(monkeypatch, capsys):
+    clock = iter([0.0, 10.0])
+    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
+    assert list(display.timed("abc", [1, 4, 5], "judging")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == "judging: about 2 min\n"  # 10 s for 1, 9 are left
+    clock = iter([0.0, 1.0])
+    assert list(display.timed("ab", [1, 2], "judging")) == ["a", "b"]
+    assert list(display.timed("ab", [1, 2], "judging", quiet=True)) == ["a", "b"]
+    assert capsys.readouterr().err == ""
+
+
+def test_work_of_known_sizes_has_a_bar_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(display, "_cursor_moves", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert list(display.timed("abc", [1, 4, 5], "judging")) == ["a", "b", "c"]
+    assert "judging" in capsys.readouterr().err

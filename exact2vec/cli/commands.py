@@ -185,9 +185,10 @@ def evaluate(
     if texts and ranked is None:
         changed = {"document": document} if document else {}
         text = text_like(load(opened), texts, encoding=encoding, errors=errors, **changed)
-    with spinner("judging labels and edges", quiet=not (labels or edges)):
+    with spinner("reading edges", quiet=not edges):
         given = edge_files(edges, form)
-        nodes = run_of_nodes(opened, labels, given, extra["which"], extra["threads"])
+    how = {name: extra[name] for name in ("which", "threads")}
+    nodes = run_of_nodes(opened, labels, given, node_messages.watched_splits, **how)
     found = evaluated(opened, text, **extra)
     for note in text.notes if text else ():
         tell(note)

@@ -1,18 +1,27 @@
 """The tables of an evaluation of nodes."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from exact2vec.display import timed
 
 if TYPE_CHECKING:  # they import torch, which a query does not need
     from exact2vec.vectors.evaluate_nodes import NodeEvaluation
-    from exact2vec.vectors.label_scores import LabelScores
+    from exact2vec.vectors.label_scores import LabelScores, Splits
     from exact2vec.vectors.link_scores import LinkScores
+
+
+def watched_splits(splits: "Splits") -> Iterator[tuple[float, int]]:
+    """The splits of labels, with the time that is left: it grows with the nodes trained on."""
+    shares = [share for share, _ in splits]
+    return timed(splits, shares, "judging labels")
 
 
 def evaluation(found: "NodeEvaluation") -> list[list[str]]:
     """Rows of a table: what, its value, and what it is measured on."""
     rows = []
     if found.cut is not None:
-        what = "of the training NLL over all cells, those below chance too, from that above"
+        what = "of the training NLL over all cells, those in the background too, from that above"
         rows.append(["difference", f"{-found.cut:+.6f}", what])
     for path, labels in found.labels.items():
         rows += _labels(path, labels)

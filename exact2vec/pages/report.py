@@ -30,6 +30,7 @@ from exact2vec.pages.run_view import RunView, stored_run
 from exact2vec.storage.run_folder import check_page
 from exact2vec.storage.writing import write_whole
 from exact2vec.vectors.evaluate import Analogies, Similarity, word_analogies, word_similarity
+from exact2vec.vectors.evaluate_nodes import cut_nats
 
 SCRIPTS = ("dom.js", "map.js", "curves.js", "report.js")
 NEIGHBOURS_OF, NEIGHBOURS = 2_000, 8
@@ -272,6 +273,9 @@ def evaluation_rows(
         )
     if run.counts.kind in ROWS_OF_ITEMS:
         del rows[1]  # the held-out part is of whole rows, not of pairs
+    if (beyond := cut_nats(run.vectors, run.counts)) is not None:
+        what = f"{-beyond:+.6f}: the cells that a background stands for, too"
+        rows.insert(1, ["training NLL over all cells", rows[0][1] - beyond, "exact", what])
     for path in similarity:
         rank: Similarity = word_similarity(run.vectors, path)
         rows.append(

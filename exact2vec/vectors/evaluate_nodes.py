@@ -16,7 +16,7 @@ from exact2vec.counts.walks import Walks, summed_hops
 from exact2vec.errors import InputError, UsageError
 from exact2vec.loss.count_losses import WeightedCounts
 from exact2vec.storage.run_folder import Run
-from exact2vec.vectors.label_scores import Labels, LabelScores, label_scores
+from exact2vec.vectors.label_scores import Labels, LabelScores, Watch, label_scores
 from exact2vec.vectors.link_scores import LinkScores, link_scores, pair_keys
 from exact2vec.vectors.vectors import Vectors, load
 
@@ -46,8 +46,12 @@ def evaluate_nodes(
     edges: Mapping[str, Edges] = NO_EDGES,
     which: Any = None,
     threads: int | None = None,
+    watch: Watch = iter,
 ) -> NodeEvaluation:
-    """Labels of files, edges by name, and the held-out edges of the run where there are some."""
+    """Labels of files, edges by name, and the held-out edges of the run where there are some.
+
+    `watch` is given the splits of each file of labels, and shows them as they pass.
+    """
     if vectors.kind != EDGES:
         if labels or edges:
             raise UsageError(
@@ -56,7 +60,9 @@ def evaluate_nodes(
             )
         return NodeEvaluation({}, {}, None)
     of_labels = {
-        str(path): label_scores(vectors, Labels.read(path), which=which, threads=threads)
+        str(path): label_scores(
+            vectors, Labels.read(path), which=which, threads=threads, watch=watch
+        )
         for path in labels
     }
     links: dict[str, LinkScores] = {}
@@ -75,14 +81,14 @@ def evaluate_nodes(
 
 
 def run_of_nodes(
-    run: Run, labels: Sequence[str], edges: Mapping[str, Edges], which: Any, threads: int | None
+    run: Run, labels: Sequence[str], edges: Mapping[str, Edges], watch: Watch = iter, **how: Any
 ) -> NodeEvaluation | None:
     """That of a run folder; None where it is of something else and nothing of nodes is asked."""
     vectors = load(run)
     if vectors.kind != EDGES and not (labels or edges):
         return None
     counts = Counts.load(run) if has_counts(run) else None
-    return evaluate_nodes(vectors, counts, labels=labels, edges=edges, which=which, threads=threads)
+    return evaluate_nodes(vectors, counts, labels=labels, edges=edges, watch=watch, **how)
 
 
 def cut_nats(vectors: Vectors, counts: Counts) -> float | None:

@@ -7,7 +7,7 @@ Source: Tang and Liu 2009; Perozzi, Al-Rfou and Skiena 2014 (the protocol).
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,8 @@ from exact2vec.vectors.vectors import Vectors
 SHARES = (0.5, 0.9)
 SPLITS = 10
 Fit = Callable[[NDArray[Any], NDArray[np.bool_], NDArray[Any]], NDArray[np.float64]]
+Splits = Sequence[tuple[float, int]]  # the share that is trained on, and the number of the split
+Watch = Callable[[Splits], Iterable[tuple[float, int]]]  # the same splits, shown as they pass
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ class LabelScore:
     macro_error: float
     micro_of_splits: list[float]
     macro_of_splits: list[float]
+
+    @classmethod
+    def of_splits(cls, trained: float, found: Sequence[tuple[float, float]]) -> "LabelScore":
+        """Of (micro, macro) of each split."""
+        micro, macro = np.array(found).T
+        errors = [float(each.std(ddof=1) / np.sqrt(len(found))) for each in (micro, macro)]
+        means = [float(each.mean()) for each in (micro, macro)]
+        lists = micro.tolist(), macro.tolist()
+        return cls(trained, means[0], errors[0], means[1], errors[1], *lists)
 
 
 @dataclass(frozen=True)
@@ -112,6 +123,7 @@ def label_scores(
     splits: int = SPLITS,
     seed: int = 1,
     threads: int | None = None,
+    watch: Watch = iter,
 ) -> LabelScores:
     """F1 of the labels of nodes, at each share of them that is trained on, by liblinear."""
     isolated = set(vectors.settings.get("isolated", ()))
@@ -127,7 +139,12 @@ def label_scores(
     rows[with_vector] = np.stack([vectors.vector(known.nodes[at], which) for at in with_vector])
     rows = np.asarray(unit_rows(rows.astype(np.float32)), np.float64)
     fit = partial(liblinear, threads=threads)
-    scores = [share_score(rows, known.has, share, splits, seed, fit) for share in shares]
+    work = [(share, split) for share in shares for split in range(splits)]
+    found = [split_scores(rows, known.has, *one, seed, fit) for one in watch(work)]
+    scores = [
+        LabelScore.of_splits(share, found[at * splits : (at + 1) * splits])
+        for at, share in enumerate(shares)
+    ]
     return LabelScores(
         len(known.nodes),
         len(known.labels),
@@ -140,21 +157,22 @@ def label_scores(
 def share_score(
     rows: NDArray[Any], has: NDArray[np.bool_], share: float, splits: int, seed: int, fit: Fit
 ) -> LabelScore:
-    """F1 where this share of the nodes is trained on; one at least is, and one is judged.
+    """F1 of all splits where this share of the nodes is trained on; see `split_scores`."""
+    found = [split_scores(rows, has, share, split, seed, fit) for split in range(splits)]
+    return LabelScore.of_splits(share, found)
+
+
+def split_scores(
+    rows: NDArray[Any], has: NDArray[np.bool_], share: float, split: int, seed: int, fit: Fit
+) -> tuple[float, float]:
+    """Micro and macro F1 of one split; one node at least is trained on, and one is judged.
 
     `fit(rows, has, new rows)` gives the scores of labels.
     """
-    found, wanted = [], max(1, min(len(rows) - 1, round(share * len(rows))))
-    for split in range(splits):
-        order = np.random.default_rng([seed, split]).permutation(len(rows))
-        trained, tested = np.split(order, [wanted])
-        scores = fit(rows[trained], has[trained], rows[tested])
-        found.append(f1_scores(as_many_labels(scores, has[tested]), has[tested]))
-    micro, macro = np.array(found).T
-    errors = [float(each.std(ddof=1) / np.sqrt(splits)) for each in (micro, macro)]
-    means = [float(each.mean()) for each in (micro, macro)]
-    lists = micro.tolist(), macro.tolist()
-    return LabelScore(share, means[0], errors[0], means[1], errors[1], *lists)
+    order = np.random.default_rng([seed, split]).permutation(len(rows))
+    trained, tested = np.split(order, [max(1, min(len(rows) - 1, round(share * len(rows))))])
+    scores = fit(rows[trained], has[trained], rows[tested])
+    return f1_scores(as_many_labels(scores, has[tested]), has[tested])
 
 
 def as_many_labels(scores: NDArray[np.float64], has: NDArray[np.bool_]) -> NDArray[np.bool_]:

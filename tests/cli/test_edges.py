@@ -134,7 +134,9 @@ def test_what_is_cut_is_said(graph):
     result = trained(graph, "cut", "--whole-cells", "0", "--epochs", "1")
     assert "cells below chance stand as a background: it moves" in result.stderr
     table = call("evaluate", graph / "cut").stdout
-    assert "over all cells, those below chance too" in table
+    assert "over all cells, those in the background too" in table
+    result = trained(graph, "few", "--whole-cells", "0", "--most-cells", "700", "--epochs", "1")
+    assert re.search(r"cells below 1\.\d+ times chance stand .*; --most-cells keeps", result.stderr)
     result = trained(graph, "cut-table", "--whole-cells", "0", "--epochs", "1", "--directed")
     assert "cells below chance stand as a background: it moves" in result.stderr
     directed = call("evaluate", graph / "cut-table")

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from graphs_made import edge_list, weights_of
+from graphs_made import dense_counts, edge_list, weights_of
 from scipy.sparse import csr_array
 from scipy.stats import norm
 
@@ -15,6 +15,7 @@ from exact2vec.cli import messages
 from exact2vec.errors import UsageError
 from exact2vec.pages import diagnostics as measures
 from exact2vec.pages import explorer
+from exact2vec.pages.report import evaluation_rows
 from exact2vec.pages.run_view import stored_run
 
 
@@ -100,6 +101,17 @@ def test_word_losses_of_a_cut_run_have_its_background(cut_run):
     for name in ("nll", "unigram", "floor"):
         mean = (getattr(losses, f"row_{name}") * losses.row_pairs).sum() / losses.row_pairs.sum()
         assert mean == pytest.approx(summary[name], rel=1e-5), name
+
+
+def test_the_report_says_what_the_cut_changes(cut_run):
+    n, nll = dense_pairs(cut_run)
+    order = [int(name[1:]) for name in cut_run.counts.rows]
+    whole = dense_counts(weights_of(60), 4)[order][:, order]
+    rows = {what: value for what, value, *_ in evaluation_rows(cut_run, [], [])}
+    difference = ((whole - n) * nll).sum() / whole.sum()
+    assert abs(difference) > 1e-4
+    found = rows["training NLL over all cells"] - rows["training NLL"]
+    assert found == pytest.approx(difference, abs=2e-6)
 
 
 def test_calibration_of_a_cut_run_has_its_background(cut_run):

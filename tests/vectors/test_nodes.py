@@ -104,6 +104,24 @@ def test_labels_that_follow_the_graph_are_found(vectors, counts):
     assert half.micro_error == pytest.approx(errors)
 
 
+def test_splits_are_shown_as_they_pass(vectors, counts):
+    seen = []
+
+    def watch(splits):
+        for one in splits:
+            seen.append(one)
+            yield one
+
+    labels = Labels.of_pairs([(name, str(int(name[1:]) % 3)) for name in counts.rows])
+    found = label_scores(vectors, labels, splits=2, watch=watch)
+    assert seen == [(0.5, 0), (0.5, 1), (0.9, 0), (0.9, 1)]
+    rows = np.array([vectors[name] for name in labels.nodes])
+    rows = np.float64((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32))
+    for score in found.scores:
+        wanted = share_score(rows, labels.has, score.trained, 2, 1, liblinear)
+        assert score == wanted
+
+
 def test_labels_that_strangers_alone_have_count_for_nothing(vectors, counts):
     pairs = [(name, "low" if int(name[1:]) < 20 else "high") for name in counts.rows]
     some, more = (
