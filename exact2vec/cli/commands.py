@@ -192,8 +192,8 @@ def evaluate(
     found = evaluated(opened, text, **extra)
     for note in text.notes if text else ():
         tell(note)
-    for what, why in nodes.not_judged.items() if nodes else ():
-        tell(f"{what} are not judged: {why}")
+    for note in node_messages.notes(nodes) if nodes else ():
+        tell(note)
     data = asdict(found) | (asdict(nodes) if nodes else {})
     data |= {"items": asdict(ranked[0])} if ranked else {}
     table = messages.evaluation(found) + (node_messages.evaluation(nodes) if nodes else [])

@@ -17,6 +17,19 @@ def watched_splits(splits: "Splits") -> Iterator[tuple[float, int]]:
     return timed(splits, shares, "judging labels")
 
 
+def notes(found: "NodeEvaluation") -> list[str]:
+    """What is not judged, and why; and that held-out edges are missing from what labels see."""
+    from exact2vec.vectors.evaluate_nodes import HELD_OUT_EDGES
+
+    lines = [f"{what} are not judged: {why}" for what, why in found.not_judged.items()]
+    if found.labels and HELD_OUT_EDGES in {*found.links, *found.not_judged}:
+        lines.append(
+            "labels are judged by vectors that have not seen the held-out edges: "
+            "train with --held-out 0 to judge them by the whole graph"
+        )
+    return lines
+
+
 def evaluation(found: "NodeEvaluation") -> list[list[str]]:
     """Rows of a table: what, its value, and what it is measured on."""
     rows = []

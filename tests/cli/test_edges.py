@@ -71,9 +71,11 @@ def test_labels_and_held_out_edges_are_judged(run, graph):
     assert len(labels["scores"][0]["micro_of_splits"]) == 10
     links = found["links"]["held-out edges"]
     assert links["degrees"]["score"] == "product of degrees"
-    table = call("evaluate", run, "--labels", graph / "labels.tsv").stdout
-    assert "micro F1, per cent" in table
-    assert "by product of degrees" in table
+    result = call("evaluate", run, "--labels", graph / "labels.tsv")
+    assert "micro F1, per cent" in result.stdout
+    assert "by product of degrees" in result.stdout
+    assert "judged by vectors that have not seen the held-out edges" in result.stderr
+    assert "have not seen" not in call("evaluate", run).stderr
 
 
 def test_edges_of_a_file_are_judged_where_they_were_not_trained_on(run, graph):
