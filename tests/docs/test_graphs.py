@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import graphs
+import large_graph
 import numpy as np
 import pytest
 import raw
@@ -45,3 +46,16 @@ def test_what_is_said_beside_the_table_of_labels_is_in_its_lines():
         gap = 100 * (micro[graph, "exact, embedding"] - micro[graph, "NetMF"])
         assert f"{graph} (−{-gap:.2f})".replace("0.", ".") in said
     assert ("DeepWalk was not run" in said) == (("cora", "DeepWalk") not in micro)
+
+
+def test_the_large_graph_is_what_it_is_said_to_be():
+    nodes, edges = 500, 4000
+    keys, community = large_graph.made(nodes, edges)
+    one, other = divmod(keys, nodes)
+    assert len(np.unique(keys)) == edges
+    assert (one < other).all()
+    assert len(community) == nodes
+    within = (community[one] == community[other]).mean()
+    assert 0.3 < within < 0.6  # half, less those that were drawn twice
+    degrees = np.bincount(np.concatenate([one, other]), minlength=nodes)
+    assert degrees.max() > 4 * degrees.mean()
