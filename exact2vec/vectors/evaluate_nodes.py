@@ -22,6 +22,7 @@ from exact2vec.vectors.vectors import Vectors, load
 
 NO_EDGES: Mapping[str, Edges] = {}
 HELD_OUT_EDGES = "held-out edges"
+ROWS = 1024  # whose cells are in memory once more
 Pairs = NDArray[np.int64]
 
 
@@ -104,13 +105,22 @@ def cut_nats(vectors: Vectors, counts: Counts) -> float | None:
     inputs = np.column_stack([vectors.inputs, np.ones(len(vectors.inputs))])
     whole = walks.scales[:, None] * summed_hops(walks.reach, walks.hop_weights, outputs)
     weighted = WeightedCounts(counts.weigh(counts.training), counts.background)
-    beyond = weighted.matrix.astype(np.float64)
-    rows = np.repeat(np.arange(beyond.shape[0]), np.diff(beyond.indptr))
-    background = counts.background
-    beyond.data -= background.amounts[rows] * background.shares[beyond.indices]
-    mean = background.shares @ outputs
-    stood_for = beyond @ outputs + background.amounts[:, None] * mean
-    return float((inputs * (whole - stood_for)).sum() / weighted.total)
+    differences = [
+        inputs[rows] * (whole[rows] - _stood_for(weighted.matrix[rows], rows, outputs, weighted))
+        for rows in (slice(at, at + ROWS) for at in range(0, len(inputs), ROWS))
+    ]
+    return float(np.concatenate(differences).sum() / weighted.total)
+
+
+def _stood_for(
+    cells: csr_array, rows: slice, outputs: NDArray[np.float64], counts: WeightedCounts
+) -> NDArray[np.float64]:
+    """Σ_w n_cw u_w of some rows, with what the background has in the cells that are not stored."""
+    assert counts.background is not None
+    amounts, shares = counts.background.amounts[rows], counts.background.shares
+    beyond = cells.astype(np.float64)
+    beyond.data -= np.repeat(amounts, np.diff(beyond.indptr)) * shares[beyond.indices]
+    return np.asarray(beyond @ outputs + amounts[:, None] * (shares @ outputs))
 
 
 def _held_out_links(vectors: Vectors, counts: Counts) -> LinkScores:
