@@ -6,7 +6,9 @@
 D = 128. One-vs-rest logistic regression (logistic.py) on rows of length 1, C = 1, at 50 and 90 % of
 the nodes; the same ten splits for every method, a labelled node without edges is a row of zeros.
 A line of the results has the F1 of each split, and the CPU seconds of the embedding. `chosen` takes
-hops and readout by three-fold cross-validation within the training labels of each split.
+hops and readout by three-fold cross-validation within the training labels of each split. `settings`
+has other hops and epochs than the default, `cut` backgrounds for more and more cells, `steps` what
+the neighbours of neighbours say.
 """
 
 import sys
@@ -32,18 +34,22 @@ DIM, SEED, SPLITS = 128, 1, 10
 SHARES = (0.5, 0.9)
 PEERS = {"ProNE": graph_peers.prone, "NetMF": graph_peers.netmf, "DeepWalk": graph_peers.deepwalk}
 HOPS = (1, 2, 5, 10)
+SETTINGS = [(hops, epochs) for hops in (5, 10) for epochs in (5, 2)]
 RESULTS = raw.RESULTS / "graphs.jsonl"
+PAGE = raw.HERE.parent / "docs" / "measured.md"
 FOLDS = 3
 
 
-def counts_of(data: Path, graph: str, hops: int = 5, **how: Any) -> e2v.Counts:
-    return e2v.count_edges(data / f"graphs/{graph}.edges.tsv", hops=hops, **how)
+def counts_of(data: Path, graph: str, **how: Any) -> e2v.Counts:
+    return e2v.count_edges(data / f"graphs/{graph}.edges.tsv", **how)
 
 
-def exact(data: Path, graph: str, hops: int, **changed: Any) -> tuple[Any, Any, dict[str, float]]:
-    """Counts, vectors, and CPU seconds."""
+def exact(
+    data: Path, graph: str, how: dict[str, Any], **changed: Any
+) -> tuple[Any, Any, dict[str, float]]:
+    """Counts, made in this way, vectors, and CPU seconds."""
     began = time.process_time()
-    counts = counts_of(data, graph, hops)
+    counts = counts_of(data, graph, **how)
     counted = time.process_time()
     *_, last = e2v.fit(counts, vector_size=DIM, seed=SEED, **(EDGE_TRAINING | changed))
     vectors = e2v.Vectors.from_state(last.state, counts)
@@ -57,6 +63,17 @@ def readouts(counts: Any, vectors: Any) -> dict[str, NDArray[Any]]:
     rotation = nearest_rotation(u.T @ x)
     spoken = transitions(counts.edges) @ (u + x @ rotation.T)
     return {"embedding": vectors.matrix(), "s": x + u @ rotation, "P·o": spoken}
+
+
+def two_steps(parts: dict[str, NDArray[Any]], steps: Any) -> dict[str, NDArray[Any]]:
+    """What is made of the parts and of a second step of P."""
+    further = steps @ parts["P·o"]
+    of_both = graph_peers.unit(parts["s"]) + graph_peers.unit(parts["P·o"] + further)
+    return {
+        "n(s) + n(P·o)": parts["embedding"],
+        "n(s) + n(P·o + P·P·o)": of_both,
+        "n(s) + n(P·o) + n(P·P·o)": parts["embedding"] + graph_peers.unit(further),
+    }
 
 
 def labelled_rows(rows: NDArray[Any], names: list[str], labels: Labels) -> NDArray[np.float64]:
@@ -112,7 +129,7 @@ def validated(rows: NDArray[Any], labels: Labels, trained: NDArray[Any]) -> floa
 
 def run_exact(data: Path, graph: str, labels: Labels) -> list[dict[str, Any]]:
     """A line for the default and each of its parts."""
-    counts, vectors, seconds = exact(data, graph, 5)
+    counts, vectors, seconds = exact(data, graph, {})
     return [
         {"method": f"exact, {name}", "seconds": seconds}
         | measured(labelled_rows(rows, counts.rows, labels), labels)
@@ -124,7 +141,7 @@ def run_chosen(data: Path, graph: str, labels: Labels) -> list[dict[str, Any]]:
     """A line for hops and readout that are chosen within the training labels."""
     candidates, seconds = {}, {}
     for hops in HOPS:
-        counts, vectors, taken = exact(data, graph, hops)
+        counts, vectors, taken = exact(data, graph, {"hops": hops})
         seconds[f"hops {hops}"] = sum(taken.values())
         for name, rows in readouts(counts, vectors).items():
             candidates[f"{name}, hops {hops}"] = labelled_rows(rows, counts.rows, labels)
@@ -141,7 +158,48 @@ def run_peer(name: str) -> Callable[[Path, str, Labels], list[dict[str, Any]]]:
     return run
 
 
-METHODS = {"exact": run_exact, **{name: run_peer(name) for name in PEERS}, "chosen": run_chosen}
+def run_settings(data: Path, graph: str, labels: Labels) -> list[dict[str, Any]]:
+    """A line for each pair of hops and epochs."""
+    lines = []
+    for hops, epochs in SETTINGS:
+        counts, vectors, seconds = exact(data, graph, {"hops": hops}, epochs=epochs)
+        found = measured(labelled_rows(vectors.matrix(), counts.rows, labels), labels)
+        line = {"method": "settings", "hops": hops, "epochs": epochs, "seconds": seconds}
+        lines.append(line | found)
+    return lines
+
+
+def run_cut(data: Path, graph: str, labels: Labels) -> list[dict[str, Any]]:
+    """A line for all cells, those above chance, and a quarter of these."""
+    lines, chance = [], {"whole_cells": 0}
+    quarter = {"most_cells": counts_of(data, graph, **chance).training.nnz // 4}
+    for how in ({}, chance, chance | quarter):
+        counts, vectors, seconds = exact(data, graph, how)
+        found = measured(labelled_rows(vectors.matrix(), counts.rows, labels), labels)
+        line = {"method": "cut", "times_chance": counts.settings["read"]["cut"]}
+        lines.append(line | {"cells": counts.training.nnz, "seconds": seconds} | found)
+    return lines
+
+
+def run_steps(data: Path, graph: str, labels: Labels) -> list[dict[str, Any]]:
+    """A line for each readout of one and two steps."""
+    counts, vectors, seconds = exact(data, graph, {})
+    found = two_steps(readouts(counts, vectors), transitions(counts.edges))
+    return [
+        {"method": "steps", "readout": name, "seconds": seconds}
+        | measured(labelled_rows(rows, counts.rows, labels), labels)
+        for name, rows in found.items()
+    ]
+
+
+METHODS = {
+    "exact": run_exact,
+    **{name: run_peer(name) for name in PEERS},
+    "chosen": run_chosen,
+    "settings": run_settings,
+    "cut": run_cut,
+    "steps": run_steps,
+}
 
 
 def run(data: Path, results: Path, graphs: list[str], methods: list[str]) -> None:
@@ -158,15 +216,60 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines[0] += "| CPU seconds |"
     lines.append("|---|---|---|---|---|---|---|")
     for graph in GRAPHS:
-        own = [row for row in rows if row["graph"] == graph]
+        own = [row for row in rows if row["graph"] == graph and row["method"] not in APART]
         default = next((row for row in own if row["method"] == "exact, embedding"), None)
         for row in own:
             half, most = row["0.5"]["micro"], row["0.9"]["micro"]
             cells = [graph, row["method"], shown(half), shown(most), shown(row["0.9"]["macro"])]
             cells.append("" if default in (None, row) else difference(default, row))
-            cells.append(f"{sum(row['seconds'].values()):.1f}")
+            cells.append(seconds_text(row))
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def seconds_text(row: dict[str, Any]) -> str:
+    """Counts or walks, and training, where they are apart."""
+    seconds = row["seconds"].values()
+    return (
+        " + ".join(f"{part:.1f}" for part in seconds) if len(seconds) < 3 else f"{sum(seconds):.1f}"
+    )
+
+
+def table_of_settings(rows: list[dict[str, Any]]) -> str:
+    return table_apart(rows, "settings", {"hops": "hops", "epochs": "epochs"})
+
+
+def table_of_cuts(rows: list[dict[str, Any]]) -> str:
+    return table_apart(rows, "cut", {"times_chance": "kept above, times chance", "cells": "cells"})
+
+
+def table_of_steps(rows: list[dict[str, Any]]) -> str:
+    return table_apart(rows, "steps", {"readout": "readout"})
+
+
+def table_apart(rows: list[dict[str, Any]], method: str, names: dict[str, str]) -> str:
+    """Micro F1 of each line of a method, with what is different in it."""
+    lines = [f"| graph | {' | '.join(names.values())} | micro F1, 50 % | 90 % | CPU seconds |"]
+    lines.append("|---" * (4 + len(names)) + "|")
+    for row in rows:
+        if row["method"] == method:
+            cells = [row["graph"], *(shown_value(row[name]) for name in names)]
+            cells += [shown(row[share]["micro"]) for share in ("0.5", "0.9")]
+            lines.append("| " + " | ".join([*cells, seconds_text(row)]) + " |")
+    return "\n".join(lines)
+
+
+def shown_value(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:,}"
+
+
+TABLES = {
+    "graphs": table,
+    "graph settings": table_of_settings,
+    "graph cuts": table_of_cuts,
+    "graph steps": table_of_steps,
+}
+APART = ("settings", "cut", "steps")
 
 
 def shown(scores: list[float]) -> str:
@@ -185,7 +288,8 @@ def difference(one: dict[str, Any], other: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1] == "table":
-        print(table(raw.read(RESULTS)))
+        for name, of_rows in TABLES.items():
+            raw.put(PAGE, name, of_rows(raw.read(RESULTS)))
     else:
         some = sys.argv[4:5] or list(GRAPHS), sys.argv[5:6] or list(METHODS)
         run(Path(sys.argv[2]), Path(sys.argv[3]), *some)

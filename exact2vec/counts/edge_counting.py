@@ -46,7 +46,7 @@ from exact2vec.parallel import Workers
 def count_edges(
     edges: Any,
     *,
-    hops: int = 5,
+    hops: int = 10,
     directed: bool = False,
     nodes: Any = (),
     source: str | None = None,
@@ -68,9 +68,9 @@ def count_edges(
     are more than `whole_cells` cells, and those below a multiple of it where more than about
     `most_cells` are above chance. Held-out edges leave the graph in both directions first.
 
-    The strengths of a prior are then in edges: train with `prior=(5, 5), epochs=5`, as `train
+    The strengths of a prior are then in edges: train with `prior=(5, 5), epochs=2`, as `train
     --kind edges` does. `fit` and `Exact2Vec` do not know the kind of their counts: without these
-    they take the strengths and epochs of text, too strong a prior for nodes with few edges.
+    they take the strengths of text, too strong a prior for nodes with few edges.
 
     Raises InputError for names that are missing and weights that are negative or no numbers, with
     the edge or line; ResourceError where the walks would not fit into memory.

@@ -2,12 +2,12 @@
 
 from exact2vec.options.option import Option
 
-EDGE_TRAINING = {"prior": (5.0, 5.0), "epochs": 5}  # of train --kind edges; strengths in edges
+EDGE_TRAINING = {"prior": (5.0, 5.0), "epochs": 2}  # of train --kind edges; strengths in edges
 
 EDGES = (
     Option(
         "hops",
-        5,
+        10,
         int,
         "edges: nodes up to so many edges apart are near each other; 1 where the kinds of a "
         "node's neighbours matter more than its surroundings",

@@ -52,7 +52,7 @@ def run(graph):
 
 def test_the_defaults_are_those_of_graphs(run):
     config = json.loads((run / "config.json").read_text())
-    assert (config["prior"], config["epochs"]) == ([5.0, 5.0], 5)
+    assert (config["prior"], config["epochs"]) == ([5.0, 5.0], 2)
 
 
 def test_neighbours_of_a_node(run):
@@ -166,7 +166,7 @@ def test_walks_that_cannot_fit_are_refused_and_anyway_insists(graph, monkeypatch
     monkeypatch.setattr(machine, "room", lambda: machine.Room(1000, "the container"))
     refused = trained(graph, "refused")
     assert refused.exit_code == 5, refused.output
-    assert "the container leaves 0 MB: use a smaller --whole-cells or fewer --hops (now 5)" in (
+    assert "the container leaves 0 MB: use a smaller --whole-cells or fewer --hops (now 10)" in (
         refused.stderr
     )
     checked = call("check", graph / "edges.tsv", "--kind", "edges")
