@@ -16,7 +16,7 @@ SAMPLED_GROUPS = 24  # of LANES nodes, evenly among those in order of degree; an
 WHOLE_CELLS, MOST_CELLS = (
     int(str(OPTIONS[name].default)) for name in ("whole_cells", "most_cells")
 )
-BARS = 2 ** (np.arange(17) / 4)  # times chance: 1 to 16, above which cells may be kept
+BARS = 2 ** (np.arange(65) / 4)  # times chance: 1 to 65,536, above which cells may be kept
 BYTES_A_CELL = 28  # n in float64 and float32, its column, and what the start makes of it
 BYTES_AN_EDGE = 100
 SECONDS_A_STEP = 8e-9  # along an edge, for the LANES nodes of a group

@@ -30,7 +30,7 @@ EDGES = (
         100_000_000,
         int,
         "edges: where more cells than about so many are above chance, those above a multiple of "
-        "it are kept, up to 16 times",
+        "it are kept",
         least=1,
     ),
 )
