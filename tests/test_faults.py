@@ -95,8 +95,7 @@ Numbers
     loss/test_engines::test_linear_scores_lose_what_the_formula_says
     train/test_fit::test_one_word_can_be_fitted
 25. the same bytes whatever the hash seed, locale, time zone and threads
-    test_whole_path::test_a_seed_locale_and_hash_change_nothing
-    test_whole_path::test_the_same_bytes_for_any_number_of_threads
+    test_same_bytes::test_the_same_text_gives_the_same_bytes
 26. extreme scores have exact losses and finite gradients
     loss/test_accuracy::test_extreme_scores
     loss/test_engines::test_impossible_words_cost_nothing_where_they_do_not_count

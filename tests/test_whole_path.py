@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -81,16 +80,6 @@ def test_the_losses_stand_where_they_must(trained):
     assert "seconds" in (folder / "cli" / "times.jsonl").read_text()
 
 
-def test_the_same_bytes_for_any_number_of_threads(trained, tmp_path):
-    folder, _, _ = trained
-    for threads in (1, 3):
-        e2v.Exact2Vec(**SMALL, threads=threads).fit(sentences()).save(tmp_path / str(threads))
-        for name in ("vectors.safetensors", "history.jsonl", "config.json"):
-            assert (tmp_path / str(threads) / name).read_bytes() == (
-                folder / "cli" / name
-            ).read_bytes()
-
-
 def test_saved_vectors_alone_load_and_score_new_text(trained, tmp_path):
     _, model, _ = trained
     model.wv.save(tmp_path / "v")
@@ -120,39 +109,3 @@ def test_a_book_is_learned():
             pieces_of(e2v.Text(DATA / "text" / "time_machine.txt", document="paragraph"))
         ).documents
     )
-
-
-def test_a_seed_locale_and_hash_change_nothing(tmp_path):
-    import subprocess
-    import sys
-
-    (tmp_path / "text.txt").write_text("naïve café sun\nmoon star café\n" * 20)
-    found = set()
-    for number, environment in enumerate(
-        (
-            {"PYTHONHASHSEED": "1", "LANG": "C"},
-            {"PYTHONHASHSEED": "2", "LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo"},
-        )
-    ):
-        command = [
-            sys.executable,
-            "-m",
-            "exact2vec",
-            "train",
-            tmp_path / "text.txt",
-            "-o",
-            tmp_path / str(number),
-            "--vector-size",
-            "3",
-        ]
-        subprocess.run(
-            command,
-            check=True,
-            env={"PATH": os.environ["PATH"], **environment},
-            capture_output=True,
-        )
-        found.add(
-            (tmp_path / str(number) / "vectors.safetensors").read_bytes()
-            + (tmp_path / str(number) / "vocabulary.json").read_bytes()
-        )
-    assert len(found) == 1
