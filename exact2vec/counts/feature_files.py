@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -112,6 +113,7 @@ def _read_parquet(data: bytes, kind: type[Kind]) -> Kind:
 
 def _read_npz(data: bytes, kind: type[Kind]) -> Kind:
     try:
+        _refuse_arrays_that_are_cut_off(data)
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             if "format" in arrays and (form := arrays["format"].item()) not in (b"csr", "csr"):
                 raise ValueError(f"the matrix is {form!r}")
@@ -127,6 +129,21 @@ def _read_npz(data: bytes, kind: type[Kind]) -> Kind:
             f"wanted an npz of data, indices, indptr, shape (csr), rows and names (text): "
             f"{str(error)[:200]}"
         ) from error
+
+
+def _refuse_arrays_that_are_cut_off(data: bytes) -> None:
+    """ValueError where an array of an npz says that it is larger than it is.
+
+    numpy would make room for all of it before it reads.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        for member in file.infolist():
+            with file.open(member) as array:
+                version = np.lib.format.read_magic(array)
+                shape, _, kind = HEADERS[version](array)
+                size = math.prod(shape) * kind.itemsize
+                if not kind.hasobject and array.tell() + size > member.file_size:
+                    raise ValueError(f"{member.filename} is cut off: it should hold {size:,} bytes")
 
 
 def _gather(entries: Iterable[tuple[str, str, float]], kind: type[Kind]) -> Kind:
@@ -146,6 +163,10 @@ def _gather(entries: Iterable[tuple[str, str, float]], kind: type[Kind]) -> Kind
     )
 
 
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 NPZ_FAULTS = (
     LookupError,
     ValueError,

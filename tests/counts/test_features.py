@@ -1,6 +1,7 @@
 """Character n-grams and other features: by hand, from files, and what is refused."""
 
 import unicodedata
+import zipfile
 
 import by_hand
 import numpy as np
@@ -240,6 +241,16 @@ def test_damage_anywhere_in_an_npz_is_an_error_with_the_name_or_no_harm(tmp_path
             assert read_features(tmp_path / "f.npz").matrix.shape == (2, 2)
         except InputError as error:
             assert "f.npz" in str(error)
+
+
+def test_an_array_that_says_it_is_larger_than_it_is_takes_no_memory(tmp_path):
+    header = {"descr": "<f8", "fortran_order": False, "shape": (1 << 40,)}
+    np.savez(tmp_path / "f.npz", **{name: GOOD[name] for name in GOOD if name != "data"})
+    with zipfile.ZipFile(tmp_path / "f.npz", "a") as file, file.open("data.npy", "w") as array:
+        np.lib.format.write_array_header_1_0(array, header)
+        array.write(bytes(16))
+    with pytest.raises(InputError, match=r"data\.npy is cut off: it should hold 8,796,093,022,208"):
+        read_features(tmp_path / "f.npz")
 
 
 def test_a_blank_line_is_no_entry_and_a_null_name_no_name(tmp_path):
