@@ -6,6 +6,7 @@ import io
 import json
 import random
 import resource
+import signal
 import time
 import zlib
 
@@ -31,6 +32,7 @@ from exact2vec.vectors.formats import export, read_word2vec
 from exact2vec.vectors.vectors import Vectors
 
 CASE_SECONDS = 5  # of the processor, for an input of some kB
+HANG_SECONDS = 120  # by the clock, on a machine that has much else to do
 BATCH, ROUND = 20, 25  # cases of a batch, batches of a round
 CASE_BYTES = 150 << 20  # more than the process ever held; a fault would take gigabytes
 EXTREMES = [
@@ -105,13 +107,34 @@ def check_within_limits(check, case):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
     try:
-        check(case)
+        with no_hang():
+            check(case)
         assert time.process_time() - start < CASE_SECONDS
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown * 1024 < CASE_BYTES, f"{grown:,} kB more"
     except BaseException as error:
         error.add_note(f"the case: {case!r}")
         raise
+
+
+class Hang(BaseException):
+    """No reader takes it for an error of its file."""
+
+
+@contextlib.contextmanager
+def no_hang():
+    """`Hang` where what is done meanwhile does not end."""
+
+    def give_up(number, frame):
+        raise Hang(f"it did not end within {HANG_SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, HANG_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Up to a hundred inputs each in `make check`, half a minute of each in `make soak
 10,000 × FUZZ of each in `make fuzz`.
 """
 
+import os
 import warnings
 
 import broken_files as broken
@@ -14,7 +15,8 @@ from broken_progress import check_progress, training_in_progress
 from checking import FUZZ
 from hypothesis import strategies as st
 
-from exact2vec.errors import InputWarning
+from exact2vec.errors import InputError, InputWarning
+from exact2vec.storage.files import open_decompressed
 
 WORDS = st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=9, unique=True)
 READERS = {
@@ -78,3 +80,16 @@ def test_half_a_minute_of_damaged_files(name, tmp_path):
 @pytest.mark.parametrize("name", EVERY)
 def test_very_many_damaged_files(name, tmp_path):
     assert searched(name, tmp_path, inputs=10_000 * FUZZ) >= 10_000 * FUZZ
+
+
+def test_a_reader_that_waits_for_ever_is_found(tmp_path, monkeypatch):
+    """So it is where the reader takes every error for one of its file."""
+    monkeypatch.setattr(broken, "HANG_SECONDS", 0.05)
+    os.mkfifo(tmp_path / "pipe")
+
+    def wait(path):
+        with broken.only(InputError), open_decompressed(path):
+            pass
+
+    with pytest.raises(broken.Hang, match=r"within 0\.05 s"):
+        broken.search(st.just(tmp_path / "pipe"), wait, inputs=1)
