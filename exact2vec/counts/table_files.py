@@ -20,7 +20,12 @@ from typing import Any
 from exact2vec.counts.recognition import refuse_other_than_text
 from exact2vec.counts.text import STDIN, known_encoding, standard_input
 from exact2vec.errors import InputError, UsageError
-from exact2vec.storage.files import decompressed, input_errors_named, open_decompressed
+from exact2vec.storage.files import (
+    decompressed,
+    input_errors_named,
+    open_decompressed,
+    record,
+)
 
 BATCH_ROWS = 4_000
 PACKED = (".gz", ".zst")
@@ -82,8 +87,9 @@ def table_batches(name: str, wanted: Sequence[str], form: Form) -> Iterator[Batc
     """
     known_encoding(form.encoding)
     if name == STDIN:
-        with input_errors_named("stdin"), decompressed(standard_input()) as stream:
+        with input_errors_named("stdin"), decompressed(file := standard_input()) as stream:
             yield from _of_stream(stream, "stdin", "", wanted, form)
+        record("stdin", file)
         return
     for path in _files(Path(name)):
         ending = Path(path.stem).suffix if path.suffix in PACKED else path.suffix

@@ -2,16 +2,19 @@
 
 import gzip
 import hashlib
+import io
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 from command_line import GOOD, call
 
 from exact2vec.counts import input_files
+from exact2vec.counts.table_files import Form, table_batches
 from exact2vec.counts.text import Text
 from exact2vec.errors import InputError
-from exact2vec.storage.files import text_lines
+from exact2vec.storage.files import recorded_files, text_lines
 
 
 def tokens(text):
@@ -181,6 +184,16 @@ def test_provenance_lists_every_file_that_was_read(tmp_path):
         {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in contents.items()
     ]
+
+
+def test_provenance_lists_a_table_that_comes_by_stdin():
+    table = "user,item\nann,tea\nann,milk\n"
+    standard_input = SimpleNamespace(buffer=io.BytesIO(table.encode()), isatty=lambda: False)
+    with recorded_files() as files, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", standard_input)
+        assert sum(len(batch.columns[0]) for batch in table_batches("-", ["user"], Form())) == 2
+    digest = hashlib.sha256(table.encode()).hexdigest()
+    assert files == [{"name": "stdin", "bytes": len(table), "sha256": digest}]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
