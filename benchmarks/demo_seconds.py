@@ -22,6 +22,7 @@ import before
 import raw
 
 TURNS = 7
+MEASURED = Path(__file__).parents[1] / "docs" / "measured.md"
 TODAY, BEFORE = "exact2vec", before.NAME
 QUERY = ("neighbors", "RUN", "server", "thread", "list", "-n", "5")
 TRAINING = ("train", "python-docs", "-o", "RUN", "--force")
@@ -87,7 +88,7 @@ def main() -> None:
         for number in range(1, TURNS + 1):
             found = turn(folders, Path(scratch))
             raw.append(asked.results, {"turn": number, "before": asked.before, "commands": found})
-    print(table(raw.read(asked.results)))
+    raw.put(MEASURED, "demo", table(raw.read(asked.results)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import demo_seconds
 import embedding
 import forecast
 import graphs
@@ -131,6 +132,7 @@ TABLES = [
     (embedding.table, "embedding", "docs/measured.md"),
     (items.table, "items", "docs/measured.md"),
     (training_pass.table, "training_pass", "docs/measured.md"),
+    (demo_seconds.table, "demo", "docs/measured.md"),
     (forecast.table, "forecast", "docs/scale.md"),
     (pairs_memory.table, "pairs_memory", "docs/scale.md"),
     (losses.table, "losses", "docs/torch.md"),
