@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from exact2vec.errors import CorruptFileError, Exact2VecError
+from exact2vec.errors import CorruptFileError
 from exact2vec.storage import disk
 from exact2vec.storage.folders import delete_folder, is_held
 from exact2vec.storage.run_folder import (
@@ -17,7 +17,6 @@ from exact2vec.storage.run_folder import (
     is_of_progress,
     is_run_folder,
     open_run,
-    unlisted,
 )
 from exact2vec.storage.writing import UNFINISHED, failure_named, sync_folder
 
@@ -28,7 +27,6 @@ def leftovers(path: Path) -> list[Path]:
     """What killed commands left of writing `path`, beside it or, where it is a folder, in it."""
     found = [one for one in _entries(path.parent) if _unfinished(one) == path.name]
     found += [one for one in _entries(path) if _unfinished(one)]
-    found += [one for one in _unlisted(path) if not is_of_progress(one.name)]
     return [one for one in found if not is_held(one)]
 
 
@@ -53,8 +51,9 @@ def trainings_beside(folder: Path) -> list[Path]:
 def clean(folder: Path) -> dict[Path, str]:
     """Delete what no command needs; the result says of each what became of it."""
     done = _restored(folder)
+    found = [*leftovers(folder), *_of_progress(folder)]
     kept = only_copies(folder)
-    for path in dict.fromkeys([*leftovers(folder), *_unlisted(folder)]):
+    for path in dict.fromkeys(found):
         if path in kept:
             done[path] = f"kept, for {folder} is no run; mv {path} {folder} makes it that"
             continue
@@ -78,16 +77,11 @@ def _restored(folder: Path) -> dict[Path, str]:
     return {}
 
 
-def _unlisted(folder: Path) -> list[Path]:
-    """The files in a finished run that have names of ours and are not of it.
-
-    None while a command writes there, or where the manifest is damaged.
-    """
+def _of_progress(folder: Path) -> list[Path]:
+    """The files in a finished run that only its training needed."""
     if not is_run_folder(folder) or is_held(folder):
         return []
-    with contextlib.suppress(Exact2VecError):
-        return [folder / name for name in unlisted(folder)]
-    return []
+    return [path for path in _entries(folder) if is_of_progress(path.name)]
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -113,13 +113,6 @@ def is_of_progress(name: str) -> bool:
     return of_training or UNFINISHED.fullmatch(name) is not None
 
 
-def has_name_of_ours(name: str) -> bool:
-    """Whether a file has the name of one of a run, or of a training in progress."""
-    from exact2vec.storage.names import OF_RUNS  # its modules import this one
-
-    return name in OF_RUNS or is_of_progress(name)
-
-
 def is_plain_name(name: str) -> bool:
     """Whether it names a file of a folder, and nothing above or below it."""
     return Path(name).name == name and name not in ("", "..") and "\0" not in name
@@ -230,24 +223,8 @@ def write_manifest(folder: Path, kind: str, files: Mapping[str, str]) -> None:
 
 
 def names_of_run(folder: Path) -> set[str]:
-    """The names of the files of a run folder, and of those that were left in it unlisted.
-
-    None where it is no run folder.
-    """
-    if not is_run_folder(folder):
-        return set()
-    return {MANIFEST, *open_run(folder).files, *filter(has_name_of_ours, os.listdir(folder))}
-
-
-def unlisted(folder: Path) -> list[str]:
-    """The files in a run folder that have names of ours and are not of the run.
-
-    Its training needed them until it ended, or a command was killed while it added a report.
-    """
-    listed = open_run(folder).files
-    return sorted(
-        name for name in os.listdir(folder) if has_name_of_ours(name) and name not in listed
-    )
+    """The names of the files of a run folder; none where it is no run folder."""
+    return {MANIFEST, *open_run(folder).files} if is_run_folder(folder) else set()
 
 
 def check_output(folder: Path, *, force: bool) -> None:
@@ -276,7 +253,12 @@ def refuse_other_folder(folder: Path, *, force: bool) -> None:
         )
     if not force:
         raise UsageError(f"{folder} exists; use --force to replace it")
-    strangers = sorted({*os.listdir(folder)} - names_of_run(folder))
+    ours = names_of_run(folder)
+    strangers = [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.name not in ours and not is_of_progress(path.name)
+    ]
     if strangers:
         raise UsageError(
             f"{folder} holds files that are not of the run, {', '.join(strangers[:5])}: "

@@ -14,7 +14,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from exact2vec.errors import InputError, ResourceError, UsageError
-from exact2vec.storage import disk
+from exact2vec.storage import (
+    disk,
+    graph_files,
+    item_files,
+    next_item_files,
+    progress_files,
+    schema,
+    word_files,
+)
 from exact2vec.storage.encoding import json_bytes, safetensors_pieces
 from exact2vec.storage.folders import (
     delete_folder,
@@ -34,7 +42,6 @@ from exact2vec.storage.run_folder import (
     PROGRESS,
     Run,
     check_output,
-    has_name_of_ours,
     is_of_progress,
     is_run_folder,
     manifest_digest,
@@ -56,6 +63,12 @@ from exact2vec.storage.writing import (
 )
 
 Write = Callable[[Path], None]
+OF_RUNS = {
+    kind.file
+    for module in (schema, word_files, item_files, next_item_files, graph_files, progress_files)
+    for kind in vars(module).values()
+    if hasattr(kind, "file")
+}
 
 
 class Unfinished:
@@ -323,7 +336,8 @@ def _place_of(folder: Path, replaces: object) -> Path | None:
 
 def _ours(folder: Path) -> list[str]:
     """The files in a folder that have the names of ours."""
-    return sorted(filter(has_name_of_ours, os.listdir(folder)))
+    names = sorted(path.name for path in folder.iterdir())
+    return [name for name in names if name in OF_RUNS or is_of_progress(name)]
 
 
 def _delete_replaced(old: Path, place: Path, names: set[str]) -> None:

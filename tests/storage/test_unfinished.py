@@ -326,30 +326,3 @@ def test_a_damaged_training_is_named(tmp_path, change):
             go_on(tmp_path / "run")
         path.write_bytes(data)
     assert number_of(go_on(tmp_path / "run")) == 2.0**STEPS
-
-
-def test_a_report_that_a_kill_left_unlisted_stops_no_replacement(tmp_path, monkeypatch):
-    folder, stray = tmp_path / "run", tmp_path / "run" / schema.Report.file
-
-    def left_unlisted():
-        with begun(folder, force=True) as run:
-            run.finish(write_end(NEW))
-            with monkeypatch.context() as patch:
-                patch.setattr("exact2vec.storage.unfinished.write_manifest", killed)
-                with pytest.raises(Killed):
-                    run.add(schema.Report(b"page").write)
-            stray.write_bytes(b"page")  # a kill leaves what an exception takes away
-        assert leftovers(folder) == [stray]
-
-    for replace in (lambda place: train(place, force=True), write_old_over):
-        left_unlisted()
-        replace(folder)
-        assert (os.listdir(tmp_path), stray.exists()) == (["run"], False)
-    left_unlisted()
-    assert clean(folder) == {stray: "deleted"}
-    run_folder.open_run(folder).check()
-    assert number_of(folder) == NEW
-
-
-def killed(*_):
-    raise Killed
