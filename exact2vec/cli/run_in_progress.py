@@ -128,7 +128,7 @@ class Training:
     def _add_report(self, folder: str) -> bool:
         """Whether there is a report: it is not needed, and costs no run."""
         try:
-            self.run.add(lambda to: schema.Report(report_page([stored_run(folder)])).write(to))
+            self.run.add(schema.Report.file, report_page([stored_run(folder)]))
         except (Exact2VecError, MemoryError, KeyboardInterrupt) as error:
             self.say(f"no report: {error or type(error).__name__}")
             return False

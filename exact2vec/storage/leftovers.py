@@ -9,13 +9,13 @@ import os
 import re
 from pathlib import Path
 
-from exact2vec.errors import CorruptFileError
+from exact2vec.errors import CorruptFileError, Exact2VecError
 from exact2vec.storage import disk
 from exact2vec.storage.folders import delete_folder, is_held
 from exact2vec.storage.run_folder import (
     has_checkpoints,
-    is_of_progress,
     is_run_folder,
+    left_in_run,
     open_run,
 )
 from exact2vec.storage.writing import UNFINISHED, failure_named, sync_folder
@@ -27,7 +27,7 @@ def leftovers(path: Path) -> list[Path]:
     """What killed commands left of writing `path`, beside it or, where it is a folder, in it."""
     found = [one for one in _entries(path.parent) if _unfinished(one) == path.name]
     found += [one for one in _entries(path) if _unfinished(one)]
-    return [one for one in found if not is_held(one)]
+    return [*dict.fromkeys([*(one for one in found if not is_held(one)), *_of_progress(path)])]
 
 
 def only_copies(folder: Path) -> list[Path]:
@@ -51,9 +51,8 @@ def trainings_beside(folder: Path) -> list[Path]:
 def clean(folder: Path) -> dict[Path, str]:
     """Delete what no command needs; the result says of each what became of it."""
     done = _restored(folder)
-    found = [*leftovers(folder), *_of_progress(folder)]
     kept = only_copies(folder)
-    for path in dict.fromkeys(found):
+    for path in leftovers(folder):
         if path in kept:
             done[path] = f"kept, for {folder} is no run; mv {path} {folder} makes it that"
             continue
@@ -78,10 +77,17 @@ def _restored(folder: Path) -> dict[Path, str]:
 
 
 def _of_progress(folder: Path) -> list[Path]:
-    """The files in a finished run that only its training needed."""
+    """The files in a finished run that only its training needed, or that it does not list.
+
+    None where the run has yet to take the place of another.
+    """
     if not is_run_folder(folder) or is_held(folder):
         return []
-    return [path for path in _entries(folder) if is_of_progress(path.name)]
+    if BESIDE.fullmatch(folder.name) and has_checkpoints(folder):
+        return []
+    with contextlib.suppress(Exact2VecError, OSError):
+        return [folder / name for name in left_in_run(folder)]
+    return []
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -71,6 +71,11 @@ class OpenedFiles:
             raise _named(path, error) from error
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether it names a file of a folder, and nothing above or below it."""
+    return Path(name).name == name and name not in ("", "..") and "\0" not in name
+
+
 def _open_regular(name: str, folder: int) -> int:
     if not stat.S_ISREG(os.stat(name, dir_fd=folder).st_mode):
         raise OSError(errno.EINVAL, "it is no regular file")

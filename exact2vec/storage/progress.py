@@ -6,8 +6,8 @@ from typing import Any
 
 from exact2vec.errors import CorruptFileError
 from exact2vec.storage.encoding import is_count, is_number, json_value
-from exact2vec.storage.opened import OpenedFiles, opened_folder
-from exact2vec.storage.run_folder import FORMAT, PROGRESS, is_plain_name, manifest_digest
+from exact2vec.storage.opened import OpenedFiles, is_plain_name, opened_folder
+from exact2vec.storage.run_folder import FORMAT, PROGRESS, manifest_digest
 
 SHA256 = re.compile("[0-9a-f]{64}")
 CHECKPOINTS = ({"last", "good"}, set[str]())

@@ -25,9 +25,10 @@ from exact2vec.errors import (
     UsageError,
 )
 from exact2vec.storage import disk, format1
+from exact2vec.storage.additions import ADDING, left_additions
 from exact2vec.storage.encoding import json_bytes, json_value
 from exact2vec.storage.folders import delete_folder, held, is_at, put_in_place, staged
-from exact2vec.storage.opened import OpenedFiles, opened_folder
+from exact2vec.storage.opened import OpenedFiles, is_plain_name, opened_folder
 from exact2vec.storage.writing import (
     UNFINISHED,
     digests_noted,
@@ -109,13 +110,8 @@ class Run:
 
 def is_of_progress(name: str) -> bool:
     """Whether a file is of a training in progress: its checkpoints, or what is being written."""
-    of_training = name == PROGRESS or name.startswith(("checkpoint-", "known."))
+    of_training = name in (PROGRESS, ADDING) or name.startswith(("checkpoint-", "known."))
     return of_training or UNFINISHED.fullmatch(name) is not None
-
-
-def is_plain_name(name: str) -> bool:
-    """Whether it names a file of a folder, and nothing above or below it."""
-    return Path(name).name == name and name not in ("", "..") and "\0" not in name
 
 
 def is_run_folder(folder: Path) -> bool:
@@ -224,7 +220,17 @@ def write_manifest(folder: Path, kind: str, files: Mapping[str, str]) -> None:
 
 def names_of_run(folder: Path) -> set[str]:
     """The names of the files of a run folder; none where it is no run folder."""
-    return {MANIFEST, *open_run(folder).files} if is_run_folder(folder) else set()
+    if not is_run_folder(folder):
+        return set()
+    listed = open_run(folder).files
+    return {MANIFEST, *listed, *left_additions(folder, listed)}
+
+
+def left_in_run(folder: Path) -> list[str]:
+    """The files that a finished run does not need, in the order in which they can be deleted."""
+    listed = open_run(folder).files
+    of_progress = sorted(name for name in os.listdir(folder) if is_of_progress(name))
+    return [*left_additions(folder, listed), *of_progress]
 
 
 def check_output(folder: Path, *, force: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from exact2vec.errors import InputError, ResourceError, UsageError
+from exact2vec.errors import Exact2VecError, InputError, ResourceError, UsageError
 from exact2vec.storage import (
     disk,
     graph_files,
@@ -23,6 +23,7 @@ from exact2vec.storage import (
     schema,
     word_files,
 )
+from exact2vec.storage.additions import note_additions
 from exact2vec.storage.encoding import json_bytes, safetensors_pieces
 from exact2vec.storage.folders import (
     delete_folder,
@@ -44,6 +45,7 @@ from exact2vec.storage.run_folder import (
     check_output,
     is_of_progress,
     is_run_folder,
+    left_in_run,
     manifest_digest,
     names_of_run,
     open_run,
@@ -68,7 +70,7 @@ OF_RUNS = {
     for module in (schema, word_files, item_files, next_item_files, graph_files, progress_files)
     for kind in vars(module).values()
     if hasattr(kind, "file")
-}
+} - {schema.Report.file}  # which only a finished run gets
 
 
 class Unfinished:
@@ -164,17 +166,26 @@ class Unfinished:
         self.tidy()
         return self.folder
 
-    def add(self, write: Write) -> None:
-        """Add files to a finished run."""
-        self.files |= self._noted(write)
-        write_manifest(self.folder, "run", self.files)
+    def add(self, name: str, data: bytes) -> None:
+        """Add a file to a finished run; nothing is left of one that fails."""
+        self._refuse_other_place()
+        if os.path.lexists(self.folder / name):
+            raise UsageError(f"{self.folder / name} is there and is not of the run")
+        files = self.files | {name: digest_of([data])}
+        try:
+            note_additions(self.folder, {name: files[name]})
+            write_whole(self.folder / name, data)
+            write_manifest(self.folder, "run", files)
+            self.files = files
+        finally:
+            self.tidy()
 
     def tidy(self) -> None:
-        """Delete what only a training that has not ended needs; what stays harms nothing."""
-        for path in sorted(self.folder.iterdir()):
-            if is_of_progress(path.name):
+        """Delete what a finished run does not need; what stays harms nothing."""
+        with contextlib.suppress(Exact2VecError, OSError):
+            for name in left_in_run(self.folder):
                 with contextlib.suppress(OSError):
-                    disk.unlink(path)
+                    disk.unlink(self.folder / name)
 
     def leave(self) -> None:
         """Delete the folder where nothing was trained yet."""

@@ -9,6 +9,8 @@ import pytest
 from command_line import GOOD, call, train
 
 from exact2vec.cli.talk import Talk
+from exact2vec.storage.encoding import json_bytes
+from exact2vec.storage.writing import digest_of
 
 ENDS = {
     "cut off": "{command} 2>&1 >/dev/null | head -1; exit ${{PIPESTATUS[0]}}",
@@ -56,6 +58,9 @@ def test_leftovers_are_named_by_the_next_command_and_cleaned(tmp_path):
     left[0].mkdir()
     (left[0] / "vectors.safetensors").write_bytes(b"")
     left[1].write_bytes(b"")
+    left += [run / "page.html", run / "adding.json"]
+    left[2].write_bytes(b"page")
+    left[3].write_bytes(json_bytes({"page.html": digest_of([b"page"])}))
     others = [tmp_path / ".run.notes.part", tmp_path / ".other.01234567.part"]
     for path in others:
         path.write_bytes(b"")
@@ -63,9 +68,10 @@ def test_leftovers_are_named_by_the_next_command_and_cleaned(tmp_path):
     for path in left:
         assert str(path) in told
     assert f"check --clean {run}" in told
+    assert call("check", run).exit_code == 0
     cleaned = call("check", "--clean", run)
     assert cleaned.exit_code == 0
-    assert [path.exists() for path in (*left, *others)] == [False, False, True, True]
+    assert [path.exists() for path in (*left, *others)] == [False] * 4 + [True] * 2
     assert "killed" not in call("evaluate", run).stderr
     assert sorted(os.listdir(run)) == sorted({*os.listdir(run)} - {left[1].name})
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from broken_disks import ERRORS, Killed, counted, failing_at, killed_at
 
 from exact2vec.errors import CorruptFileError, Exact2VecError, InputError, ResourceError, UsageError
 from exact2vec.storage import disk, run_folder, schema
+from exact2vec.storage.encoding import json_bytes
 from exact2vec.storage.leftovers import clean, leftovers, trainings_beside
 from exact2vec.storage.progress import read_progress
 from exact2vec.storage.unfinished import (
@@ -17,6 +19,7 @@ from exact2vec.storage.unfinished import (
     begun,
     gone_on_with,
 )
+from exact2vec.storage.writing import digest_of
 
 STEPS = 3
 OLD, NEW = 1.0, 2.0
@@ -277,20 +280,87 @@ def test_a_folder_that_was_moved_is_not_written_into(tmp_path):
     assert os.listdir(tmp_path / "run") == []
 
 
-def test_what_fails_beside_a_finished_run_costs_nothing(tmp_path):
-    def report(folder):
-        schema.Report(b"page").write(folder)
-        raise ResourceError("full")
+PAGE = schema.Report.file, b"page"
 
-    with begun(tmp_path / "run", force=False) as run:
+
+@contextlib.contextmanager
+def finished(folder):
+    with begun(folder, force=False) as run:
         run.finish(write_end(NEW))
-        with pytest.raises(ResourceError, match="full"):
-            run.add(report)
-        assert number_of(tmp_path / "run") == NEW
-        assert not (tmp_path / "run" / schema.Report.file).exists()
-        run.add(schema.Report(b"page").write)
-    run_folder.open_run(tmp_path / "run").check()
-    assert (tmp_path / "run" / schema.Report.file).read_bytes() == b"page"
+        yield run
+
+
+def additions(folder):
+    """The operations of adding a page to a finished run."""
+    with finished(folder) as run, counted() as done:
+        run.add(*PAGE)
+    assert contents(folder)[PAGE[0]] == PAGE[1]
+    assert set(contents(folder)) == {"manifest.json", "summary.json", PAGE[0]}
+    return range(len(done))
+
+
+def test_what_fails_beside_a_finished_run_costs_nothing(tmp_path):
+    failed = 0
+    for number in additions(tmp_path / "count"):
+        folder = tmp_path / str(number)
+        with finished(folder) as run:
+            try:
+                with failing_at(number, errno.ENOSPC):
+                    run.add(*PAGE)
+            except ResourceError:
+                failed += 1
+        assert number_of(folder) == NEW
+        assert run_folder.names_of_run(folder) >= {*contents(folder)} - {"adding.json"}
+        assert train(folder, force=True) == folder
+    assert failed > 10
+
+
+def test_a_page_that_a_killed_command_was_adding_is_told_from_another(tmp_path):
+    unlisted = 0
+    for number in additions(tmp_path / "count"):
+        folder, page = tmp_path / str(number), tmp_path / str(number) / PAGE[0]
+        with contextlib.suppress(Killed), finished(folder) as run, killed_at(number):
+            run.add(*PAGE)
+        was_listed = PAGE[0] in run_folder.open_run(folder).files
+        if (folder / "adding.json").exists() and not was_listed:
+            unlisted += page.exists()
+            before = page.read_bytes() if page.exists() else None
+            page.write_bytes(b"a stranger's")
+            with pytest.raises(UsageError, match=page.name):
+                train(folder, force=True)
+            assert page.read_bytes() == b"a stranger's"
+            page.unlink() if before is None else page.write_bytes(before)
+        copy = tmp_path / f"{number} copy"
+        shutil.copytree(folder, copy)
+        assert {*clean(folder)} == {folder / name for name in run_folder.left_in_run(copy)}
+        assert {*contents(folder)} == {"manifest.json", "summary.json"} | {*[PAGE[0]] * was_listed}
+        assert number_of(folder) == NEW
+        assert train(copy, force=True) == copy
+        assert {*contents(copy)} == {"manifest.json", "summary.json", "config.json"}
+    assert unlisted > 3
+
+
+@pytest.mark.parametrize("noted", [b"[1]", b"{", b'{"summary.json": 1}', None])
+def test_what_is_noted_of_additions_costs_no_other_file(tmp_path, noted):
+    """Whoever hands on a run folder may write what he likes into it."""
+    with finished(tmp_path / "run"):
+        pass
+    (tmp_path / "precious").write_bytes(b"mine")
+    digest = digest_of([b"mine"])
+    others = dict.fromkeys(["../precious", str(tmp_path / "precious"), "manifest.json"], digest)
+    (tmp_path / "run" / "adding.json").write_bytes(noted or json_bytes(others))
+    assert {*clean(tmp_path / "run")} == {tmp_path / "run" / "adding.json"}
+    assert (tmp_path / "precious").read_bytes() == b"mine"
+    assert {*contents(tmp_path / "run")} == {"manifest.json", "summary.json"}
+
+
+def test_a_page_that_somebody_put_into_a_run_is_not_written_over(tmp_path):
+    with finished(tmp_path / "run") as run:
+        (tmp_path / "run" / PAGE[0]).write_text("mine")
+        with pytest.raises(UsageError, match="not of the run"):
+            run.add(*PAGE)
+    clean(tmp_path / "run")
+    assert (tmp_path / "run" / PAGE[0]).read_text() == "mine"
 
 
 def test_the_checkpoint_of_before_stays_until_the_next_is_complete(tmp_path):
