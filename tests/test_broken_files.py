@@ -1,7 +1,7 @@
 """Each reader among damaged files: our error or a right answer, soon, and in little memory.
 
 Up to a hundred inputs each in `make check`, half a minute of each in `make soak`, and
-10,000 × FUZZ of each in `make fuzz`.
+10,000 × FUZZ different ones of each in `make fuzz`.
 """
 
 import os
