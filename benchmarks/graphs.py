@@ -7,8 +7,7 @@ D = 128. One-vs-rest logistic regression (logistic.py) on rows of length 1, C = 
 the nodes; the same ten splits for every method, a labelled node without edges is a row of zeros.
 A line of the results has the F1 of each split, and the CPU seconds of the embedding. `chosen` takes
 hops and readout by three-fold cross-validation within the training labels of each split. `settings`
-has other hops and epochs than the default, `cut` backgrounds for more and more cells, `steps` what
-the neighbours of neighbours say.
+has other hops and epochs than the default.
 """
 
 import sys
@@ -63,17 +62,6 @@ def readouts(counts: Any, vectors: Any) -> dict[str, NDArray[Any]]:
     rotation = nearest_rotation(u.T @ x)
     spoken = transitions(counts.edges) @ (u + x @ rotation.T)
     return {"embedding": vectors.matrix(), "s": x + u @ rotation, "P·o": spoken}
-
-
-def two_steps(parts: dict[str, NDArray[Any]], steps: Any) -> dict[str, NDArray[Any]]:
-    """What is made of the parts and of a second step of P."""
-    further = steps @ parts["P·o"]
-    of_both = graph_peers.unit(parts["s"]) + graph_peers.unit(parts["P·o"] + further)
-    return {
-        "n(s) + n(P·o)": parts["embedding"],
-        "n(s) + n(P·o + P·P·o)": of_both,
-        "n(s) + n(P·o) + n(P·P·o)": parts["embedding"] + graph_peers.unit(further),
-    }
 
 
 def labelled_rows(rows: NDArray[Any], names: list[str], labels: Labels) -> NDArray[np.float64]:
@@ -169,36 +157,11 @@ def run_settings(data: Path, graph: str, labels: Labels) -> list[dict[str, Any]]
     return lines
 
 
-def run_cut(data: Path, graph: str, labels: Labels) -> list[dict[str, Any]]:
-    """A line for all cells, those above chance, and a quarter of these."""
-    lines, chance = [], {"whole_cells": 0}
-    quarter = {"most_cells": counts_of(data, graph, **chance).training.nnz // 4}
-    for how in ({}, chance, chance | quarter):
-        counts, vectors, seconds = exact(data, graph, how)
-        found = measured(labelled_rows(vectors.matrix(), counts.rows, labels), labels)
-        line = {"method": "cut", "times_chance": counts.settings["read"]["cut"]}
-        lines.append(line | {"cells": counts.training.nnz, "seconds": seconds} | found)
-    return lines
-
-
-def run_steps(data: Path, graph: str, labels: Labels) -> list[dict[str, Any]]:
-    """A line for each readout of one and two steps."""
-    counts, vectors, seconds = exact(data, graph, {})
-    found = two_steps(readouts(counts, vectors), transitions(counts.edges))
-    return [
-        {"method": "steps", "readout": name, "seconds": seconds}
-        | measured(labelled_rows(rows, counts.rows, labels), labels)
-        for name, rows in found.items()
-    ]
-
-
 METHODS = {
     "exact": run_exact,
     **{name: run_peer(name) for name in PEERS},
     "chosen": run_chosen,
     "settings": run_settings,
-    "cut": run_cut,
-    "steps": run_steps,
 }
 
 
@@ -216,7 +179,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines[0] += "| CPU seconds |"
     lines.append("|---|---|---|---|---|---|---|")
     for graph in GRAPHS:
-        own = [row for row in rows if row["graph"] == graph and row["method"] not in APART]
+        own = [row for row in rows if row["graph"] == graph and row["method"] != "settings"]
         default = next((row for row in own if row["method"] == "exact, embedding"), None)
         for row in own:
             half, most = row["0.5"]["micro"], row["0.9"]["micro"]
@@ -236,40 +199,15 @@ def seconds_text(row: dict[str, Any]) -> str:
 
 
 def table_of_settings(rows: list[dict[str, Any]]) -> str:
-    return table_apart(rows, "settings", {"hops": "hops", "epochs": "epochs"})
-
-
-def table_of_cuts(rows: list[dict[str, Any]]) -> str:
-    return table_apart(rows, "cut", {"times_chance": "kept above, times chance", "cells": "cells"})
-
-
-def table_of_steps(rows: list[dict[str, Any]]) -> str:
-    return table_apart(rows, "steps", {"readout": "readout"})
-
-
-def table_apart(rows: list[dict[str, Any]], method: str, names: dict[str, str]) -> str:
-    """Micro F1 of each line of a method, with what is different in it."""
-    lines = [f"| graph | {' | '.join(names.values())} | micro F1, 50 % | 90 % | CPU seconds |"]
-    lines.append("|---" * (4 + len(names)) + "|")
+    """Micro F1 with other hops and epochs."""
+    lines = ["| graph | hops | epochs | micro F1, 50 % | 90 % | CPU seconds |"]
+    lines.append("|---|---|---|---|---|---|")
     for row in rows:
-        if row["method"] == method:
-            cells = [row["graph"], *(shown_value(row[name]) for name in names)]
+        if row["method"] == "settings":
+            cells = [row["graph"], *(str(row[name]) for name in ("hops", "epochs"))]
             cells += [shown(row[share]["micro"]) for share in ("0.5", "0.9")]
             lines.append("| " + " | ".join([*cells, seconds_text(row)]) + " |")
     return "\n".join(lines)
-
-
-def shown_value(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value:,}"
-
-
-TABLES = {
-    "graphs": table,
-    "graph settings": table_of_settings,
-    "graph cuts": table_of_cuts,
-    "graph steps": table_of_steps,
-}
-APART = ("settings", "cut", "steps")
 
 
 def shown(scores: list[float]) -> str:
@@ -288,8 +226,9 @@ def difference(one: dict[str, Any], other: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1] == "table":
-        for name, of_rows in TABLES.items():
-            raw.put(PAGE, name, of_rows(raw.read(RESULTS)))
+        rows = raw.read(RESULTS)
+        raw.put(PAGE, "graphs", table(rows))
+        raw.put(PAGE, "graph settings", table_of_settings(rows))
     else:
         some = sys.argv[4:5] or list(GRAPHS), sys.argv[5:6] or list(METHODS)
         run(Path(sys.argv[2]), Path(sys.argv[3]), *some)

@@ -127,6 +127,7 @@ TABLES = [
     (speed_table.tables, "speed", "docs/measured.md"),
     (grid.table, "grid", "docs/measured.md"),
     (graphs.table, "graphs", "docs/measured.md"),
+    (graphs.table_of_settings, "graphs", "docs/measured.md"),
     (steps.table, "steps", "docs/measured.md"),
     (start.table, "start", "docs/measured.md"),
     (embedding.table, "embedding", "docs/measured.md"),
