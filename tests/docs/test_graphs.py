@@ -59,6 +59,11 @@ def test_what_is_said_beside_the_table_of_labels_is_in_its_lines():
     assert " and ".join(against) in said
     missing = [graph for graph in graphs.GRAPHS if (graph, "DeepWalk") not in rows]
     assert ("DeepWalk was not run" in said) == bool(missing)
+    assert f"DeepWalk was not run on {' and '.join(missing)}." in said or not missing
+    own, other = (
+        sum(rows["cora", name]["seconds"].values()) for name in ("exact, embedding", "DeepWalk")
+    )
+    assert other > 20 * own
 
 
 def test_the_large_graph_is_what_it_is_said_to_be():
