@@ -80,6 +80,8 @@ bench-forecast: .venv/installed
 	$(BIN)/python benchmarks/forecast.py table
 	$(BIN)/python benchmarks/pairs_memory.py $(DATA) benchmarks/results/pairs_memory.jsonl
 	$(BIN)/python benchmarks/pairs_memory.py table
+	$(BIN)/python benchmarks/checkpoints.py runs/checkpoints benchmarks/results/checkpoints.jsonl
+	$(BIN)/python benchmarks/checkpoints.py table
 
 bench-losses: .venv/installed
 	$(BIN)/python -W ignore benchmarks/losses.py benchmarks/results/losses.jsonl

@@ -33,6 +33,7 @@ GRID = [
     ("zipf 2 M", 10_000, 300, 1, True, "fit"),
     ("60,000 rows", 30_000, 50, 1, False, "report"),
     ("wiki", 60_000, 50, 0, True, "report"),
+    ("wiki", 60_000, 100, 0, True, "report"),
     ("60,000 rows", 10_000, 300, 1, False, "report"),
     ("wiki", 30_000, 50, 1, True, "report"),
     ("wiki", 30_000, 300, 0, True, "report"),

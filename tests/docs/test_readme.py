@@ -4,9 +4,11 @@ import re
 import shlex
 from pathlib import Path
 
+import checkpoints
 import demo_seconds
 import embedding
 import forecast
+import fuzzing
 import graphs
 import grid
 import items
@@ -136,6 +138,8 @@ TABLES = [
     (demo_seconds.table, "demo", "docs/measured.md"),
     (forecast.table, "forecast", "docs/scale.md"),
     (pairs_memory.table, "pairs_memory", "docs/scale.md"),
+    (checkpoints.table, "checkpoints", "docs/scale.md"),
+    (fuzzing.table, "fuzzing", "SECURITY.md"),
     (losses.table, "losses", "docs/torch.md"),
     (rare.sets_table, "rare", "docs/choosing.md"),
     (rare.small_table, "rare", "docs/measured.md"),

@@ -3,12 +3,16 @@
 import re
 from pathlib import Path
 
+import checkpoints
 import raw
 from forecast import GRID, NAMES
 from processes import output_of
 
+from exact2vec.cli.checkpoints import LARGE
+
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 ROWS = raw.read(raw.RESULTS / "forecast.jsonl")
+CHECKPOINTS = raw.read(raw.RESULTS / "checkpoints.jsonl")
 
 
 def shares(name, use):
@@ -57,3 +61,12 @@ def test_what_is_said_of_the_clock_is_in_the_lines():
     every = [row["forecast"]["seconds"] / row["measured"]["seconds"] for row in ROWS]
     least, most = re.search(r"By the clock: (\S+) to (\S+), not within", PAGE.read_text()).groups()
     assert (float(least), float(most)) == (round(min(every), 2), round(max(every), 2))
+
+
+def test_training_stood_still_for_checkpoints_for_less_than_a_twentieth_of_its_time():
+    rows = [row for row in CHECKPOINTS if row["settings"]["checkpoints"] != "none"]
+    assert len(rows) >= 4
+    for row in rows:
+        assert row["written_seconds"]
+        assert row["checkpoint_bytes"] > LARGE
+        assert checkpoints.stood_still(row) < 0.05, row["settings"]
