@@ -11,6 +11,7 @@ import forecast
 import fuzzing
 import graphs
 import grid
+import item_sampled
 import items
 import losses
 import pairs_memory
@@ -134,6 +135,7 @@ TABLES = [
     (start.table, "start", "docs/measured.md"),
     (embedding.table, "embedding", "docs/measured.md"),
     (items.table, "items", "docs/measured.md"),
+    (item_sampled.table, "item_sampled", "docs/measured.md"),
     (training_pass.table, "training_pass", "docs/measured.md"),
     (demo_seconds.table, "demo", "docs/measured.md"),
     (forecast.table, "forecast", "docs/scale.md"),
