@@ -6,6 +6,7 @@ from typing import Any
 from peers_scores import SETS
 
 BUDGETS = (30, 60, 120)  # seconds
+SHOWN_SECONDS = (30, 100, 300)
 OTHER_VECTORS = ("composed", "sum", "flattened")  # of the same run
 
 
@@ -132,7 +133,8 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
     drawing, panels = pyplot.subplots(1, len(SETS), figsize=(16, 4), layout="constrained")
     for panel, which in zip(panels, SETS, strict=True):
         for (label, names), marker in zip(curves.items(), "osD^vP*Xh<>", strict=False):
-            some = [name for name in names if name in scores]
+            if not (some := [name for name in names if name in scores]):
+                continue
             panel.plot(
                 [seconds[name] for name in some],
                 [scores[name][which]["value"] for name in some],
@@ -140,6 +142,8 @@ def figure(rows: list[dict[str, Any]], path: Path) -> None:
                 label=label,
             )
         panel.set(title=which, xlabel="wall seconds, text to vectors", xscale="log")
+        panel.set_xticks(SHOWN_SECONDS, map(str, SHOWN_SECONDS))
+        panel.minorticks_off()
     drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing.savefig(path, metadata={"Date": None})
