@@ -157,3 +157,13 @@ TABLES = [
 )
 def test_the_measured_tables_are_those_of_the_raw_results(table, results, page):
     assert table(raw.read(raw.RESULTS / f"{results}.jsonl")) in (README.parent / page).read_text()
+
+
+def test_what_is_said_of_an_earlier_run_is_in_its_raw_lines():
+    """Of fastText, which was not trained beside the others again."""
+    rows, name = raw.read(raw.RESULTS / "peers_earlier.jsonl"), "fastText skipgram, 5 epochs"
+    scores = peers_table.scores_of(rows)[name]
+    values = [f"{scores[which]['value']:.3f}".removeprefix("0") for which in peers_table.SETS]
+    took = f"it took {peers_table.runs_of(rows)[name]['seconds']:.0f} s"
+    said = f"{took}, and had {', '.join(values[:-1])} and {values[-1]} on the five sets"
+    assert said in (README.parent / "docs" / "measured.md").read_text()
