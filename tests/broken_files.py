@@ -7,6 +7,7 @@ import json
 import resource
 import signal
 import time
+import warnings
 import zlib
 
 import numpy as np
@@ -16,6 +17,7 @@ import zstandard
 from altered_runs import CHANCES
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning
 
 import exact2vec as e2v
 from exact2vec.counts.counts import Counts
@@ -91,7 +93,7 @@ def search(cases, check, *, inputs, seconds=float("inf"), first=0):
             database=None,
             derandomize=False,
             deadline=None,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.generate],  # a batch is slow to shrink, and its case is noted
             suppress_health_check=list(HealthCheck),
         )
         @given(st.lists(cases, min_size=BATCH, max_size=BATCH, unique_by=repr))
@@ -100,7 +102,9 @@ def search(cases, check, *, inputs, seconds=float("inf"), first=0):
                 check_within_limits(check, case)
                 tried.add(hash(repr(case)))
 
-        each()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypothesisWarning)  # that a batch has a long text
+            each()
         round_ += 1
     return len(tried)
 

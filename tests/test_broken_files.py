@@ -93,3 +93,15 @@ def test_a_reader_that_waits_for_ever_is_found(tmp_path, monkeypatch):
 
     with pytest.raises(broken.Hang, match=r"within 0\.05 s"):
         broken.check_within_limits(wait, tmp_path / "pipe")
+
+
+def test_a_case_that_fails_is_noted_by_a_search_of_long_cases():
+    """As soon as it is found: a batch of them has a text too long for hypothesis."""
+
+    def check(case):
+        raise ZeroDivisionError
+
+    cases = st.binary(min_size=8, max_size=8).map(lambda data: data.hex() * 200)
+    with pytest.raises(ZeroDivisionError) as found:
+        broken.search(cases, check, inputs=100)
+    assert any(note.startswith("the case: '") for note in found.value.__notes__)

@@ -211,7 +211,8 @@ def row_weights(totals: Float[Tensor, " context"], power: float) -> Float[Tensor
 
     α = `power`; 1 gives ω = 1.
     """
-    weights = torch.where(totals > 0, totals.clamp_min(1e-300) ** (power - 1), 0.0)
+    shares = totals / totals.max()  # at most 1: no power of them overflows
+    weights = torch.where(shares > 0, shares.clamp_min(1e-300) ** (float(power) - 1), 0.0)
     scale = float(totals.numpy().sum() / (weights * totals).numpy().sum())
     return weights * scale
 

@@ -79,6 +79,12 @@ def test_rows_weigh_one_on_average_over_the_pairs():
     assert row_weights(totals, 1.0)[[0, 2, 3]].tolist() == pytest.approx([1, 1, 1])
 
 
+@pytest.mark.parametrize("power", [400.0, 1e308, 2**63, 2**70])
+def test_a_power_beyond_all_bounds_leaves_the_most_frequent_row(power):
+    totals = torch.tensor([1.0, 0.0, 16.0, 81.0]).double()
+    assert row_weights(totals, power).tolist() == pytest.approx([0, 0, 0, 98 / 81])
+
+
 def test_the_rate_falls_from_one_to_a_tenth():
     schedule = Schedule((5, 10))
     shares = [schedule.rate_share(step) for step in range(11)]
