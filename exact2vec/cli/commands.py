@@ -187,6 +187,8 @@ def evaluate(
         text = text_like(load(opened), texts, encoding=encoding, errors=errors, **changed)
     with spinner("reading edges", quiet=not edges):
         given = edge_files(edges, form)
+    for note in [note for one in given.values() for note in one.notes.all]:
+        tell(note)
     how = {name: extra[name] for name in ("which", "threads")}
     nodes = run_of_nodes(opened, labels, given, node_messages.watched_splits, **how)
     found = evaluated(opened, text, **extra)

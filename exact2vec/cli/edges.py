@@ -41,6 +41,7 @@ def edge_counts(request: Request) -> Any:
         columns = edge_columns(*ends)
         edges = read_edges(request.inputs or ("-",), columns, Form(*how, ends[0] is not None))
         edges = edges.with_nodes(read_nodes(given["nodes"]) if given["nodes"] else ())
+    request.say_notes(edges.notes)
     if edges.header:
         request.say(
             f"the first line, {edges.header!r}, was read as an edge: where it names the columns, "

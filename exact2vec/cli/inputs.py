@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from exact2vec.cli import forecasting
 from exact2vec.cli.request import Request
-from exact2vec.cli.support import option_values, tell
+from exact2vec.cli.support import option_values
 from exact2vec.display import spinner
 from exact2vec.errors import UsageError
 from exact2vec.options import COUNTING, OPTIONS, READING, validation_share
@@ -58,10 +58,8 @@ def text_counts(request: Request) -> Any:
             look=forecasting.refuse_words(request),
             **option_values(COUNTING, given),
         )
-    request.left_out.extend(text.left_out)
-    for line in [*text.left_out, *text.doubts]:
-        tell(line)
-    for line in [*text.advice, *messages.opening(counts)]:
+    request.say_notes(text.heard)
+    for line in messages.opening(counts):
         request.say(line)
     return counts
 

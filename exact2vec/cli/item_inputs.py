@@ -49,7 +49,8 @@ def _counted(request: Request, entries: Any) -> Any:
     given = request.values("held_out", "validation", "held_out_by", "target_share")
     least = request.values("min_count", "max_vocab")
     baskets = baskets_of(entries, Shares(*given.values()), **least)
-    for line in [*entries.notes, *opening(baskets)]:
+    request.say_notes(entries.notes)
+    for line in opening(baskets):
         request.say(line)
     return baskets
 

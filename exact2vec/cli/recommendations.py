@@ -88,7 +88,7 @@ def for_file(
 ) -> Iterator[str]:
     """Write the recommendations for every row of a file; what is to be said of them."""
     entries = _entries((source,), form)
-    yield from entries.notes
+    yield from entries.notes.all
     contexts = _contexts(recommender, entries)
     found = recommender.recommend(contexts, topn, exclude_seen=exclude_seen)
     lines = [
@@ -121,7 +121,7 @@ def ranking(
     if files:
         entries = _entries(files, form)
         asked = asked_rows(baskets, entries)
-        baskets, notes = replace(baskets, held_out=asked.cut), [*entries.notes, *asked.notes()]
+        baskets, notes = replace(baskets, held_out=asked.cut), [*entries.notes.all, *asked.notes()]
     if baskets.held_out is None or not baskets.held_out.targets.nnz:
         return None
     return evaluate_items(recommender.model, baskets, threads=threads), notes

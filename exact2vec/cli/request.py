@@ -2,7 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from exact2vec.cli.support import tell
+
+if TYPE_CHECKING:
+    from exact2vec.counts.input_files import InputNotes
 
 
 @dataclass(frozen=True)
@@ -21,3 +26,11 @@ class Request:
     def values(self, *names: str) -> dict[str, Any]:
         """The values of these flags."""
         return {name: self.given[name] for name in names}
+
+    def say_notes(self, notes: "InputNotes") -> None:
+        """Say what was heard of reading INPUT: advice where not `quiet`, the rest in any case."""
+        self.left_out.extend(notes.left_out)
+        for line in (*notes.left_out, *notes.doubts):
+            tell(line)
+        for line in notes.advice:
+            self.say(line)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, issparse
 
 from exact2vec.counts.features import LARGEST
+from exact2vec.counts.input_files import NO_NOTES, InputNotes
 from exact2vec.counts.long_form import (
     Columns,
     LongForm,
@@ -36,7 +37,7 @@ class Edges:
     """Edges between `names`, by number; nodes that stand in no edge may be among the names.
 
     `both_ways` says that each edge stands in both directions already, as in a symmetric matrix.
-    So many lines of `comments` were left out.
+    So many lines of `comments` were left out; `notes` say what else to hear of the reading.
     """
 
     names: list[str]
@@ -45,6 +46,7 @@ class Edges:
     weights: NDArray[np.float64]
     both_ways: bool = False
     comments: int = 0
+    notes: InputNotes = NO_NOTES
 
     @classmethod
     def of_entries(cls, entries: LongForm) -> "Edges":
@@ -52,7 +54,8 @@ class Edges:
         sources, targets = entries.names
         weights = np.ones(len(entries)) if entries.weights is None else entries.weights
         numbers = sources.numbers, targets.numbers
-        return cls(sources.distinct, *numbers, weights, comments=entries.comments)
+        edges = cls(sources.distinct, *numbers, weights)
+        return replace(edges, comments=entries.comments, notes=entries.notes)
 
     @property
     def header(self) -> str | None:

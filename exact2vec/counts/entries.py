@@ -4,7 +4,7 @@ import csv
 import io
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exact2vec.counts.features import NamedCounts
+from exact2vec.counts.input_files import NO_NOTES, InputNotes
 from exact2vec.counts.kinds import BASKETS, TABLE, Kind
 from exact2vec.counts.long_form import (
     Clock,
@@ -43,7 +44,7 @@ class Entries:
     times: NDArray[np.float64] | None = None
     named: bool = False
     kind: Kind = BASKETS
-    notes: tuple[str, ...] = ()
+    notes: InputNotes = NO_NOTES
 
 
 class BasketNames(Sequence[str]):
@@ -81,7 +82,10 @@ def table_entries(found: LongForm) -> Entries:
     """The entries of a table with columns for row and item."""
     rows, items = found.names
     replaced = sum("\ufffd" in name for name in (*rows.distinct, *items.distinct))
-    note = f"{replaced:,} names hold U+FFFD, which stands for bytes that are not text"
+    notes = found.notes
+    if replaced:
+        doubt = f"{replaced:,} names hold U+FFFD, which stands for bytes that are not text"
+        notes = replace(notes, doubts=(*notes.doubts, doubt))
     return Entries(
         rows.distinct,
         items.distinct,
@@ -91,7 +95,7 @@ def table_entries(found: LongForm) -> Entries:
         found.times,
         named=True,
         kind=TABLE,
-        notes=(note,) if replaced else (),
+        notes=notes,
     )
 
 
@@ -192,17 +196,18 @@ def line_entries(inputs: Iterable[str], form: Form) -> Entries:
         commas += separator is None and any("," in item for item in items)
         ids.extend(numbering.numbers(items, lambda at: ""))
         sizes.append(len(items))
-    notes = list(text.notes)
+    notes = text.heard
     if commas > len(sizes) / 2:
-        notes.append(
+        advice = (
             "most lines hold commas, and white space parted the items: "
             "use --separator , where commas part them"
         )
+        notes = replace(notes, advice=(*notes.advice, advice))
     if not ids:
         raise InputError("no items: there are only blank lines")
     row = np.repeat(np.arange(len(sizes), dtype=np.int32), np.frombuffer(sizes, np.int64))
     names, items_of = BasketNames(len(sizes)), np.frombuffer(ids, np.int32)
-    return Entries(names, list(numbering.place), row, items_of, notes=tuple(notes))
+    return Entries(names, list(numbering.place), row, items_of, notes=notes)
 
 
 def _lines(text: Text) -> Iterator[tuple[str, str, str]]:

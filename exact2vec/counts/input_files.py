@@ -1,44 +1,66 @@
-"""The files of a folder that hold text; those that are left out are named."""
+"""The files of a folder that hold text, or tables; those that are left out are named."""
 
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from exact2vec.errors import InputError
-from exact2vec.storage.files import input_errors_named
+from exact2vec.storage.files import PACKED, input_errors_named
 
-TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".rst", ".gz", ".zst")
+TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".rst", *PACKED)
 EMPTY = "skipped: empty (0 bytes)"
 CANNOT_BE_READ = "skipped: no permission to read, or broken"
 NAMED = 5  # of the files left out for one reason
 
 
-class InputFiles:
-    """The files that inputs name, each once; `left_out` and `notes` say what else was met."""
+@dataclass(frozen=True)
+class InputNotes:
+    """What a user should hear of a reading."""
 
-    def __init__(self) -> None:
+    left_out: tuple[str, ...] = ()  # of the input
+    doubts: tuple[str, ...] = ()  # what looks like a mistake
+    advice: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every line, what was left out first."""
+        return self.left_out + self.doubts + self.advice
+
+
+NO_NOTES = InputNotes()
+
+
+class InputFiles:
+    """The files that inputs name, each once; `left_out` and `notes` say what else was met.
+
+    `what` the files of a folder hold is told by their endings, with or without .gz and .zst behind.
+    """
+
+    def __init__(self, what: str = "text", endings: tuple[str, ...] = TEXT_SUFFIXES) -> None:
+        self._what, self._endings = what, endings
         self.left_out: list[str] = []
         self.notes: list[str] = []
         self._read: dict[tuple[int, int], Path] = {}
 
     def of(self, path: Path) -> list[Path]:
-        """`path` itself, or the text files below it in order of their names."""
+        """`path` itself, or the files below it in order of their names."""
         if "\0" in str(path):
             raise InputError(f"{str(path)!r} is not a file name: it holds a NUL")
         with input_errors_named(str(path)):
             if not stat.S_ISDIR(path.stat().st_mode):
                 return [] if self._is_double(path, path.stat()) else [path]
-        return self._text_files(path)
+        return self._files_below(path)
 
-    def _text_files(self, folder: Path) -> list[Path]:
+    def _files_below(self, folder: Path) -> list[Path]:
         reasons: dict[str, list[str]] = {}
         found, linked = [], []
         for path, why in _walk(folder):
             name, status = str(path.relative_to(folder)), None if why else _status(path)
             if status is None:
                 reasons.setdefault(why or CANNOT_BE_READ, []).append(name)
-            elif (why := _unfit(path, status)) is not None:
+            elif (why := self._unfit(path, status)) is not None:
                 reasons.setdefault(why, []).append(name)
             elif not self._is_double(path, status):
                 found.append(path)
@@ -47,16 +69,25 @@ class InputFiles:
         told = [_said(folder, names, why) for why, names in reasons.items()]
         if not found and EMPTY not in reasons:
             raise InputError(
-                f"{folder}: a folder without text (wanted files ending in "
-                f"{', '.join(TEXT_SUFFIXES[1:])}, or without an ending)"
+                f"{folder}: a folder without {self._what} (wanted files ending in "
+                f"{', '.join(filter(None, self._endings))}"
+                + ", or without an ending" * ("" in self._endings)
+                + ")"
                 + "".join(f"; {line.removeprefix(f'{folder}: ')}" for line in told)
             )
         if not found:
-            raise InputError(f"{folder}: every file of text in it is empty (0 bytes)")
+            raise InputError(f"{folder}: every file of {self._what} in it is empty (0 bytes)")
         self.left_out += told
         if linked:
             self.notes.append(_said(folder, linked, "read through links"))
         return found
+
+    def _unfit(self, path: Path, status: os.stat_result) -> str | None:
+        if not stat.S_ISREG(status.st_mode):
+            return "skipped: no regular files"
+        if not any(ending in self._endings for ending in _endings(path)):
+            return "skipped, of other endings"
+        return None if status.st_size else EMPTY
 
     def _is_double(self, path: Path, status: os.stat_result) -> bool:
         if not stat.S_ISREG(status.st_mode) or not status.st_ino:
@@ -93,12 +124,9 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def _unfit(path: Path, status: os.stat_result) -> str | None:
-    if not stat.S_ISREG(status.st_mode):
-        return "skipped: no regular files"
-    if path.suffix.lower() not in TEXT_SUFFIXES:
-        return "skipped, of other endings"
-    return None if status.st_size else EMPTY
+def _endings(path: Path) -> list[str]:
+    ending = path.suffix.lower()
+    return [ending, Path(path.stem).suffix.lower()] if ending in PACKED else [ending]
 
 
 def _said(folder: Path, names: list[str], why: str) -> str:

@@ -8,7 +8,7 @@ import math
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from itertools import islice
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exact2vec.counts.features import LARGEST
-from exact2vec.counts.table_files import Batch, Form, no_column, table_batches
+from exact2vec.counts.input_files import NO_NOTES, InputNotes
+from exact2vec.counts.table_files import Batch, Form, TableFiles, no_column
 from exact2vec.errors import InputError
 
 Place = Callable[[int], str]
@@ -37,13 +38,15 @@ class Names:
 class LongForm:
     """Entries by column: `names` for each column of names, `weights`, and `times` in seconds.
 
-    Weights that are missing are nan. So many lines of `comments` were left out.
+    Weights that are missing are nan. So many lines of `comments` were left out; `notes` say what
+    else a user should hear of the reading.
     """
 
     names: list[Names]
     weights: NDArray[np.float64] | None = None
     times: NDArray[np.float64] | None = None
     comments: int = 0
+    notes: InputNotes = NO_NOTES
 
     def __len__(self) -> int:
         return len(self.names[0].numbers)
@@ -75,10 +78,8 @@ def read_long_form(inputs: Iterable[str], columns: Columns, form: Form | None = 
     Raises InputError with the line of a name that is empty or no text, of a weight that is no
     finite number from 0 (see `any_weight`), and of a time that is neither a number nor ISO 8601.
     """
-    batches = (
-        batch for name in inputs for batch in table_batches(name, columns.wanted, form or Form())
-    )
-    return gathered(batches, columns)
+    files = TableFiles(inputs, form or Form())
+    return replace(gathered(files.batches(columns.wanted), columns), notes=files.notes)
 
 
 def frame_entries(frame: Any, columns: Columns) -> LongForm:

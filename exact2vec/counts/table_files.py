@@ -9,7 +9,6 @@ import io
 import itertools
 import json
 import re
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,18 +16,19 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from exact2vec.counts.input_files import InputFiles, InputNotes
 from exact2vec.counts.recognition import refuse_other_than_text
 from exact2vec.counts.text import STDIN, known_encoding, standard_input
 from exact2vec.errors import InputError, UsageError
 from exact2vec.storage.files import (
+    PACKED,
+    Reading,
     decompressed,
     input_errors_named,
     open_decompressed,
-    record,
 )
 
 BATCH_ROWS = 4_000
-PACKED = (".gz", ".zst")
 JSON_LINES, PARQUET = (".jsonl", ".ndjson"), (".parquet", ".pq")
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 TABLES = (*SEPARATORS, *JSON_LINES, *PARQUET, ".txt")
@@ -79,40 +79,39 @@ def separator_of(given: str | None) -> str | None:
     return found
 
 
-def table_batches(name: str, wanted: Sequence[str], form: Form) -> Iterator[Batch]:
-    """The wanted columns of a file, a folder of files, or stdin ("-").
+class TableFiles:
+    """The tables that inputs name: files, folders of them, or stdin ("-").
 
-    Raises InputError for a missing column, a row that is longer or shorter than the header, and a
-    file that is no table, with its line.
+    After a reading, `notes` says which files were left out, came twice, or changed meanwhile.
     """
-    known_encoding(form.encoding)
-    if name == STDIN:
-        with input_errors_named("stdin"), decompressed(file := standard_input()) as stream:
-            yield from _of_stream(stream, "stdin", "", wanted, form)
-        record("stdin", file)
-        return
-    for path in _files(Path(name)):
-        ending = Path(path.stem).suffix if path.suffix in PACKED else path.suffix
-        with open_decompressed(path) as stream:
-            yield from _of_stream(stream, str(path), ending.lower(), wanted, form)
 
+    def __init__(self, inputs: Iterable[str], form: Form) -> None:
+        self._inputs, self._form = list(inputs), form
+        self._files, self._read = InputFiles("tables", TABLES), Reading()
+        known_encoding(form.encoding)
 
-def _files(path: Path) -> list[Path]:
-    if "\0" in str(path):
-        raise InputError(f"{str(path)!r} is not a file name: it holds a NUL")
-    with input_errors_named(str(path)):
-        if not stat.S_ISDIR(path.stat().st_mode):
-            return [path]
-    found = sorted(file for file in path.rglob("*") if file.is_file())
-    tables = [
-        file
-        for file in found
-        if not any(part.startswith(".") for part in file.relative_to(path).parts)
-        and file.name.lower().removesuffix(".gz").removesuffix(".zst").endswith(TABLES)
-    ]
-    if not tables:
-        raise InputError(f"{path}: a folder without tables (wanted {', '.join(TABLES)})")
-    return tables
+    def batches(self, wanted: Sequence[str]) -> Iterator[Batch]:
+        """The wanted columns, read once.
+
+        Raises InputError for a missing column, a row that is longer or shorter than the header,
+        and a file that is no table, with its line.
+        """
+        for name in self._inputs:
+            if name == STDIN:
+                with input_errors_named("stdin"), decompressed(file := standard_input()) as stream:
+                    yield from _of_stream(stream, "stdin", "", wanted, self._form)
+                self._read.add("stdin", file)
+                continue
+            for path in self._files.of(Path(name)):
+                ending = Path(path.stem).suffix if path.suffix.lower() in PACKED else path.suffix
+                with open_decompressed(path, self._read) as stream:
+                    yield from _of_stream(stream, str(path), ending.lower(), wanted, self._form)
+
+    @property
+    def notes(self) -> InputNotes:
+        """What a user should hear of the reading."""
+        doubts = *self._read.changed, *self._read.doubled
+        return InputNotes(tuple(self._files.left_out), doubts, tuple(self._files.notes))
 
 
 def _of_stream(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from exact2vec.counts.decoding import Decoder
 from exact2vec.counts.impressions import Impressions
-from exact2vec.counts.input_files import InputFiles
+from exact2vec.counts.input_files import InputFiles, InputNotes
 from exact2vec.counts.markup import markup_of
 from exact2vec.counts.words import between_words, normal_form, tokenizer
 from exact2vec.errors import InputError, UsageError
@@ -20,9 +20,9 @@ from exact2vec.storage.files import (
     Digesting,
     Readable,
     ReadFile,
+    Reading,
     decompressed,
     input_errors_named,
-    record,
 )
 
 PYTHON_DOCS = "python-docs"
@@ -85,7 +85,7 @@ class Text:
         self.left_out: list[str] = []
         self.doubts: list[str] = []
         self.unsegmented: str | None = None
-        self.files: list[ReadFile] = []
+        self._read = Reading()
         if not inputs or "" in self.inputs:
             raise UsageError(
                 "nothing to read: name a file, a folder, - for stdin, or python-docs"
@@ -124,13 +124,23 @@ class Text:
     @property
     def notes(self) -> list[str]:
         """What a user should hear of the last reading."""
-        return [*self.left_out, *self.doubts, *self.advice]
+        return list(self.heard.all)
+
+    @property
+    def heard(self) -> InputNotes:
+        """The `notes` by kind."""
+        return InputNotes(tuple(self.left_out), tuple(self.doubts), tuple(self.advice))
+
+    @property
+    def files(self) -> list[ReadFile]:
+        """What the last reading read, to its end."""
+        return self._read.files
 
     def stretches(self) -> Iterator[Stretch]:
         """The text in stretches of about a MB that end between tokens."""
         files = InputFiles()
-        self.advice, self.left_out, self.doubts, self.files = files.notes, files.left_out, [], []
-        self.seen = Impressions()
+        self.advice, self.left_out, self.doubts = files.notes, files.left_out, []
+        self._read, self.seen = Reading(), Impressions()
         for name in self.inputs:
             if name == PYTHON_DOCS:
                 from exact2vec.counts.python_docs import documents
@@ -148,9 +158,7 @@ class Text:
     def _of_file(self, file: Digesting, name: str) -> Iterator[Stretch]:
         with decompressed(file) as stream:
             yield from self._stretches(stream, name)
-        if (change := file.change()) is not None:
-            self.doubts.append(f"{name} changed while it was read: {change}")
-        self.files.append(record(name, file))
+        self._read.add(name, file)
 
     def _say_what_was_seen(self) -> None:
         if self.tokens is not None and (unsegmented := self.seen.unsegmented()) is not None:
@@ -161,12 +169,7 @@ class Text:
             self.doubts.append(joined)
         if self.document == "line" and (wrapped := self.seen.wrapped()) is not None:
             self.advice.append(wrapped)
-        first: dict[object, ReadFile] = {}
-        for file in self.files:
-            if (same := first.setdefault(file["sha256"], file)) is not file:
-                self.doubts.append(
-                    f"{file['name']} has the content of {same['name']}; both are counted"
-                )
+        self.doubts += [*self._read.changed, *self._read.doubled]
 
     def _stretches(self, stream: Readable, name: str) -> Iterator[Stretch]:
         decoder = Decoder(self.encoding, self.errors, name)

@@ -10,6 +10,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,6 +25,7 @@ WIDE_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+PACKED = (".gz", ".zst")
 MAGIC_BYTES = 4  # tell how a file is compressed
 
 
@@ -56,6 +58,30 @@ def record(name: str, file: "Digesting") -> ReadFile:
     if files is not None and found not in files:
         files.append(found)
     return found
+
+
+@dataclass
+class Reading:
+    """The files of a reading, and those that changed meanwhile."""
+
+    files: list[ReadFile] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+    def add(self, name: str, file: "Digesting") -> None:
+        """A file that was read to its end."""
+        if (change := file.change()) is not None:
+            self.changed.append(f"{name} changed while it was read: {change}")
+        self.files.append(record(name, file))
+
+    @property
+    def doubled(self) -> list[str]:
+        """A line for each file that holds what an earlier one does."""
+        first: dict[object, ReadFile] = {}
+        return [
+            f"{file['name']} has the content of {same['name']}; both are counted"
+            for file in self.files
+            if (same := first.setdefault(file["sha256"], file)) is not file
+        ]
 
 
 class Digesting(io.RawIOBase):
@@ -108,17 +134,21 @@ def _status(file: io.RawIOBase | io.BufferedIOBase) -> os.stat_result | None:
 
 
 @contextlib.contextmanager
-def open_decompressed(path: Path) -> Iterator[Readable]:
+def open_decompressed(path: Path, read: "Reading | None" = None) -> Iterator[Readable]:
     """Open a plain, gzip or zstd file, told apart by its first bytes and not by its name.
 
-    Raises InputError for a missing or unreadable file, and for a compressed one that is cut off
-    or fails its checksum.
+    `read`, if given, notes the file and what happened to it while it was read. Raises InputError
+    for a missing or unreadable file, and for a compressed one that is cut off or fails its
+    checksum.
     """
     with input_errors_named(str(path)), open(path, "rb", 0) as file:
         raw = Digesting(file)
         with decompressed(raw) as plain:
             yield plain
-        record(str(path), raw)
+        if read is None:
+            record(str(path), raw)
+        else:
+            read.add(str(path), raw)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import pytest
 from command_line import GOOD, call
 
 from exact2vec.counts import input_files
-from exact2vec.counts.table_files import Form, table_batches
+from exact2vec.counts.table_files import Form, TableFiles
 from exact2vec.counts.text import Text
 from exact2vec.errors import InputError
 from exact2vec.storage.files import recorded_files, text_lines
@@ -191,7 +191,9 @@ def test_provenance_lists_a_table_that_comes_by_stdin():
     standard_input = SimpleNamespace(buffer=io.BytesIO(table.encode()), isatty=lambda: False)
     with recorded_files() as files, pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdin", standard_input)
-        assert sum(len(batch.columns[0]) for batch in table_batches("-", ["user"], Form())) == 2
+        assert (
+            sum(len(batch.columns[0]) for batch in TableFiles("-", Form()).batches(["user"])) == 2
+        )
     digest = hashlib.sha256(table.encode()).hexdigest()
     assert files == [{"name": "stdin", "bytes": len(table), "sha256": digest}]
 

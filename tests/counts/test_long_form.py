@@ -2,11 +2,20 @@
 
 import gzip
 import json
+import os
 
 import numpy as np
 import pytest
 
-from exact2vec.counts.long_form import Columns, frame_entries, name_text, read_long_form
+from exact2vec.counts import long_form
+from exact2vec.counts.input_files import InputNotes
+from exact2vec.counts.long_form import (
+    Columns,
+    frame_entries,
+    gathered,
+    name_text,
+    read_long_form,
+)
 from exact2vec.counts.table_files import Form
 from exact2vec.errors import InputError, UsageError
 
@@ -75,6 +84,58 @@ def test_parquet_zstd_folders_and_frames_give_them_too(tmp_path):
     assert rows_of(read_long_form([str(tmp_path)], WANTED)) == ORDERS * 2
     several = [str(tmp_path / "a.parquet"), str(tmp_path / "b.tsv.zst")]
     assert rows_of(read_long_form(several, WANTED)) == ORDERS * 2
+
+
+def test_what_is_left_out_of_a_folder_of_tables_is_named(tmp_path):
+    folder, outside = tmp_path / "tables", tmp_path / "outside.tsv"
+    (folder / "deeper").mkdir(parents=True)
+    text = "user,item\na,b\n"
+    written(folder / "a.csv", text)
+    written(folder / "deeper" / "b.CSV.GZ", gzip.compress(text.encode(), mtime=0))
+    written(folder / "c.csv", text)
+    written(folder / "empty.csv", "")
+    written(folder / "notes.pdf", text)
+    written(folder / ".hidden.csv", text)
+    written(outside, text.replace(",", "\t"))
+    (folder / "d.tsv").symlink_to(outside)
+    os.link(folder / "a.csv", folder / "e.csv")
+    found = read_long_form([str(folder), str(folder / "a.csv")], Columns(("user", "item")))
+    assert (len(found), found.notes) == (
+        4,
+        InputNotes(
+            (
+                f"{folder / 'e.csv'} is the same file as {folder / 'a.csv'}: read once",
+                f"{folder}: 1 file skipped: hidden: .hidden.csv",
+                f"{folder}: 1 file skipped: empty (0 bytes): empty.csv",
+                f"{folder}: 1 file skipped, of other endings: notes.pdf",
+                f"{folder / 'a.csv'} is the same file as {folder / 'a.csv'}: read once",
+            ),
+            (f"{folder / 'c.csv'} has the content of {folder / 'a.csv'}; both are counted",),
+            (f"{folder}: 1 file read through links: d.tsv → {outside}",),
+        ),
+    )
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match=r"none: a folder without tables \(wanted .*\.parquet"):
+        read_long_form([str(tmp_path / "none")], Columns(("user", "item")))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_table_that_changes_while_it_is_read_is_named(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    parquet(path) if name.endswith("parquet") else written(path, csv_text())
+
+    def touched(batches, columns):
+        def each():
+            for batch in batches:
+                os.utime(path, ns=(1, 1))
+                yield batch
+
+        return gathered(each(), columns)
+
+    monkeypatch.setattr(long_form, "gathered", touched)
+    found = read_long_form([str(path)], WANTED)
+    assert rows_of(found) == ORDERS
+    assert found.notes.doubts == (f"{path} changed while it was read: it was written to",)
 
 
 def test_names_stay_text(tmp_path):
