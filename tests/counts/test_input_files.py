@@ -157,15 +157,27 @@ def test_files_have_their_size_and_digest(tmp_path):
     ]
 
 
-def test_train_says_at_the_end_what_was_left_out_even_when_it_is_quiet(tmp_path):
-    write(tmp_path / "texts", a_txt=GOOD, empty_txt="")
-    flags = ["--vector-size", 2, "--epochs", 0, "--min-count", 2]
-    result = call("train", tmp_path / "texts", "-o", tmp_path / "run", *flags)
-    line = f"{tmp_path / 'texts'}: 1 file skipped: empty (0 bytes): empty.txt"
+TABLE = "user,item\n" + "".join(f"{one},{two}\n" for one in "abc" for two in "xyz")
+INPUTS = {
+    "text": (".txt", GOOD, []),
+    "edges": (".tsv", "a\tb\nb\tc\nc\ta\n", []),
+    "table": (".csv", TABLE, ["--group-by", "user", "--item", "item"]),
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_train_says_at_the_end_what_was_left_out_even_when_it_is_quiet(tmp_path, kind):
+    ending, data, flags = INPUTS[kind]
+    folder = tmp_path / "inputs"
+    write(folder, **{f"a_{ending[1:]}": data, f"empty_{ending[1:]}": ""})
+    flags = ["--kind", kind, "--vector-size", 2, "--epochs", 0, *flags]
+    flags += [] if kind == "edges" else ["--min-count", 2]
+    result = call("train", folder, "-o", tmp_path / "run", *flags)
+    line = f"{folder}: 1 file skipped: empty (0 bytes): empty{ending}"
     said = result.stderr.splitlines()
     assert [one for one in said if line in one] == [line, f"left out: {line}"]
     assert said.index(f"left out: {line}") > said.index(next(one for one in said if "try:" in one))
-    result = call("train", tmp_path / "texts", "-o", tmp_path / "quiet", *flags, "--quiet")
+    result = call("train", folder, "-o", tmp_path / "quiet", *flags, "--quiet")
     assert result.stderr.splitlines() == [line]
 
 
