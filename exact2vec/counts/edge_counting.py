@@ -24,10 +24,12 @@ from exact2vec.counts.walk_forecast import (
 )
 from exact2vec.counts.walks import WalkCounts, Walks, walk_counts
 from exact2vec.counts.weighting import PlainWeighting
-from exact2vec.errors import UsageError
+from exact2vec.errors import InputError, UsageError
 from exact2vec.loss.background import Background
 from exact2vec.options import checked, documented
 from exact2vec.parallel import Workers
+
+LEAST_DEGREE = float(np.finfo(np.float32).tiny)
 
 
 @documented(
@@ -129,6 +131,7 @@ def counted_graph(
 
     `say` gets the forecast before the work."""
     graph = Graph.of(edges, Draw(settings["held_out"], settings["validation"]), directed=directed)
+    refuse_small_weights(graph)
     walks = Walks.of(graph.weights, settings["hops"])
     with Workers(threads) as workers:
         forecast = walk_forecast(walks, workers, whole_cells=whole_cells, most_cells=most_cells)
@@ -138,6 +141,18 @@ def counted_graph(
             refuse_what_does_not_fit(forecast, workers.threads, settings["hops"])
         counted = walk_counts(walks, least=forecast.least, workers=workers)
     return _counts(graph, walks, counted, forecast.least, settings)
+
+
+def refuse_small_weights(graph: Graph) -> None:
+    """InputError for a node whose edges, out or in, weigh less together than a float32 can."""
+    for axis in (1, 0):
+        sums = np.asarray(graph.weights.sum(axis=axis), np.float64).ravel()
+        small = np.flatnonzero((sums > 0) & (sums < LEAST_DEGREE))
+        if len(small):
+            raise InputError(
+                f"the edges of node {graph.nodes[small[0]]!r} weigh {sums[small[0]]:g} together, "
+                f"wanted at least {LEAST_DEGREE:.1e}: scale the weights up"
+            )
 
 
 @dataclass(frozen=True)

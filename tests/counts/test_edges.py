@@ -209,6 +209,14 @@ def test_bad_edges_are_named(edges, error, why):
         e2v.count_edges(edges)
 
 
+@pytest.mark.parametrize("directed", [False, True])
+@pytest.mark.parametrize("weights", [(5e-324, 5e-324), (1, 1e-308)])
+def test_weights_that_are_nothing_in_float32_are_named(weights, directed):
+    edges = [("a", "b", weights[0]), ("b", "a", weights[0]), ("b", "c", weights[1])]
+    with pytest.raises(InputError, match=r"the edges of node '[abc]' weigh .* scale the weights"):
+        e2v.count_edges(edges, directed=directed)
+
+
 def test_bad_options_are_named():
     with pytest.raises(UsageError, match="hops must be an integer of at least 1"):
         e2v.count_edges(EDGES, hops=0)
