@@ -69,7 +69,8 @@ def alter(arrays, chance):
     elif how == 3:
         array = array.reshape(-1) if array.ndim > 1 else array.reshape(1, -1)
     elif how == 4:
-        array = array.astype(chance.choice(KINDS))
+        with np.errstate(all="ignore"):
+            array = array.astype(chance.choice(KINDS))
     elif array.size:
         odd = chance.choice([-1, 0, 2**31 - 1, 2**40, -(2**62), np.nan, np.inf, -np.inf, 1e308])
         with np.errstate(all="ignore"):

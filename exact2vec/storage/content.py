@@ -37,10 +37,16 @@ def why_not(value: Any, hint: Any) -> str:
 
 def _why_no_array(value: Any, kind: Any) -> str:
     if not isinstance(value, np.ndarray):
-        return "" if isinstance(value, list) else "should be numbers"
+        return "" if _are_numbers(value) else "should be a list of numbers"
     if value.dtype != np.dtype(kind):
         return f"should hold {np.dtype(kind)}; it holds {value.dtype}"
     return "" if np.isfinite(value).all() else "holds numbers that are not finite"
+
+
+def _are_numbers(value: Any) -> bool:
+    if not isinstance(value, list) or not set(map(type, value)) <= {int, float}:
+        return False
+    return np.array(value).dtype.kind in "iuf"  # integers beyond 64 bits are objects
 
 
 def _named_type(hint: Any) -> str:

@@ -35,6 +35,7 @@ from exact2vec.storage.stored_file import (
     array_fields,
     field_values,
     json_fields,
+    settings_fields,
     write_fields,
 )
 from exact2vec.storage.writing import write_whole
@@ -148,7 +149,7 @@ class Counting:
 
     @classmethod
     def read(cls, run: Run) -> "Counting":
-        return cls(**json_fields(cls, run, kind="text"))
+        return cls(**settings_fields(cls, run))
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class VectorSettings:
 
     @classmethod
     def read(cls, run: Run) -> "VectorSettings":
-        return cls(**json_fields(cls, run, kind="text"))
+        return cls(**settings_fields(cls, run))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from exact2vec.errors import CorruptFileError
+from exact2vec.errors import CorruptFileError, UsageError
+from exact2vec.options import OPTIONS, checked
 from exact2vec.storage.content import why_not
 from exact2vec.storage.encoding import write_json
 from exact2vec.storage.run_folder import Run
@@ -44,6 +45,21 @@ def json_fields(kind: Any, run: Run, /, **older: Any) -> dict[str, Any]:
     """
     stored = run.json(kind.file)
     return _wanted(kind, run, older | stored if isinstance(stored, dict) else stored)
+
+
+def settings_fields(kind: Any, run: Run) -> dict[str, Any]:
+    """The fields of a file of JSON with `settings` of counts, each as its option may be, or None.
+
+    CorruptFileError for others. Files without a kind are of text.
+    """
+    values = json_fields(kind, run, kind="text")
+    settings = values["settings"]
+    given = {name: settings[name] for name in settings if name in OPTIONS}
+    try:
+        checked(**{name: value for name, value in given.items() if value is not None})
+    except UsageError as error:
+        raise CorruptFileError(f"{run.folder / kind.file}: {error}") from error
+    return values
 
 
 def array_fields(kind: Any, run: Run, **older: Any) -> dict[str, Any]:

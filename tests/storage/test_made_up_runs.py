@@ -18,7 +18,7 @@ from exact2vec.storage.encoding import json_bytes, safetensors_pieces
 from exact2vec.storage.run_folder import MANIFEST, manifest_digest
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "format1"
-OF_JSON = [None, "x", -1, 1e300, [], {}, True, [None], {"x": 1}, "words"]
+OF_JSON = [None, "x", -1, 1e300, 2**64, [], {}, True, [None], {"x": 1}, "words"]
 OF_ARRAYS = [
     lambda array: array[:0],
     lambda array: array[:-1],
@@ -55,6 +55,9 @@ def made_up():
             yield path.name, f"no {field}", json_bytes(without)
             for value in OF_JSON:
                 yield path.name, f"{field} = {value!r}", json_bytes(stored | {field: value})
+            for odd in OF_JSON if isinstance(stored[field], list) else []:
+                changed = [odd, *stored[field][1:]]
+                yield path.name, f"{odd!r} in {field}", json_bytes(stored | {field: changed})
     for path in sorted(GOLDEN.glob("*.safetensors")):
         arrays = safetensors.numpy.load(path.read_bytes())
         for field, array in arrays.items():
