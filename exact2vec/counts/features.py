@@ -134,7 +134,7 @@ def ngrams(word: str, min_n: int, max_n: int) -> list[str]:
     return list(
         dict.fromkeys(
             marked[start : start + n]
-            for n in range(min_n, max_n + 1)
+            for n in range(min_n, min(max_n, len(marked)) + 1)
             for start in range(len(marked) - n + 1)
         )
     )

@@ -55,10 +55,8 @@ def _hashes(words: Sequence[str], min_n: int, max_n: int) -> NDArray[np.uint64]:
     of_word = _mixed(np.arange(len(marked), dtype=np.uint64))
     found = []
     state = np.zeros(len(codes), np.uint64)
-    for n in range(1, max_n + 1):
+    for n in range(1, min(max_n, max(map(len, marked), default=0)) + 1):
         size = len(codes) - n + 1
-        if size <= 0:
-            break
         state = _mixed(state[:size] + codes[n - 1 :] + np.uint64(1))
         if n >= min_n:
             within = word_of[:size] == word_of[n - 1 :]

@@ -129,6 +129,11 @@ def compressed_rows(
                 f"{path}: {shape[0]:,} names of rows, but {prefix[:-1]} has "
                 f"{len(indptr) - 1:,} rows; they should be as many"
             )
+        if not {indptr.dtype.kind, indices.dtype.kind} <= {"i", "u"}:
+            raise ValueError("its places are no integers")
+        starts = indptr.astype(np.int64)
+        if starts[0] or (np.diff(starts) < 0).any() or starts[-1] != len(data):
+            raise ValueError("its rows do not end where its cells do")
         matrix = csr_array((data, indices, indptr), shape=shape)
         matrix.check_format(full_check=True)
         if indptr.ndim != 1 or data.dtype.kind not in "iuf":

@@ -72,6 +72,11 @@ def test_spellings_of_one_word_in_unicode_are_one():
     assert ngrams("x", 3, 6) == ["<x>"]
 
 
+def test_no_ngram_is_longer_than_its_word():
+    assert ngrams("where", 3, 2**63) == ngrams("where", 3, 7)
+    assert ngrams("where", 2**62, 2**63) == []
+
+
 def test_known_features_stand_beside_ngrams_as_they_are():
     known = Features(
         csr_array([[0, 2.5], [1, 0], [0, 0]]), ["tea", "teas", "nothing"], ["hot", "many"]

@@ -12,7 +12,7 @@ from exact2vec.train.row_schedule import visits
 WORDS = ["sun", "sung", "unsung", "été", "e\u0301té", "a", "aa", "aaaa", "日本", "sun-sun"]
 
 
-@pytest.mark.parametrize(("min_n", "max_n"), [(3, 6), (1, 2), (2, 2), (5, 9)])
+@pytest.mark.parametrize(("min_n", "max_n"), [(3, 6), (1, 2), (2, 2), (5, 9), (3, 2**63)])
 def test_ngram_sizes_are_those_of_a_describer(min_n, max_n):
     describer, features = Describer.learn(WORDS, min_n=min_n, max_n=max_n)
     spelled = [ngrams(word, min_n, max_n) for word in WORDS]

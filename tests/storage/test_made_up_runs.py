@@ -29,6 +29,8 @@ OF_ARRAYS = [
     lambda array: np.full_like(array, -1) if array.dtype.kind != "u" else array + 2**31,
     lambda array: np.full(array.shape, math.nan, array.dtype) if array.dtype.kind == "f" else None,
     lambda array: np.full(array.shape, math.inf, array.dtype) if array.dtype.kind == "f" else None,
+    lambda array: np.append(array[:-1], -1).astype(np.int64) if array.dtype.kind == "i" else None,
+    lambda array: array.astype(np.float64) if array.dtype.kind in "iu" else None,
 ]
 
 
