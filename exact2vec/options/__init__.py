@@ -210,6 +210,7 @@ TRAINING = (
         int,
         "worker threads; by default the cores this process may use. Results do not depend on it",
         least=1,
+        below=4097,
     ),
 )
 
