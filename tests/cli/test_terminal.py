@@ -108,7 +108,7 @@ def test_a_pipe_closed_in_the_middle(tmp_path):
         ).exit_code
         == 0
     )
-    asked = f"{sys.executable} -m exact2vec neighbors {tmp_path}/run w1 -n 7900"  # more than a pipe holds
+    asked = f"{sys.executable} -m exact2vec neighbors {tmp_path}/run w1 -n 7900"
     command = f"{asked} | head -1; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (result.returncode, "Traceback" in result.stderr) == (0, False)
