@@ -30,7 +30,7 @@ def test_no_number_is_too_odd_for_an_option(name):
     """It is refused in a line, or vectors come of it; soon, and without a warning."""
     texts = [text.split() for text in ("sun moon star dog", "dog cat sun", "star cat boat")] * 9
     usual = {"vector_size": 2, "epochs": 1, "min_count": 1, "held_out": 0.2}
-    trained = 0
+    refused = 0
     whole = OPTIONS[name].kind is int
     for odd in [odd for odd in ODD if isinstance(odd, int) or not whole]:
         given = (odd, odd) if name == "prior" else odd
@@ -38,7 +38,7 @@ def test_no_number_is_too_odd_for_an_option(name):
             vectors = Exact2Vec(**(usual | {name: given})).fit(texts).wv
         except Exact2VecError as error:
             assert 0 < len(str(error)) < 1000
+            refused += 1
         else:
             assert np.isfinite(vectors.matrix("embedding")).all()
-            trained += 1
-    assert trained < len(ODD)
+    assert refused > 0

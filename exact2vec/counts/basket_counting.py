@@ -92,6 +92,7 @@ def count_baskets(
         found = list_entries(baskets, time)
     if (rows is not None or items is not None) and not is_matrix(baskets):
         raise UsageError("rows and items name the rows and columns of a matrix")
+    found.notes.warn()
     shares = Shares(held_out, validation, held_out_by, target_share)
     return baskets_of(found, shares, min_count=min_count, max_vocab=max_vocab)
 

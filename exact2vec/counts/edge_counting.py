@@ -98,6 +98,7 @@ def count_edges(
         )
     columns = edge_columns(source, target, weight) if source or target or weight else None
     given = edges_of(edges, columns).with_nodes(named_nodes(nodes))
+    given.notes.warn()
     if isinstance(edges, str | Path) and given.header:
         warnings.warn(
             f"{edges}: the first line, {given.header!r}, was read as an edge: where it names the "

@@ -2,11 +2,12 @@
 
 import os
 import stat
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from exact2vec.errors import InputError
+from exact2vec.errors import InputError, InputWarning
 from exact2vec.storage.files import PACKED, input_errors_named
 
 TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".rst", *PACKED)
@@ -27,6 +28,11 @@ class InputNotes:
     def all(self) -> tuple[str, ...]:
         """Every line, what was left out first."""
         return self.left_out + self.doubts + self.advice
+
+    def warn(self) -> None:
+        """An InputWarning for each line but advice, where the caller was called."""
+        for line in self.left_out + self.doubts:
+            warnings.warn(line, InputWarning, stacklevel=3)
 
 
 NO_NOTES = InputNotes()

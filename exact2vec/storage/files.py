@@ -145,10 +145,7 @@ def open_decompressed(path: Path, read: "Reading | None" = None) -> Iterator[Rea
         raw = Digesting(file)
         with decompressed(raw) as plain:
             yield plain
-        if read is None:
-            record(str(path), raw)
-        else:
-            read.add(str(path), raw)
+        (read or Reading()).add(str(path), raw)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from graphs_made import dense_counts, edge_list, weights_of
 from scipy.sparse import csr_array
 
 import exact2vec as e2v
-from exact2vec.errors import InputError, UsageError
+from exact2vec.errors import InputError, InputWarning, UsageError
 
 EDGES = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]
 
@@ -215,6 +215,14 @@ def test_weights_that_are_nothing_in_float32_are_named(weights, directed):
     edges = [("a", "b", weights[0]), ("b", "a", weights[0]), ("b", "c", weights[1])]
     with pytest.raises(InputError, match=r"the edges of node '[abc]' weigh .* scale the weights"):
         e2v.count_edges(edges, directed=directed)
+
+
+def test_what_is_left_out_of_a_folder_is_a_warning(tmp_path):
+    (tmp_path / "a.tsv").write_text("a\tb\nb\tc\n")
+    (tmp_path / "b.tsv").write_text("")
+    with pytest.warns(InputWarning, match=r"1 file skipped: empty \(0 bytes\): b\.tsv") as found:
+        assert len(e2v.count_edges(tmp_path).rows) == 3
+    assert len(found) == 1
 
 
 def test_bad_options_are_named():
