@@ -85,6 +85,8 @@ bench-forecast: .venv/installed
 
 bench-losses: .venv/installed
 	$(BIN)/python -W ignore benchmarks/losses.py benchmarks/results/losses.jsonl
+	$(BIN)/python benchmarks/products.py benchmarks/results/products.jsonl
+	$(BIN)/python benchmarks/products.py table
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -44,6 +44,14 @@ def peak_bytes() -> int:
     return _status("VmHWM")
 
 
+def processor_vendor() -> str:
+    """As the processor says it, "GenuineIntel" or another; "" where the system does not say."""
+    for line in _lines(PROC / "cpuinfo"):
+        if line.startswith("vendor_id"):
+            return line.split(":", 1)[1].strip()
+    return ""
+
+
 def room() -> Room | None:
     """The least of what the machine, its containers and the limits of the process leave.
 

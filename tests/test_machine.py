@@ -31,6 +31,12 @@ def test_without_limits_the_machine_says(system):
     assert (machine.resident_bytes(), machine.peak_bytes()) == (300 * 1024, 500 * 1024)
 
 
+def test_the_processor_says_who_made_it(system):
+    assert machine.processor_vendor() == ""
+    system("proc/cpuinfo", "processor\t: 0\nvendor_id\t: AuthenticAMD\nvendor_id\t: other\n")
+    assert machine.processor_vendor() == "AuthenticAMD"
+
+
 def test_a_container_of_version_2_says_less(system):
     system("proc/self/cgroup", "0::/box/inner\n")
     system("cgroup/box/inner/memory.max", "max\n")

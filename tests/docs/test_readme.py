@@ -16,6 +16,7 @@ import items
 import losses
 import pairs_memory
 import peers_table
+import products
 import pytest
 import rare
 import raw
@@ -137,6 +138,7 @@ TABLES = [
     (items.table, "items", "docs/measured.md"),
     (item_sampled.table, "item_sampled", "docs/measured.md"),
     (training_pass.table, "training_pass", "docs/measured.md"),
+    (products.table, "products", "docs/measured.md"),
     (demo_seconds.table, "demo", "docs/measured.md"),
     (forecast.table, "forecast", "docs/scale.md"),
     (pairs_memory.table, "pairs_memory", "docs/scale.md"),

@@ -11,6 +11,7 @@ from exact2vec.loss.engine import tile_kernels as kernels
 from exact2vec.loss.engine import tile_sweeps as sweeps
 from exact2vec.loss.engine.background import beside_background, with_background
 from exact2vec.loss.engine.cells import Cells, Outputs, RowLosses, Workspace
+from exact2vec.loss.engine.matrix_products import columns_by_columns
 from exact2vec.loss.engine.tile_sweeps import NONE, Block, Products
 from exact2vec.loss.formulas import excess_terms
 from exact2vec.parallel import workers
@@ -172,7 +173,7 @@ def gradients(
 
     def take(words: slice, g: Tensor, scale: Tensor) -> None:
         assert on_tile is not None
-        on_tile(words, g.T @ (x * scale[:, None]))
+        on_tile(words, columns_by_columns(g, x * scale[:, None]))
 
     taker = None if on_tile is None else take
     totals, upstream = cells.totals.numpy(), weights.numpy()

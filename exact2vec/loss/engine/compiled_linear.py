@@ -18,6 +18,7 @@ from torch import Tensor
 from exact2vec.loss.engine import reference
 from exact2vec.loss.engine import tile_kernels as kernels
 from exact2vec.loss.engine import tile_sweeps as sweeps
+from exact2vec.loss.engine.matrix_products import add_columns_by_columns
 from exact2vec.loss.engine.tile_size import tile_scores
 from exact2vec.loss.engine.tile_sweeps import NONE, Block, Each, Products, as_array
 from exact2vec.loss.targets import Targets
@@ -196,7 +197,7 @@ def _add_gradients(
 
     def take(words: slice, g: Tensor, scale: Tensor) -> None:
         if d_outputs is not None:
-            d_outputs[words].addmm_(g.T, block.inputs * scale[:, None])
+            add_columns_by_columns(d_outputs[words], g, block.inputs * scale[:, None])
         if d_bias is not None:
             kernels.add_column_sums(g.numpy(), scale.numpy(), d_bias[words].numpy())
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from exact2vec.loss.engine import tile_kernels as kernels
 from exact2vec.loss.engine.cells import Cells
+from exact2vec.loss.engine.matrix_products import rows_by_columns, rows_by_rows
 from exact2vec.loss.engine.tile_size import tile_scores
 
 Array = NDArray[Any]
@@ -92,7 +93,7 @@ class Products:
         return as_array(self.bias[words].to(self.kind).contiguous())
 
     def scores(self, inputs: Tensor, words: slice, out: Tensor) -> Tensor:
-        return torch.mm(inputs, self.vectors(words).T, out=out)
+        return rows_by_rows(inputs, self.vectors(words), out)
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def pulled_back(
                 scale.numpy(),
             )
             if inputs_wanted:
-                d_inputs.addcmul_(torch.mm(g, products.vectors(words)), scale[:, None])
+                d_inputs.addcmul_(rows_by_columns(g, products.vectors(words)), scale[:, None])
             if take is not None:
                 take(words, g, scale)
         return d_inputs
