@@ -25,6 +25,7 @@ from exact2vec.counts.tokens import (
 from exact2vec.counts.words import normal_form
 
 BLOCK_TOKENS = 10_000
+HANDED_OVER = 1 << 18  # bytes of tokens
 HASH_KEY = b"exact2vec held-out 0"
 PARTS = ("training", "held_out", "validation")
 TRAINING, HELD_OUT, VALIDATION = range(3)
@@ -143,20 +144,35 @@ def index_text(text: Text, tokens: str, draw: Draw | None = None) -> Corpus:
     ids: list[NDArray[np.int32]] = []
     with ThreadPoolExecutor(1) as other:
         waiting: Future[NDArray[np.int32]] | None = None
-        for stretch in text.stretches():
-            for reduced in (
-                reduction.reduced(stretch.text, stretch.document),
-                reduction.end_document() if stretch.ends_document else None,
-            ):
-                if reduced is not None and len(reduced):
-                    if waiting is not None:
-                        ids.append(waiting.result())
-                    waiting = other.submit(numbering.numbers, reduced)
+        for reduced in _gathered(_reductions(text, reduction)):
+            if waiting is not None:
+                ids.append(waiting.result())
+            waiting = other.submit(numbering.numbers, reduced)
         if waiting is not None:
             ids.append(waiting.result())
     return Corpus(
         np.concatenate([np.empty(0, np.int32), *ids]), numbering.tokens(), *reduction.blocks()
     )
+
+
+def _reductions(text: Text, reduction: "_Reduction") -> Iterator[NDArray[np.uint8]]:
+    for stretch in text.stretches():
+        yield reduction.reduced(stretch.text, stretch.document)
+        if stretch.ends_document:
+            yield reduction.end_document()
+
+
+def _gathered(pieces: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    """The same bytes in pieces that are worth handing to another thread; none is empty."""
+    held, size = list[NDArray[np.uint8]](), 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= HANDED_OVER:
+            yield np.concatenate(held)
+            held, size = [], 0
+    if size:
+        yield np.concatenate(held)
 
 
 class _Reduction:

@@ -20,6 +20,7 @@ from exact2vec.vectors.vectors import Vectors
 
 Numbers = NDArray[np.float64]
 CALIBRATION_ROWS = 400
+CALIBRATION_CELLS = 1 << 18  # looked at together
 CALIBRATION_EDGES = np.arange(-8.0, 0.5, 0.5)
 
 
@@ -215,16 +216,17 @@ def calibration(
     draws = np.random.default_rng([seed, rows]).choice(len(totals), rows, p=totals / totals.sum())
     bins = len(CALIBRATION_EDGES) + 1
     sums = np.zeros((3, bins))
-    for row in draws:
-        log_p = vectors.log_probabilities(vectors.index_to_key[row], weighted=True)
-        place = np.digitize(log_p / math.log(10), CALIBRATION_EDGES)
-        cells = slice(weighted.indptr[row], weighted.indptr[row + 1])
-        sums[0] += np.bincount(place, np.exp(log_p), bins)
-        counted = np.zeros(len(place))
+    step = max(1, CALIBRATION_CELLS // weighted.shape[1])
+    for some in (draws[start : start + step] for start in range(0, rows, step)):
+        log_p = vectors.log_softmax(vectors.inputs[some])
+        place = np.digitize(log_p / math.log(10), CALIBRATION_EDGES).ravel()
+        counted = weighted[some].toarray().astype(np.float64)
         if background is not None:
-            counted += background.amounts[row] * background.shares
-        counted[weighted.indices[cells]] = weighted.data[cells]
-        sums[1] += np.bincount(place, counted / totals[row], bins)
+            cut = background.amounts[some, None] * background.shares
+            counted = np.where(counted == 0, cut, counted)
+        counted /= totals[some, None]
+        sums[0] += np.bincount(place, np.exp(log_p).ravel(), bins)
+        sums[1] += np.bincount(place, counted.ravel(), bins)
         sums[2] += np.bincount(place, minlength=bins)
     return Calibration.of_sums(sums, rows, rows)
 
