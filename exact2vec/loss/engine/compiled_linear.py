@@ -20,7 +20,7 @@ from exact2vec.loss.engine import tile_kernels as kernels
 from exact2vec.loss.engine import tile_sweeps as sweeps
 from exact2vec.loss.engine.matrix_products import add_columns_by_columns
 from exact2vec.loss.engine.tile_size import tile_scores
-from exact2vec.loss.engine.tile_sweeps import NONE, Block, Each, Products, as_array
+from exact2vec.loss.engine.tile_sweeps import KINDS, NONE, Block, Each, Products, as_array
 from exact2vec.loss.targets import Targets
 from exact2vec.parallel import Workers, workers
 
@@ -126,11 +126,13 @@ class _Sums:
     dense: Tensor | None
 
     @classmethod
-    def zeros(cls, wanted: Sequence[bool], tensors: Sequence[Tensor | None]) -> "_Sums":
+    def wanted(cls, wanted: Sequence[bool], tensors: Sequence[Tensor | None]) -> "_Sums":
+        """Places for what blocks write, zeros for what they add to: outputs and bias."""
         least = (torch.float32, torch.float32, torch.float64, torch.float64, torch.float16)
+        makers = (_empty, _zeros, _zeros, _empty, _empty)
         inputs, outputs, bias, value, dense = (
-            _zeros(like, kind) if want else None
-            for want, like, kind in zip(wanted, tensors, least, strict=True)
+            make(like, kind) if want and like is not None else None
+            for make, want, like, kind in zip(makers, wanted, tensors, least, strict=True)
         )
         return cls(inputs, outputs, bias, value, dense)
 
@@ -249,7 +251,7 @@ class _LinearNLL(torch.autograd.Function):
         upstream = None
         if scale is not None and any(wanted):
             upstream = losses.new_full((len(inputs),), scale)
-            ctx.made = _Sums.zeros(wanted, (inputs, outputs, bias, value, dense))
+            ctx.made = _Sums.wanted(wanted, (inputs, outputs, bias, value, dense))
         _run(problem, upstream, ctx.made, losses, workers(torch.get_num_threads()))
         if scale is None:
             return losses
@@ -263,7 +265,7 @@ class _LinearNLL(torch.autograd.Function):
             return *_by_formula(ctx, tensors, gradient, wanted), None, None, None, None
         made, ctx.made = ctx.made, None
         if made is None:
-            made = _Sums.zeros(wanted, tensors)
+            made = _Sums.wanted(wanted, tensors)
             upstream = gradient.double()
             if ctx.scale is not None:
                 upstream = (upstream * ctx.scale).expand(len(tensors[0])).contiguous()
@@ -298,10 +300,14 @@ def _by_formula(
     return [next(found) if want else None for want in wanted]
 
 
-def _zeros(like: Tensor | None, least: torch.dtype) -> Tensor | None:
-    if like is None:
-        return None
-    return torch.zeros(like.shape, dtype=torch.promote_types(like.dtype, least), device="cpu")
+def _empty(like: Tensor, least: torch.dtype) -> Tensor:
+    return torch.empty(like.shape, dtype=torch.promote_types(like.dtype, least), device="cpu")
+
+
+def _zeros(like: Tensor, least: torch.dtype) -> Tensor:
+    """By numpy: torch would wake its threads for it."""
+    kind = KINDS[torch.promote_types(like.dtype, least)]
+    return torch.from_numpy(np.zeros(like.shape, kind))
 
 
 def _one_by_one(function: Callable[[Any], Any], items: Any) -> list[Any]:
