@@ -18,7 +18,9 @@ LABELS = click.option(
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("scores", nargs=-1, type=float, metavar="[SCORE…]")
 @click.option("--target", type=int, help="the class whose loss and gradient to show")
-@click.option("--steps", type=click.IntRange(1), help="steps of gradient descent on the scores")
+@click.option(
+    "--steps", type=click.IntRange(1, 100_000), help="steps of gradient descent on the scores"
+)
 @click.option("--rate", type=float, help="the step size of --steps  [default: 0.5]")
 @click.option(
     "--figure",

@@ -39,7 +39,7 @@ class Explanation:
         rows = [
             [
                 str(number),
-                *(f"{value:.6g}" if 0 < abs(value) < 5e-5 else f"{value:.4f}" for value in row),
+                *(short_number(value, 4) for value in row),
             ]
             for number, row in enumerate(zip(*columns, strict=True))
         ]
@@ -115,9 +115,9 @@ class Descent:
     def table(self) -> list[list[str]]:
         """A header, and a row a step."""
         flat = [np.ravel(weights).tolist() for weights in self.weights]
-        losses = [f"{loss:.6f}" for loss in self.losses] + [""]
+        losses = [short_number(loss, 6) for loss in self.losses] + [""]
         rows = [
-            [str(step), loss, *(f"{weight:.6f}" for weight in weights)]
+            [str(step), loss, *(short_number(weight, 6) for weight in weights)]
             for step, (loss, weights) in enumerate(zip(losses, flat, strict=True))
         ]
         shape = np.shape(self.weights[0])
@@ -199,6 +199,16 @@ def descend(scores: Any, target: Any, *, steps: int = 10, rate: float = 0.5) -> 
         weights = weights.add(gradient, alpha=-rate)
         path.append(weights.tolist())
     return Descent(losses, path)
+
+
+def short_number(value: float, decimals: int) -> str:
+    """With so many decimals; what they would make a 0, or twelve digits long, as a power of ten.
+
+    >>> [short_number(value, 4) for value in (0.0, 1.25, 2e-9, -1e308)]
+    ['0.0000', '1.2500', '2e-09', '-1e+308']
+    """
+    plain = value == 0 or 10.0**-decimals / 2 <= abs(value) < 1e12
+    return f"{value:.{decimals}f}" if plain else f"{value:.6g}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -20,3 +20,13 @@ def test_the_loss_command_needs_no_dashes():
     assert "0.131842" in steps[10]
     assert steps[11].split() == ["10", "0.641514", "-1.441514"]
     assert call("loss", "1", "2", "--target", "5").exit_code == 2
+
+
+def test_large_numbers_are_short_and_too_many_steps_are_refused():
+    """A line holds every weight of a step: millions would print for hours."""
+    shown = call("loss", "1e308", "-1e308").stdout
+    assert "1e+308" in shown
+    assert max(map(len, shown.splitlines())) < 80
+    refused = call("loss", "1", "2", "--target", "0", "--steps", "100000000000")
+    assert refused.exit_code == 2
+    assert "100000" in refused.stderr
