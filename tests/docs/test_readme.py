@@ -161,11 +161,33 @@ def test_the_measured_tables_are_those_of_the_raw_results(table, results, page):
     assert table(raw.read(raw.RESULTS / f"{results}.jsonl")) in (README.parent / page).read_text()
 
 
-def test_what_is_said_of_an_earlier_run_is_in_its_raw_lines():
-    """Of fastText, which was not trained beside the others again."""
-    rows, name = raw.read(raw.RESULTS / "peers_earlier.jsonl"), "fastText skipgram, 5 epochs"
-    scores = peers_table.scores_of(rows)[name]
-    values = [f"{scores[which]['value']:.3f}".removeprefix("0") for which in peers_table.SETS]
-    took = f"it took {peers_table.runs_of(rows)[name]['seconds']:.0f} s"
-    said = f"{took}, and had {', '.join(values[:-1])} and {values[-1]} on the five sets"
-    assert said in (README.parent / "docs" / "measured.md").read_text()
+def test_what_is_said_of_the_other_tools_is_in_the_raw_lines():
+    rows = raw.read(raw.RESULTS / "peers.jsonl")
+    runs = peers_table.runs_of(rows)
+    less = {(row["difference"], row["from"]): row for row in rows if "difference" in row}
+    seeds = ["", ", seed 2", ", seed 3"]
+    ours = [f"exact2vec, 2 epochs{seed}" for seed in seeds]
+
+    def pairs(tool):
+        return list(zip(ours, [f"{tool}, 5 epochs{seed}" for seed in seeds], strict=True))
+
+    def times(pair):
+        return runs[pair[1]]["seconds"] / runs[pair[0]]["seconds"]
+
+    def syntactic(pair):
+        return less[pair]["Google syntactic"]["value"]
+
+    said = (README.parent / "docs" / "measured.md").read_text()
+    sgns, gensim = pairs("gensim SGNS"), pairs("gensim FastText skipgram")
+    assert "in less than a fifth of its time" in said
+    assert min(map(times, sgns)) > 5
+    gaps = sorted(map(syntactic, gensim))
+    assert f"{-gaps[-1]:.3f} to {-gaps[0]:.3f} below".replace("0.", ".") in said
+    four = syntactic(("exact2vec, 4 epochs", gensim[0][1]))
+    assert f"four epochs are {four:.3f} above".replace("0.", ".") in said
+    assert "It takes a ninth of the time" in said
+    assert sorted(map(times, gensim))[1] == pytest.approx(9, abs=0.5)
+    assert "in a thirteenth of its time" in said
+    for name in ours:
+        assert times((name, "fastText skipgram, 5 epochs")) == pytest.approx(13, abs=0.5)
+        assert syntactic((name, "fastText skipgram, 5 epochs")) > 0.02
