@@ -150,7 +150,7 @@ def linear_cross_entropy(
     Shapes (N, D), (V, D) and (V,), or one row (D,); a linear_weight (V, d1, …, D) has a softmax
     for each of its positions. Targets, class weights and smoothing are those of cross_entropy.
     The scores of `rows` rows are in memory at a time; by default so many that they and their sums
-    stay below 250 rows of V numbers. `options` is torch's: its batch_chunk_size is taken for
+    stay below 210 rows of V numbers. `options` is torch's: its batch_chunk_size is taken for
     `rows`. A second derivative and torch.func hold all N × V scores.
 
     >>> inputs = torch.tensor([[1.0, 0.0], [2.0, 1.0]])

@@ -24,7 +24,7 @@ from exact2vec.loss.engine.tile_sweeps import KINDS, NONE, Block, Each, Products
 from exact2vec.loss.targets import Targets
 from exact2vec.parallel import Workers, workers
 
-HELD_ROWS = 250  # rows of V numbers: the scores of a block, and the sums of its groups
+HELD_ROWS = 210  # rows of V numbers: the scores of a block, and the sums of its groups
 FEW_TILES = 4  # up to which blocks run beside each other
 BLOCK_GROUPS = 4  # of blocks that do, each with sums of its own
 
@@ -41,7 +41,7 @@ def linear_nll(
 
     With a `scale`, scale · their sum; its gradients are made on the way, so that there are three
     products and no more. Scores of `block_rows` rows are held at a time; None: as many as need,
-    with their sums, 250 rows of V numbers.
+    with their sums, 210 rows of V numbers.
     """
     every = (inputs, outputs, bias, targets.value, targets.dense, targets.spread)
     other = targets.weight is not None and targets.weight.requires_grad
