@@ -9,7 +9,7 @@ from baskets_made import ALL, entries_add_up, matrices, random_baskets, same, se
 from scipy.sparse import csr_array
 
 import exact2vec as e2v
-from exact2vec.errors import CorruptFileError, InputError, UsageError
+from exact2vec.errors import CorruptFileError, InputError, InputWarning, UsageError
 
 
 def test_a_basket_is_a_set_and_items_are_in_order_of_rows_that_hold_them():
@@ -106,6 +106,14 @@ def test_neither_order_nor_container_changes_a_thing(tmp_path):
     np.testing.assert_array_equal(
         wanted.pair_counts().training.data, e2v.count_baskets(shuffled).pair_counts().training.data
     )
+
+
+def test_what_is_left_out_of_a_folder_is_a_warning(tmp_path):
+    (tmp_path / "a.txt").write_text("tea milk\ntea rye\n" * 9)
+    (tmp_path / "b.txt").write_text("")
+    with pytest.warns(InputWarning, match=r"1 file skipped: empty \(0 bytes\): b\.txt") as found:
+        assert sorted(e2v.count_baskets(tmp_path).items.words) == ["milk", "rye", "tea"]
+    assert len(found) == 1
 
 
 def test_tables_are_in_order_of_names_whatever_holds_them(tmp_path):
