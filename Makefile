@@ -54,6 +54,8 @@ bench-speed: .venv/installed
 bench-graphs: .venv/installed
 	$(BIN)/python benchmarks/graphs.py run $(DATA) benchmarks/results/graphs.jsonl
 	$(BIN)/python benchmarks/graphs.py table
+	$(BIN)/python benchmarks/large_graph.py run benchmarks/results/large_graph.jsonl
+	$(BIN)/python benchmarks/large_graph.py table
 
 bench-items: .venv/installed
 	$(BIN)/pip install -q -c constraints.txt -e '.[peers]'

@@ -93,6 +93,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__" and sys.argv[1] == "table":
-    print(table(raw.read(raw.RESULTS / "item_recommend.jsonl")))
+    page = raw.HERE.parent / "docs" / "measured.md"
+    raw.put(page, "item_recommend", table(raw.read(raw.RESULTS / "item_recommend.jsonl")))
 elif __name__ == "__main__":
     main(*map(Path, sys.argv[1:4]))

@@ -27,6 +27,7 @@ NODES, EDGES, COMMUNITIES, WITHIN = 50_000, 10_000_000, 50, 0.5
 TAIL, LARGEST = 2.0, 30  # the power of the degrees' tail; the largest degree, in means
 SEED, DRAWS = 1, 4  # at least so many, so that few edges are drawn twice
 RESULTS = raw.RESULTS / "large_graph.jsonl"
+MEASURED = raw.HERE.parent / "docs" / "measured.md"
 SAID = ("walks: ", "forecast: ", "cells below")
 Ends = NDArray[np.int64]
 
@@ -136,7 +137,7 @@ def forecast(said: list[str]) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1] == "table":
-        print(table(raw.read(RESULTS)))
+        raw.put(MEASURED, "large graph", table(raw.read(RESULTS)))
     else:
         sizes = [int(size) for size in sys.argv[3:5]] or [NODES, EDGES]
         run(Path(sys.argv[2]), *sizes)

@@ -31,8 +31,10 @@ class InputKind:
 
 def is_given(flag: str) -> bool:
     """Whether a flag of the present command stands on the command line."""
-    source = click.get_current_context().get_parameter_source(flag)
-    return source is not None and source is not ParameterSource.DEFAULT
+    context = click.get_current_context()
+    source = context.get_parameter_source(flag)
+    none_of_many = context.params.get(flag) == ()  # of which click 8.2 says the command line
+    return source is not None and source is not ParameterSource.DEFAULT and not none_of_many
 
 
 def refuse_flags_of_files(names: Iterable[str], files: str) -> None:

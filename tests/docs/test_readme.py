@@ -11,8 +11,10 @@ import forecast
 import fuzzing
 import graphs
 import grid
+import item_recommend
 import item_sampled
 import items
+import large_graph
 import losses
 import pairs_memory
 import peers_table
@@ -132,10 +134,12 @@ TABLES = [
     (grid.table, "grid", "docs/measured.md"),
     (graphs.table, "graphs", "docs/measured.md"),
     (graphs.table_of_settings, "graphs", "docs/measured.md"),
+    (large_graph.table, "large_graph", "docs/measured.md"),
     (steps.table, "steps", "docs/measured.md"),
     (start.table, "start", "docs/measured.md"),
     (embedding.table, "embedding", "docs/measured.md"),
     (items.table, "items", "docs/measured.md"),
+    (item_recommend.table, "item_recommend", "docs/measured.md"),
     (item_sampled.table, "item_sampled", "docs/measured.md"),
     (training_pass.table, "training_pass", "docs/measured.md"),
     (products.table, "products", "docs/measured.md"),
