@@ -84,8 +84,8 @@ MUTANTS = [
     ),
     (
         "loss/engine/compiled_linear.py",
-        "d_outputs[words].addmm_(g.T, block.inputs * scale[:, None])",
-        "d_outputs[words].addmm_(g.T, block.inputs)",
+        "add_columns_by_columns(d_outputs[words], g, block.inputs * scale[:, None])",
+        "add_columns_by_columns(d_outputs[words], g, block.inputs)",
         "loss/test_engines::test_linear_scores_lose_what_the_formula_says",
     ),
     (
@@ -293,6 +293,12 @@ MUTANTS = [
         "above += here[item] >= value",
         "above += here[item] > value",
         "vectors/test_ranking",
+    ),
+    (
+        "loss/engine/matrix_products.py",
+        "into.add_(_onednn(right.T.contiguous(), left.T).T)",
+        "into.copy_(_onednn(right.T.contiguous(), left.T).T)",
+        "loss/test_matrix_products",
     ),
     (
         "train/composed_items.py",
