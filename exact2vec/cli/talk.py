@@ -60,3 +60,5 @@ def open_closed_streams() -> None:
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(handle)
+    if sys.stderr is None:  # numpy 2.0 looks at its `write` while it is imported
+        sys.stderr = os.fdopen(2, "w")
