@@ -86,7 +86,7 @@ def read_word2vec(path: str | Path) -> tuple[list[str], NDArray[np.float32]]:
         name, rows[place] = _named_row(line, size, f"{path}, line {number}")
         if name in places:
             first = lines[places[name]][0]
-            raise InputError(f"{path}, line {number}: {name!r} stands in line {first} already")
+            raise InputError(f"{path}, line {number}: {name[:60]!r} stands in line {first} already")
         places[name] = place
     return list(places), rows
 
@@ -109,7 +109,7 @@ def _named_row(line: str, size: int, where: str) -> tuple[str, NDArray[np.float3
     try:
         row = np.array([float(number) for number in numbers], np.float32)
     except ValueError as error:
-        raise InputError(f"{where}: {error}; wanted a name and {size} numbers") from error
+        raise InputError(f"{where}: {str(error)[:80]}; wanted a name and {size} numbers") from error
     if not np.isfinite(row).all():
         raise InputError(f"{where}: numbers must be finite: {line[:60]!r}")
     if not name.strip():

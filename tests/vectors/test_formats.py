@@ -130,3 +130,13 @@ def test_files_of_other_tools_that_are_wrong_are_refused_with_the_line(tmp_path,
     path.write_text(text)
     with pytest.raises(InputError, match=re.escape(message)):
         read_word2vec(path)
+
+
+def test_a_long_token_makes_no_long_message(tmp_path):
+    path = tmp_path / "long.vec"
+    path.write_text(f"tea 1 {'9' * 5000}x\n")
+    with pytest.raises(
+        InputError, match="line 1: could not convert string to float: '999"
+    ) as found:
+        read_word2vec(path)
+    assert len(str(found.value)) < 200 + len(str(path))
