@@ -43,8 +43,9 @@ def add_columns_by_columns(into: Tensor, left: Tensor, right: Tensor) -> None:
 def onednn_is_faster() -> bool:
     """It depends on the kind of processor, never on timing."""
     wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-    both = torch.backends.mkl.is_available(), torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return wide and all(both) and processor_vendor() not in ("GenuineIntel", "")
+    mkl, onednn = torch.backends.mkl, torch.backends.mkldnn
+    both = mkl.is_available() and onednn.is_available()  # type: ignore[no-untyped-call]
+    return wide and both and processor_vendor() not in ("GenuineIntel", "")
 
 
 def _by_onednn(left: Tensor, right: Tensor) -> bool:
