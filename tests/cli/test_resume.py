@@ -15,7 +15,7 @@ from broken_disks import ERRORS, Killed, counted, failing_at, killed_at
 from command_line import call
 from topics import DERIVED, sentences
 
-from exact2vec.cli import run_in_progress
+from exact2vec.cli import checkpoints, run_in_progress
 from exact2vec.cli.checkpoints import Checkpoints
 from exact2vec.storage.progress import read_progress
 
@@ -34,8 +34,9 @@ OTHER_BYTES = {"times.jsonl", "provenance.json", "manifest.json", "report.html"}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """No report; and nothing here outlives the machine."""
+    """No report; a checkpoint at each epoch, by no clock; and nothing here outlives the machine."""
     monkeypatch.setattr(run_in_progress, "QUICK_CELLS", -1)
+    monkeypatch.setattr(checkpoints, "LARGEST_SHARE", float("inf"))
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
