@@ -28,6 +28,7 @@ import exact2vec as e2v
 from exact2vec.counts import corpus as corpora
 from exact2vec.counts.features import RowCounts
 from exact2vec.counts.rare_words import count_rare_words
+from exact2vec.counts.text_part import TextPart
 from exact2vec.loss.count_losses import BLOCK_ROWS, WeightedCounts, row_losses
 from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.parallel import Workers
@@ -198,8 +199,9 @@ def wiki(data: Path) -> Any:
             "sets": values,
         }
     whole = corpora.index_corpus(text, corpora.Draw(0.5))
+    numbers = counts.vocabulary.numbers(whole.distinct)
     halves = [
-        count_rare_words(half, counts.vocabulary, least=1, window=5).weigh(
+        count_rare_words(TextPart.of(half, numbers), len(counts.words), least=1, window=5).weigh(
             counts.weighting, counts.vocabulary
         )
         for half in (whole, replace(whole, block_part=corpora.HELD_OUT - whole.block_part))

@@ -150,9 +150,9 @@ MUTANTS = [
         "counts/test_weighting",
     ),
     (
-        "counts/vocabulary.py",
-        "np.bincount(training,",
-        "np.bincount(corpus.ids,",
+        "counts/text_part.py",
+        "corpus.block_part, part, times)",
+        "0 * corpus.block_part, 0, times)",
         "counts/test_counting",
     ),
     (
@@ -224,7 +224,13 @@ MUTANTS = [
         "minlength=len(place)) > 0",
         "counts/test_features",
     ),
-    ("counts/rare_words.py", "after - 1 - kept[places]", "after - 1", "counts/test_rare_words"),
+    ("counts/text_part.py", "kept + is_kept", "kept", "counts/test_rare_words"),
+    (
+        "counts/text_part.py",
+        "np.minimum(self.times[some], most) if most else self.times[some]",
+        "self.times[some]",
+        "counts/test_rare_words",
+    ),
     ("vectors/unseen_words.py", "said + self.constant", "said", "vectors/test_unseen_words"),
     (
         "vectors/unseen_words.py",

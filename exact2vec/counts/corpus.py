@@ -49,16 +49,12 @@ class Corpus:
         return len(np.unique(self.block_document))
 
     @property
-    def token_part(self) -> NDArray[np.uint8]:
-        return np.repeat(self.block_part, self.block_tokens)
-
-    @property
     def token_document(self) -> NDArray[np.int64]:
         return np.repeat(self.block_document, self.block_tokens)
 
     @property
-    def token_segment(self) -> NDArray[np.int32]:
-        """The segment of each token: neighbouring blocks of a document that lie in the same part.
+    def block_segment(self) -> NDArray[np.int32]:
+        """The segment of each block: neighbouring blocks of a document that lie in the same part.
 
         Windows stay within a segment.
         """
@@ -66,7 +62,7 @@ class Corpus:
         starts[1:] = (np.diff(self.block_document) != 0) | (
             self.block_part[1:] != self.block_part[:-1]
         )
-        return np.repeat(np.cumsum(starts, dtype=np.int32), self.block_tokens)
+        return np.cumsum(starts, dtype=np.int32)
 
 
 def index_corpus(

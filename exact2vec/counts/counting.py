@@ -15,7 +15,8 @@ from exact2vec.counts.features import RowCounts
 from exact2vec.counts.rare_words import count_rare_words
 from exact2vec.counts.sentences import no_sentences_came, refuse_no_sentences
 from exact2vec.counts.text import Text
-from exact2vec.counts.vocabulary import DROPPED, TokenCounts, Vocabulary, token_counts
+from exact2vec.counts.text_part import TextPart, token_times
+from exact2vec.counts.vocabulary import TokenCounts, Vocabulary
 from exact2vec.counts.weighting import Weighting, WindowWeighting
 from exact2vec.counts.windows import count_windows
 from exact2vec.counts.word_contexts import count_word_contexts
@@ -97,7 +98,7 @@ def _vocabulary(
     max_vocab: int | None,
     look: Look | None,
 ) -> Vocabulary:
-    tokens = token_counts(corpus)
+    tokens = _token_counts(corpus)
     try:
         words = tokens.vocabulary(min_count, max_vocab)
     except InputError as error:
@@ -126,7 +127,11 @@ def count_tokens(
     Counts(3 words, 6 cells, held out: none, window=5, sample=0.001)
     """
     checked(held_out=held_out, validation=validation)
-    return token_counts(_read(texts, held_out, validation)[0])
+    return _token_counts(_read(texts, held_out, validation)[0])
+
+
+def _token_counts(corpus: Corpus) -> TokenCounts:
+    return TokenCounts(corpus.distinct, token_times(corpus), len(corpus.ids), corpus.documents)
 
 
 def _read(
@@ -151,15 +156,18 @@ def _counted(
     threads: int | None,
 ) -> Counts:
     """The counts of a corpus against given words."""
-    size = len(vocabulary.words)
-    parts, tokens = _split(corpus, vocabulary)
+    size, numbers = len(vocabulary.words), vocabulary.numbers(corpus.distinct)
+    parts = [TextPart.of(corpus, numbers, part) for part in range(len(PARTS))]
+    tokens = _token_totals(corpus, vocabulary, parts)
     training, held_out, validation = (
-        count_windows(*part, size=size, window=weighting.window, threads=threads) for part in parts
+        count_windows(
+            part.words, part.segments, size=size, window=weighting.window, threads=threads
+        )
+        for part in parts
     )
-    times = np.bincount(parts[0][0], minlength=size).astype(np.int64)
     rare_words = None
     if rare is not None:
-        rare_words = count_rare_words(corpus, vocabulary, least=rare, window=weighting.window)
+        rare_words = count_rare_words(parts[0], size, least=rare, window=weighting.window)
         context_only = int(rare_words.times.sum()) if rare_words.times is not None else 0
         tokens |= {
             "context_only": context_only,
@@ -167,9 +175,9 @@ def _counted(
         }
     near = None
     if settings.get("subwords"):
-        near = count_word_contexts(corpus, vocabulary, window=weighting.window)
+        near = count_word_contexts(parts[0], size, window=weighting.window)
     return Counts(
-        replace(vocabulary, counts=times),
+        replace(vocabulary, counts=parts[0].word_times(size)),
         training,
         held_out if held_out.nnz else None,
         weighting,
@@ -196,7 +204,8 @@ def count_new_words(
     tokenize = tokenizer(settings.get("tokens") or "words", settings.get("regex"))
     corpus = index_corpus(texts, tokenize=tokenize)
     window = _of_text(weighting).window
-    words = count_rare_words(corpus, vocabulary, least=least, window=window)
+    kept = TextPart.of(corpus, vocabulary.numbers(corpus.distinct))
+    words = count_rare_words(kept, len(vocabulary.words), least=least, window=window)
     return words.weigh(weighting, vocabulary)
 
 
@@ -218,14 +227,10 @@ def count_alike(
     corpus = index_corpus(texts, tokenize=tokenize)
     if len(corpus.ids) == 0:
         raise InputError("no tokens: the text holds only white space or signs")
-    ids, kept = _kept_ids(corpus, vocabulary)
-    counts = count_windows(
-        ids[kept],
-        corpus.token_segment[kept],
-        size=len(vocabulary.words),
-        window=_of_text(weighting).window,
-    )
-    return counts, corpus, ids
+    numbers, window = vocabulary.numbers(corpus.distinct), _of_text(weighting).window
+    kept = TextPart.of(corpus, numbers)
+    counts = count_windows(kept.words, kept.segments, size=len(vocabulary.words), window=window)
+    return counts, corpus, numbers[corpus.ids]
 
 
 def weighted_pairs(
@@ -282,27 +287,10 @@ def _with_settings(texts: Iterable[object]) -> tuple[Iterable[object], dict[str,
     }
 
 
-def _split(
-    corpus: Corpus, vocabulary: Vocabulary
-) -> tuple[list[tuple[NDArray[np.int32], NDArray[np.int32]]], dict[str, int]]:
-    """The kept tokens of each part, with their segments, and where every token went."""
-    ids, kept = _kept_ids(corpus, vocabulary)
-    part_of, segments = corpus.token_part, corpus.token_segment
+def _token_totals(corpus: Corpus, vocabulary: Vocabulary, parts: list[TextPart]) -> dict[str, int]:
+    """Where every token went."""
     distinct = vocabulary.distinct or len(corpus.distinct)
-    tokens = {"read": len(ids), "documents": corpus.documents, "distinct": distinct}
-    found = []
-    for number, name in enumerate(PARTS):
-        here = kept & (part_of == number)
-        found.append((ids[here], segments[here]))
-        tokens |= {
-            name: len(found[-1][0]),
-            f"dropped_{name}": int((part_of == number).sum()) - len(found[-1][0]),
-        }
-    return found, tokens
-
-
-def _kept_ids(
-    corpus: Corpus, vocabulary: Vocabulary
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    ids = vocabulary.numbers(corpus.distinct)[corpus.ids]
-    return ids, ids != DROPPED
+    tokens = {"read": len(corpus.ids), "documents": corpus.documents, "distinct": distinct}
+    for name, part in zip(PARTS, parts, strict=True):
+        tokens |= {name: len(part.words), f"dropped_{name}": part.dropped}
+    return tokens

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exact2vec.counts.corpus import TRAINING, Corpus
 from exact2vec.errors import InputError
 
 DROPPED = -1
@@ -109,10 +108,3 @@ class TokenCounts:
             f"one word is counted {min_count} times, {self.distinct[kept[0]]!r}: nothing to "
             f"predict; --min-count {keeping_two} would keep more"
         )
-
-
-def token_counts(corpus: Corpus) -> TokenCounts:
-    """The TokenCounts of a corpus."""
-    training = corpus.ids[corpus.token_part == TRAINING]
-    counts = np.bincount(training, minlength=len(corpus.distinct)).astype(np.int64)
-    return TokenCounts(corpus.distinct, counts, len(corpus.ids), corpus.documents)

@@ -12,12 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from exact2vec.counts.corpus import TRAINING, Corpus
-from exact2vec.counts.rare_words import (
-    RareWords,
-    first_tokens,
-    windows_of_rows,
-)
+from exact2vec.counts.rare_words import RareWords
+from exact2vec.counts.text_part import TextPart
 from exact2vec.counts.vocabulary import DROPPED, Vocabulary
 from exact2vec.counts.weighting import Weighting
 from exact2vec.storage import word_files
@@ -75,29 +71,22 @@ class WordContexts:
         return cls(rare, np.array(names.sample, np.int64), cells.first)
 
 
-def count_word_contexts(
-    corpus: Corpus, vocabulary: Vocabulary, *, window: int
-) -> WordContexts | None:
-    """The contexts in the training part; None where no dropped word is counted often enough."""
-    training = corpus.token_part == TRAINING
-    ids, numbers = corpus.ids[training], vocabulary.numbers(corpus.distinct)
-    times = np.bincount(ids, minlength=len(numbers))
-    rare = np.flatnonzero((numbers == DROPPED) & (times >= LEAST))
+def count_word_contexts(training: TextPart, size: int, *, window: int) -> WordContexts | None:
+    """The contexts in the training part, over `size` kept words.
+
+    None where no dropped word is counted often enough.
+    """
+    rare = training.dropped_words(LEAST)
     if not len(rare):
         return None
-    size = len(vocabulary.words)
     sample = np.unique(np.linspace(0, size - 1, min(size, SAMPLE)).astype(np.int64))
     row_of_word = np.full(size + 1, DROPPED, np.int32)  # the last is that of dropped tokens
     row_of_word[sample] = np.arange(len(rare), len(rare) + len(sample))
-    row_of = row_of_word[numbers]
+    row_of = row_of_word[training.numbers]
     row_of[rare] = np.arange(len(rare))
     shape = len(rare) + len(sample), size
-    rows, words = row_of[ids], numbers[ids]
-    rows[~first_tokens(rows, shape[0], FIRST)] = DROPPED
-    counts = windows_of_rows(
-        rows, words, corpus.token_segment[training], shape=shape, window=window
-    )
-    names = [corpus.distinct[number] for number in rare]
-    kept_tokens = int((words != DROPPED).sum())
+    counts = training.windows_of_rows(row_of, shape=shape, window=window, most=FIRST)
+    names = [training.corpus.distinct[number] for number in rare]
     of_rare, first = csr_array(counts[: len(rare)]), csr_array(counts[len(rare) :])
-    return WordContexts(RareWords(names, of_rare, times[rare], kept_tokens), sample, first)
+    known = RareWords(names, of_rare, training.times[rare], len(training.words))
+    return WordContexts(known, sample, first)

@@ -1,5 +1,7 @@
 """Rare words are contexts only."""
 
+import itertools
+
 import by_hand
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from topics import DERIVED
 from unseen_words import sentences
 
 import exact2vec as e2v
-from exact2vec.counts.rare_words import first_tokens, windows_of_rows
+from exact2vec.counts.corpus import Corpus
+from exact2vec.counts.text_part import TextPart
 
 
 @pytest.fixture(scope="module")
@@ -18,38 +21,46 @@ def model():
     return unseen_words.model()
 
 
+def part_of_text(tokens, segments):
+    """Tokens ≥ 0 are kept words, those below are not: token −1 − k has the number 5 + k."""
+    distinct = [*range(5), -1, -2, -3]
+    ids = np.array([distinct.index(token) for token in tokens], np.int32)
+    lengths = np.array([len(list(group)) for _, group in itertools.groupby(segments)])
+    documents, parts = np.arange(len(lengths)), np.zeros(len(lengths), np.uint8)
+    corpus = Corpus(ids, list(map(str, distinct)), lengths, documents, parts)
+    return TextPart.of(corpus, np.array([*range(5), -1, -1, -1], np.int32))
+
+
+ROW_OF = np.array([-1, -1, -1, -1, 1, -1, 0, 2], np.int32)  # of 4, of −2 and of −3
+
+
 @given(st.lists(st.integers(-3, 4), min_size=1, max_size=30), st.integers(1, 4))
 def test_windows_of_contexts_are_their_formula(tokens, window):
-    """Tokens ≥ 0 are kept words, −2 and −3 contexts, −1 dropped; the word 4 is a context too."""
-    rows, words = (
-        np.array([{-2: 0, -3: 1, 4: 1}.get(token, -1) for token in tokens]),
-        np.array([token if token >= 0 else -1 for token in tokens]),
+    """−2 and −3 are contexts, −1 is dropped; the word 4 is a context too."""
+    found = part_of_text(tokens, [0] * len(tokens)).windows_of_rows(
+        ROW_OF, shape=(3, 5), window=window
     )
-    found = windows_of_rows(
-        rows, words, np.zeros(len(tokens), np.int32), shape=(2, 5), window=window
-    )
-    assert found.toarray().tolist() == by_hand.windows_of_contexts(
-        list(zip(rows, words, strict=True)), (2, 5), window
-    )
-    two = [np.concatenate([part, part]) for part in (rows, words)]
-    segments = np.repeat([1, 2], len(tokens)).astype(np.int32)
-    assert (windows_of_rows(*two, segments, shape=(2, 5), window=window) != 2 * found).nnz == 0
+    expected = [({-2: 0, 4: 1, -3: 2}.get(token, -1), max(token, -1)) for token in tokens]
+    assert found.toarray().tolist() == by_hand.windows_of_contexts(expected, (3, 5), window)
+    twice = part_of_text(tokens * 2, [0] * len(tokens) + [1] * len(tokens))
+    assert (twice.windows_of_rows(ROW_OF, shape=(3, 5), window=window) != 2 * found).nnz == 0
 
 
 def test_windows_are_the_same_in_chunks(monkeypatch):
-    random = np.random.default_rng(0)
-    tokens, segments = random.integers(-4, 6, 500), np.repeat(np.arange(10, dtype=np.int32), 50)
-    rows, words = -tokens - 1, np.maximum(tokens, -1)
-    whole = windows_of_rows(rows, words, segments, shape=(4, 6), window=3)
-    monkeypatch.setattr("exact2vec.counts.rare_words.CHUNK", 7)
-    found = windows_of_rows(rows, words, segments, shape=(4, 6), window=3)
+    tokens = np.random.default_rng(0).integers(-3, 5, 500).tolist()
+    part = part_of_text(tokens, np.repeat(np.arange(10), 50).tolist())
+    whole = part.windows_of_rows(ROW_OF, shape=(3, 5), window=3)
+    monkeypatch.setattr("exact2vec.counts.text_part.CHUNK", 7)
+    found = part.windows_of_rows(ROW_OF, shape=(3, 5), window=3)
     for name in ("data", "indices", "indptr"):
         np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
 
 
 def test_the_first_tokens_of_a_row_alone_are_looked_at():
-    rows = np.array([0, -1, 1, 0, 0, 1, 2])
-    assert np.flatnonzero(first_tokens(rows, 3, 2)).tolist() == [0, 2, 3, 5, 6]
+    tokens = [0, -2, 1, -2, 2, 4, -2, 3]
+    part = part_of_text(tokens, [0] * len(tokens))
+    found = part.windows_of_rows(ROW_OF, shape=(3, 5), window=1, most=2)
+    assert found.toarray().tolist() == [[1, 2, 1, 0, 0], [0, 0, 1, 1, 0], [0] * 5]
 
 
 def test_rare_words_are_contexts_only_and_change_nothing_else(model):
