@@ -13,7 +13,6 @@ from exact2vec.loss.engine.background import beside_background, with_background
 from exact2vec.loss.engine.cells import Cells, Outputs, RowLosses, Workspace
 from exact2vec.loss.engine.matrix_products import columns_by_columns
 from exact2vec.loss.engine.tile_sweeps import NONE, Block, Products
-from exact2vec.loss.formulas import excess_terms
 from exact2vec.parallel import workers
 
 PART_ROWS = 128  # rows whose cells one thread sums up
@@ -131,20 +130,19 @@ def _sweep(
 
 
 def _row_losses(cells: Cells, swept: _Sweep, which: int, rows: slice) -> RowLosses:
-    """Σ_w n (−log p), and Σ_w N_c (q log(q/p) − q + p) over the cells and the other words."""
-    here = slice(int(cells.starts[rows.start]), int(cells.starts[rows.stop]))
-    starts = cells.starts[rows.start : rows.stop + 1] - here.start
+    """The losses of some of the rows."""
     totals = cells.totals[rows].numpy()
-    share, nll = np.empty(here.stop - here.start), np.empty(here.stop - here.start)
-    kernels.cell_shares(starts, cells.counts[here], totals, share)
-    kernels.cell_nll(
-        starts, swept.at_cells[which][here], swept.largest[rows], swept.others[rows], nll
-    )
-    q = torch.from_numpy(share)
-    terms = excess_terms(q.log() + torch.from_numpy(nll), q).numpy()
     found = np.empty(len(totals)), np.empty(len(totals))
-    uncounted = swept.uncounted[which][rows]
-    kernels.row_sums(starts, share * nll, terms, totals, uncounted, *found)
+    kernels.row_losses(
+        cells.starts[rows.start : rows.stop + 1],
+        cells.counts,
+        swept.at_cells[which],
+        totals,
+        swept.largest[rows],
+        swept.others[rows],
+        swept.uncounted[which][rows],
+        *found,
+    )
     return RowLosses(torch.from_numpy(found[0]), torch.from_numpy(found[1]))
 
 

@@ -333,21 +333,23 @@ def uncounted_sums(e, others, first, begin, after, words, uncounted):
 
 @compiled
 @no_type_check
-def cell_shares(starts, counts, totals, share):
-    """q = n / N_c of each cell."""
-    for row in range(len(totals)):
-        for cell in range(starts[row], starts[row + 1]):
-            share[cell] = counts[cell] / totals[row]
+def row_losses(starts, counts, at_cells, totals, largest, others, uncounted, nll, excess):
+    """N_c Σ_w q (−log p), and N_c Σ_w (q log(q/p) − q + p) with the words that are no cells.
 
-
-@vectorized
-@no_type_check
-def row_sums(starts, nll_terms, excess_terms, totals, uncounted, nll, excess):
-    """N_c times the sums of the terms of each row's cells; the excess counts other words too."""
+    q = n / N_c. The terms of the cells are formulas.excess_terms: one pass, nothing stored.
+    """
     for row in range(len(totals)):
+        m, log_sum = largest[row], np.log1p(others[row])
         of_nll, of_excess = 0.0, 0.0
         for cell in range(starts[row], starts[row + 1]):
-            of_nll += nll_terms[cell]
-            of_excess += excess_terms[cell]
+            q, minus_log_p = counts[cell] / totals[row], (m - at_cells[cell]) + log_sum
+            ratio = np.log(q) + minus_log_p
+            if abs(ratio) < 1e-3:
+                square = ratio * ratio
+                beyond = square * (0.5 - ratio / 6 + square / 24)
+            else:
+                beyond = ratio + np.expm1(-ratio)
+            of_nll += q * minus_log_p
+            of_excess += q * beyond
         nll[row] = totals[row] * of_nll
         excess[row] = totals[row] * (of_excess + uncounted[row])
