@@ -16,8 +16,9 @@ from exact2vec.errors import ResourceError
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60  # bytes; a limit above it is none
-M_MMAP_THRESHOLD = -3  # of mallopt
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # of mallopt
 LARGE = 4 << 20  # bytes of an array that is given back to the system when it is freed
+KEPT = 64 << 20  # bytes of smaller ones that are kept for later
 MARGIN = 0.85  # of the room that a smaller training should need: what is said of it is rough
 INSIST = "--anyway tries it all the same"
 
@@ -85,15 +86,18 @@ def refuse_what_cannot_fit(
 
 
 def give_back_large_arrays() -> None:
-    """Make glibc return each large array to the system when it is freed.
+    """Make glibc return each large array to the system when it is freed, and keep the small ones.
 
-    By default it keeps some of them, more and more as a process goes on. So the peak is lower, and
-    is what is alive. It is a setting of the whole process: for commands, not for a library.
+    By default it keeps some of the large ones, more and more as a process goes on. So the peak is
+    lower, and is what is alive. The small ones would go back, too, where that is set alone; each
+    page that comes again costs time. It is a setting of the whole process: for commands, not for a
+    library.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
             mallopt(M_MMAP_THRESHOLD, LARGE)
+            mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
 def lacking(error: BaseException) -> str | None:

@@ -97,6 +97,19 @@ def test_large_arrays_are_given_back():
     assert kept < 100e6  # the arrays were 128 MB
 
 
+@LINUX
+def test_small_arrays_are_kept_for_later():
+    code = (
+        "import resource\nimport numpy as np\nfrom exact2vec import machine\n"
+        "machine.give_back_large_arrays()\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "def use(): [np.ones(125_000) for _ in range(20)]\n"
+        "use(); before = faults(); use(); print(faults() - before)"
+    )
+    pages_of_all = 20 * 125_000 * 8 // 4096
+    assert int(subprocess.check_output([sys.executable, "-c", code])) < pages_of_all / 10
+
+
 def test_what_an_error_lacks_is_in_it_or_in_what_it_came_from():
     torch = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 B")
     assert machine.lacking(torch) == "memory"

@@ -26,6 +26,7 @@ from exact2vec.counts.vocabulary import Vocabulary
 from exact2vec.counts.weighting import (
     PlainWeighting,
     Weighting,
+    column_sums,
     fields_of,
     numbers_of,
     weighting_of,
@@ -156,7 +157,7 @@ class Counts:
     @cached_property
     def unigram(self) -> NDArray[np.float64]:
         """p(w), the share of the weighted pairs of the training part that w ends."""
-        totals = self.keep * (self.training.T @ self.row_keep)
+        totals = self.keep * column_sums(self.training, self.row_keep)
         if self.background is not None:
             totals += self.background.column_totals(self.training)
         return unigram(totals)

@@ -157,6 +157,20 @@ def weighting_of(fields: dict[str, Any]) -> Weighting:
     return KINDS[fields["kind"]](**{name: fields[name] for name in fields if name != "kind"})
 
 
+def column_sums(matrix: csr_array, row_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Σ_c of weight · n(c, w), of each word w, float64; `matrix.T @ row_weights` without a copy."""
+    sums = np.zeros(matrix.shape[1])
+    _add_columns(matrix.indptr, matrix.indices, matrix.data, row_weights, sums)
+    return sums
+
+
+@compiled
+def _add_columns(starts, words, counts, row_weights, sums):
+    for row in range(len(starts) - 1):
+        for cell in range(starts[row], starts[row + 1]):
+            sums[words[cell]] += counts[cell] * row_weights[row]
+
+
 @compiled
 def _weigh(starts, words, counts, row_keep, column_keep, scale, values):
     """Fill in the weighted counts; False where one is too small for a float32."""

@@ -190,9 +190,12 @@ def _pulls(
 ) -> tuple[Pull, Pull]:
     """Inputs are pulled in the metric of the outputs, F_U, and the other way round.
 
-    The sums are made on a worker, whose torch has one thread.
+    The sums are made on workers, whose torch has one thread.
     """
+    of_outputs = workers.start(lambda: metric(outputs, prior.outputs.totals, damping=DAMPING))
+    of_inputs = workers.start(lambda: metric(inputs, prior.inputs.totals))
     strengths = prior.strengths
-    of_outputs = workers.run(lambda: metric(outputs, prior.outputs.totals, damping=DAMPING))
-    of_inputs = workers.run(lambda: metric(inputs, prior.inputs.totals))
-    return Pull(strengths[0], means[0], of_outputs), Pull(strengths[1], means[1], of_inputs)
+    return (
+        Pull(strengths[0], means[0], of_outputs.result()),
+        Pull(strengths[1], means[1], of_inputs.result()),
+    )
