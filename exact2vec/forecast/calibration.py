@@ -23,6 +23,7 @@ from exact2vec.forecast.shapes import Shapes
 from exact2vec.loss.count_losses import BLOCK_ROWS, WeightedCounts, row_losses
 from exact2vec.loss.engine.cells import Outputs, Workspace
 from exact2vec.loss.engine.tile_sweeps import GROUPS, tile_words
+from exact2vec.loss.formulas import metric
 from exact2vec.parallel import Workers
 from exact2vec.train.inputs import OwnRows
 from exact2vec.train.optimizers import TUNED, NaturalGradient, Surroundings
@@ -38,6 +39,7 @@ STEP_FLOPS = 8e9  # of a step of the larger of the two small problems
 SMALLER = 6  # times
 PRODUCT_FLOPS = 1e7  # half as many multiplications of the start
 PRODUCT_ROWS = 512
+PULLED_ROWS = 4096
 RIDGE_ROWS, RIDGE_FEATURES = 2048, 16_384  # at most
 RIDGE_STEPS, RIDGE_SETUP = 2, 1.5  # steps that are made, and those that the setting up is worth
 BYTES = 1 << 23  # that are written
@@ -85,6 +87,7 @@ class Pieces(NamedTuple):
     sweep: Line  # a block of contexts, by words
     product: Seconds  # a cell of the start, times a column
     orthonormal: Seconds  # a number of the start's basis, times a column
+    pull: Seconds  # a number of the metric of a side, times a column
     pass_over_features: Seconds  # a cell or a feature of a ridge, times a column
     spelled: Seconds  # an n-gram
     written: Seconds  # a byte
@@ -101,6 +104,7 @@ def calibrated(shapes: Shapes) -> Pieces:
             Line.through((few, small.sweep()), (many, large.sweep())),
             _product(shapes, workers),
             _orthonormal(shapes, workers),
+            _pull(shapes, workers) if shapes.prior else NOTHING,
             _ridge(shapes, workers) if shapes.inputs.cells + shapes.outputs.cells else NOTHING,
             _spelled() if shapes.inputs.spelled + shapes.outputs.spelled else NOTHING,
             _written(),
@@ -226,6 +230,14 @@ def _orthonormal(shapes: Shapes, workers: Workers) -> Seconds:
     basis = np.random.default_rng(0).standard_normal((rows, columns)).astype(np.float32)
     taken = _timed(lambda: workers.run(lambda: orthonormal(basis)), 2)
     return taken.times(1 / (rows * columns * columns))
+
+
+def _pull(shapes: Shapes, workers: Workers) -> Seconds:
+    """A number of the vectors whose metric is taken, times a column."""
+    vectors = torch.ones(PULLED_ROWS, shapes.dim)
+    totals = torch.ones(PULLED_ROWS, dtype=torch.float64)
+    taken = _timed(lambda: workers.run(lambda: metric(vectors, totals)), 2)
+    return taken.times(1 / (vectors.numel() * shapes.dim))
 
 
 def ridge_size(rows: int, features: FeatureSizes) -> int:

@@ -87,8 +87,8 @@ def _scores(shapes: Shapes) -> float:
 
 
 def _cell_losses(shapes: Shapes) -> float:
-    """The cells of the block that has the most, with what their exact losses are made of."""
-    return float((CELL + NUMBER + FLOAT + 7 * DOUBLE) * shapes.most_cells)
+    """The cells of the block that has the most, with their scores, and where tiles cut them."""
+    return float((CELL + FLOAT + NUMBER) * shapes.most_cells)
 
 
 def _vectors(shapes: Shapes) -> float:

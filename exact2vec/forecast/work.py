@@ -16,8 +16,9 @@ from exact2vec.vectors.ridge import SLICE
 
 FIRST_STEPS, MORE_STEPS = 8.0, 3.5  # of the conjugate gradients: the first means, and later ones
 PMI = 150.0  # multiplications that the logarithm of a cell is worth
-EMBEDDING = 5.0  # products of the embedding, as long as a basis takes
-EMBEDDED_BYTES = 300.0  # that its numbers are read and written, each
+STARTED_BYTES = 30.0  # that a number of a vector is worth before training: drawn, scaled, copied
+EMBEDDING = 3.5  # products of the embedding, as long as a basis takes
+EMBEDDED_BYTES = 220.0  # that its numbers are read and written, each
 SKEW = 1.12  # frequent contexts have more cells, and blocks of them take longer
 DESCRIBED = 1.6  # an n-gram of real words, in those of made ones
 REPORT = Seconds(3.0, 3.0)  # of a page
@@ -63,11 +64,20 @@ def _both(shapes: Shapes) -> int:
 
 
 def _start(shapes: Shapes, pieces: Pieces) -> Seconds:
-    """Products of the cells with D + 12 columns, and an orthonormal basis before each but one."""
+    """Products of the cells with D + 12 columns, and an orthonormal basis before each but one.
+
+    Where rows are not columns, every other basis is of the rows; the last is in float64, and so is
+    what makes the singular vectors of it.
+    """
     columns = min(shapes.dim + OVERSAMPLING, shapes.contexts, shapes.words)
-    numbers = PRODUCTS * (shapes.contexts + shapes.words) / 2 * columns * columns
+    if shapes.square:
+        rows = PRODUCTS * shapes.contexts
+    else:
+        rows = (PRODUCTS // 2 + 1) * shapes.contexts + 4 * shapes.words
     products = pieces.product.times(shapes.cells * (PRODUCTS * columns + PMI))
-    return products + pieces.orthonormal.times(numbers)
+    drawn = STARTED_BYTES * (shapes.contexts + shapes.words) * shapes.dim
+    factors = pieces.orthonormal.times(rows * columns * columns)
+    return products + factors + pieces.written.times(drawn)
 
 
 def _steps(shapes: Shapes, pieces: Pieces) -> Seconds:
@@ -98,13 +108,22 @@ def _embedding(shapes: Shapes, pieces: Pieces) -> Seconds:
 
 
 def _means(shapes: Shapes, pieces: Pieces) -> Seconds:
-    """Three times an epoch a ridge from the features of each side; at least once."""
+    """Three times an epoch a ridge from the features of each side, at least once; and metrics.
+
+    The metrics are those of both sides, as often and once more. What the shrinkage adds to the
+    objective costs as much, wherever the losses are exact.
+    """
     if not shapes.prior:
         return NOTHING
     refits = max(1, PARTS * shapes.epochs)
+    numbers = (shapes.contexts + shapes.words) * shapes.dim
+    metrics = pieces.pull.times(numbers * shapes.dim * (refits + 1 + shapes.sweeps))
+    if shapes.threads > 1:  # a side each
+        larger = max(shapes.contexts, shapes.words) / (shapes.contexts + shapes.words)
+        metrics = Seconds(metrics.wall * larger, metrics.cpu)
     steps = FIRST_STEPS + MORE_STEPS * (refits - 1)
     slices = -(-shapes.dim // SLICE)
     size = sum(
         ridge_size(rows, features) for rows, features in shapes.feature_sides if features.cells
     )
-    return pieces.pass_over_features.times(steps * size * SLICE * slices)
+    return metrics + pieces.pass_over_features.times(steps * size * SLICE * slices)
