@@ -38,6 +38,9 @@ GRID = [
     ("wiki", 30_000, 50, 1, True, "report"),
     ("wiki", 30_000, 300, 0, True, "report"),
     ("zipf 2 M", 30_000, 50, 1, False, "report"),
+    ("wiki", 30_000, 100, 2, True, "report"),
+    ("wiki", 60_000, 50, 2, True, "report"),
+    ("zipf 6 M", 30_000, 300, 2, False, "report"),
 ]
 NAMES = ("data", "words", "dim", "epochs", "n-grams", "use")
 
