@@ -176,6 +176,7 @@ METHODS: dict[str, Method] = {
     "gensim FastText skipgram, 5 epochs": (gensim_fasttext, {**GENSIM_SKIPGRAM, "seed": 1}),
     "exact2vec, 2 epochs, seed 2": (ours, {"epochs": 2, "seed": 2}),
     "gensim SGNS, 5 epochs, seed 2": (gensim, {**GENSIM_SKIPGRAM, "seed": 2}),
+    "exact2vec, 3 epochs": (ours, {"epochs": 3}),
     "exact2vec, 4 epochs": (ours, {"epochs": 4}),
     "gensim FastText skipgram, 5 epochs, seed 2": (
         gensim_fasttext,
@@ -185,6 +186,8 @@ METHODS: dict[str, Method] = {
     "exact2vec, 0 epochs": (ours, {"epochs": 0}),
     "fastText skipgram, 5 epochs": (fasttext, {"epoch": 5}),
     "exact2vec, 2 epochs, seed 3": (ours, {"epochs": 2, "seed": 3}),
+    "exact2vec, 3 epochs, seed 2": (ours, {"epochs": 3, "seed": 2}),
+    "exact2vec, 3 epochs, seed 3": (ours, {"epochs": 3, "seed": 3}),
     "gensim SGNS, 5 epochs, seed 3": (gensim, {**GENSIM_SKIPGRAM, "seed": 3}),
     "gensim FastText skipgram, 5 epochs, seed 3": (
         gensim_fasttext,
