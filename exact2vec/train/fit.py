@@ -7,7 +7,7 @@ from typing import Any
 
 from exact2vec.counts.counts import Counts
 from exact2vec.errors import DivergedError, UsageError
-from exact2vec.loss.count_losses import BLOCK_ROWS
+from exact2vec.loss.count_losses import BLOCK_ROWS, Losses
 from exact2vec.loss.engine.cells import Workspace
 from exact2vec.options import checked, documented
 from exact2vec.parallel import Workers
@@ -187,6 +187,7 @@ def first_record(problem: Problem, course: Course, start: Start | None = None) -
         if visit.position.ends_epoch
     )
     losses = problem.losses(state, exact=True)
+    _refuse_endless(losses, 0, course)
     schedule = Schedule(
         ends,
         fixed=not course.chosen,
@@ -222,9 +223,21 @@ def _measured(record: Record, problem: Problem, course: Course) -> Record:
             f"({record.schedule.ceiling - WORSE_THAN_START:.4f}); "
             f"lower --rate (now {course.rate:g})"
         )
+    _refuse_endless(losses, record.step, course)
     validation = losses["validation"].nll if "validation" in losses else math.inf
     schedule = record.schedule.with_validation(record.step, validation)
     return Record(record.state, schedule, record.position, **losses)
+
+
+def _refuse_endless(losses: dict[str, Losses], step: int, course: Course) -> None:
+    """DivergedError where a loss, or what shrinkage adds to it, is no finite number."""
+    for part, of in losses.items():
+        for name, value in (("NLL", of.nll), ("excess", of.excess), ("objective", of.objective)):
+            if value is not None and not math.isfinite(value):
+                raise DivergedError(
+                    f"step {step}: the {name} of the {part} part is {value:g}; lower --rate (now "
+                    f"{course.rate:g}) or the strengths of the prior"
+                )
 
 
 def _no_validation(counts: Counts) -> UsageError:

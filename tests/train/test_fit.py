@@ -1,5 +1,7 @@
 """Training: its losses fall, its options are checked, and a fit that diverges stops."""
 
+import math
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -11,6 +13,7 @@ from exact2vec.counts.counts import Counts
 from exact2vec.errors import DivergedError, UsageError
 from exact2vec.train import fit as fitting
 from exact2vec.train.fit import Course, fit
+from exact2vec.train.problem import Problem
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,27 @@ def test_numbers_beyond_the_number_of_words_stay_0_and_nothing_diverges(prior):
         assert not last.state.outputs[:, 4:].any()
     assert losses[0] == pytest.approx(losses[1], abs=0.05)
     assert max(losses) < 1.5
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_an_objective_without_end_stops(counts, monkeypatch, at):
+    """The NLL may be a number where what shrinkage adds to it is none."""
+    usual = Problem.losses
+
+    def losses(self, state, *, exact):
+        found = usual(self, state, exact=exact)
+        if (state.step > 0) == at:
+            found["training"] = replace(found["training"], objective=math.inf)
+        return found
+
+    monkeypatch.setattr(Problem, "losses", losses)
+    with pytest.raises(DivergedError, match="objective of the training part is inf; lower --rate"):
+        list(fit(counts, vector_size=4, epochs=1))
+
+
+def test_a_prior_beyond_all_numbers_stops(counts):
+    with pytest.raises(DivergedError, match="strengths of the prior"):
+        list(fit(counts, vector_size=4, epochs=1, prior=(1e308, 1e308)))
 
 
 def test_a_wild_rate_stops(counts):
