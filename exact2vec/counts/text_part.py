@@ -85,7 +85,9 @@ class TextPart:
         """What stands beside the tokens of the rows, row by row, and where each row begins."""
         some = row_of >= 0
         times = np.zeros(rows, np.int64)
-        times[row_of[some]] = np.minimum(self.times[some], most) if most else self.times[some]
+        times[row_of[some]] = self.times[some]
+        if most is not None:
+            np.minimum(times, most, out=times)
         starts = np.zeros(rows + 1, np.int64)
         np.cumsum(times, out=starts[1:])
         before, after = np.empty(starts[-1], np.int64), np.empty(starts[-1], np.int64)

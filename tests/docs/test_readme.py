@@ -197,6 +197,12 @@ def test_what_is_said_of_the_other_tools_is_in_the_raw_lines():
     assert f"four epochs are {four:.3f} above".replace("0.", ".") in said
     assert "The default takes an eleventh of its time, three epochs a ninth" in said
     assert min(map(times, gensim)) == pytest.approx(11, abs=0.5)
+    longer = [
+        (f"exact2vec, 3 epochs{seed}", pair) for seed, pair in zip(seeds, gensim, strict=True)
+    ]
+    assert [round(times((name, pair[1]))) for name, pair in longer] == pytest.approx([9] * 3, abs=1)
+    more = [runs[name]["seconds"] / runs[pair[0]]["seconds"] for name, pair in longer]
+    assert sorted(more)[1] == pytest.approx(1.25, abs=0.02)  # of decisions/training.md
     assert "in a fifteenth of its time" in said
     for name in ours:
         assert times((name, "fastText skipgram, 5 epochs")) > 15

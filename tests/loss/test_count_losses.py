@@ -10,9 +10,9 @@ from scipy.sparse import csr_array
 from test_formulas import SIZES, awkward
 
 from exact2vec.loss.count_losses import WeightedCounts, estimated_losses, exact_losses
-from exact2vec.loss.engine import compiled, forced, reference, tile_sweeps, tiled
+from exact2vec.loss.engine import compiled, forced, reference, tile_kernels, tile_sweeps, tiled
 from exact2vec.loss.engine.cells import Outputs, RowLosses, Workspace
-from exact2vec.loss.formulas import count_nll, log_softmax
+from exact2vec.loss.formulas import count_nll, excess_terms, log_softmax
 from exact2vec.parallel import Workers
 from exact2vec.train.problem import row_weights
 
@@ -72,6 +72,21 @@ def test_engines_are_the_formulas(small_tiles, sizes, way):
             got.double(), leaf.grad, rtol=10 * rel, atol=rel * float(dense.sum())
         )
     assert not d_outputs[:, 7:].any()
+
+
+@pytest.mark.parametrize("ratio", [-3.0, -2e-3, -9e-4, -1e-8, 0.0, 1e-6, 5e-4, 1.1e-3, 2.0])
+def test_the_terms_of_a_cell_are_their_formula(ratio):
+    """log q/p is the `ratio`, on both sides of where a series stands for the difference."""
+    share, others = np.array([0.25, 0.75]), np.array([0.4])
+    minus_log_p = ratio - np.log(share)
+    scores = np.log1p(others) - minus_log_p  # of a row whose largest score is 0
+    found = np.empty(1), np.empty(1)
+    starts, row = np.array([0, 2]), (np.array([8.0]), np.array([0.0]), others, np.zeros(1))
+    tile_kernels.row_losses(starts, 8 * share, scores, *row, *found)
+    log_ratio = torch.from_numpy(np.log(share) + (-scores + np.log1p(others)))
+    terms = excess_terms(log_ratio, torch.from_numpy(share))
+    assert found[0][0] == pytest.approx(8 * float(share @ minus_log_p), rel=1e-14)
+    assert found[1][0] == pytest.approx(8 * float(terms.sum()), rel=1e-9, abs=1e-15)
 
 
 def test_outputs_are_vectors_bias_and_zeros():
